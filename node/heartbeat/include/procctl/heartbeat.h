@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libprocctl_heartbeat: let procctl guard this process.
+ *
+ *   procctl_heart heart = PROCCTL_HEART_INIT;
+ *   procctl_open(&heart, "encoder", 5000);       // silent for more than 5 s = hung
+ *   while (work()) procctl_beat(&heart);         // 1 ns: beat from the loop that can hang, not
+ * from a timer procctl_close(&heart);
+ *
+ * What it is: each heart is one page of memory shared with the guardian of this host. The guardian
+ * makes the page and seals its size; it learns who the process is from the kernel, never from what
+ * the process writes. Where no guardian answers, every call still works and guards nothing:
+ * programs run unchanged.
+ *
+ * Threads: procctl_beat, procctl_progress and procctl_note may be called from any thread and from a
+ * signal handler, at any rate. procctl_open and procctl_close of one heart must not race with each
+ * other or with use of that same heart; different hearts are independent. One heart may be beaten
+ * by several threads, but then it only says that one of them lives: give each thread that must not
+ * hang a heart of its own.
+ *
+ * fork: the child's hearts are cut off from the parent's; its beats go nowhere and do no harm. A
+ * child that wants to be guarded opens hearts of its own.  exec: the page is gone with the old
+ * image; open again under the same name within the timeout and the slot goes on.
+ *
+ * Usable from C11 and C++.
+ */
+#ifndef PROCCTL_HEARTBEAT_H_
+#define PROCCTL_HEARTBEAT_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ the page
+ *
+ * An ABI: these offsets never change within PROCCTL_PAGE_VERSION. The page is written by the client
+ * only and read by the guardian only. The guardian copies it once per look and believes no byte of
+ * it: whatever is written here can at most make the writer itself look hung or alive.
+ *
+ *   field     who writes       who reads   meaning
+ *   magic     guardian, once   client      PROCCTL_PAGE_MAGIC, before the page is handed over
+ *   version   guardian, once   client      PROCCTL_PAGE_VERSION
+ *   flags     client           guardian    PROCCTL_PAGE_* bits below
+ *   beats     client           guardian    any change is a beat; the value itself means nothing
+ *   progress  client           guardian    units of work done; any change is progress
+ *   note      client           guardian    last words; NUL-terminated or full; shown escaped
+ */
+#define PROCCTL_PAGE_MAGIC 0x70726f6363746c31ULL /* "procctl1" read as a big-endian number */
+#define PROCCTL_PAGE_VERSION 1U
+#define PROCCTL_PAGE_BYTES 4096U
+#define PROCCTL_NOTE_BYTES 128U
+
+#define PROCCTL_PAGE_READY 1U  /* start-up is over */
+#define PROCCTL_PAGE_FAILED 2U /* the process gives itself up: stop it now */
+#define PROCCTL_PAGE_BUSY 4U   /* known long work is under way */
+#define PROCCTL_PAGE_CLOSED 8U /* the process gives the slot back */
+
+typedef struct procctl_page {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t flags;
+  uint64_t beats;
+  uint64_t progress;
+  char note[PROCCTL_NOTE_BYTES];
+} procctl_page;
+
+/* ------------------------------------------------------------------ hearts */
+
+/* Longest name, without the NUL. */
+#define PROCCTL_NAME_MAX 63U
+
+/* A heart. Fields are for the inline functions below only. page is never NULL: a heart that guards
+ * nothing beats into a page of its own. The process owns the memory; it must stay where it is while
+ * the heart is open. */
+typedef struct procctl_heart {
+  procctl_page* page;
+  uint64_t slot;
+  int fd;
+} procctl_heart;
+
+extern procctl_page procctl_idle_page;
+
+/* A heart that is not open: safe to beat, guards nothing. */
+#define PROCCTL_HEART_INIT \
+  { &procctl_idle_page, 0, -1 }
+
+/* Registers this process (not the thread) under `name` and opens the heart.
+ *
+ * name        1 to 63 bytes; what operators see. Several hearts of one process need several names;
+ * the same name again from the same process takes over the slot (after exec, for example).
+ * timeout_ms  silence over this many milliseconds is a hang. The node's policy bounds it (500 ms to
+ * 24 h unless configured).
+ *
+ * Looks for the guardian's socket in $PROCCTL_HEARTBEAT_SOCKET if that is set, else
+ * /run/procctl/heartbeat.sock, then $XDG_RUNTIME_DIR/procctl/heartbeat.sock. Waits at most 2 s for
+ * the guardian's answer.
+ *
+ * Returns 0 when guarded. Otherwise a negative errno value, and the heart is safe to use and guards
+ * nothing: -ENOENT, -ECONNREFUSED  no guardian here (nothing to worry about on a developer's
+ * machine) -EINVAL                 bad name or timeout, see procctl_open_error -EACCES this user
+ * may not register here -EDQUOT                 too many slots for this user or this node -EPROTO
+ * the guardian speaks another version of the page -ETIMEDOUT              the guardian did not
+ * answer in 2 s -EBUSY                  this heart is open already; it stays so
+ */
+int procctl_open(procctl_heart* heart, const char* name, uint32_t timeout_ms);
+
+/* What the guardian said to the last procctl_open of this thread that failed; "" if it said
+ * nothing. Valid until the next procctl_open of this thread. */
+const char* procctl_open_error(void);
+
+/* Gives the slot back and makes the heart safe to beat again, guarding nothing. No-op if it is not
+ * open. */
+void procctl_close(procctl_heart* heart);
+
+/* 1 if the heart is guarded, else 0. */
+int procctl_is_guarded(const procctl_heart* heart);
+
+/* Says: alive. No system call, no lock, no clock. A load and a store rather than one locked
+ * instruction: when two threads collide a count may be lost, but the value has changed all the
+ * same, and change is all that counts. */
+static inline void procctl_beat(procctl_heart* heart) {
+  uint64_t* beats = &heart->page->beats;
+  __atomic_store_n(beats, __atomic_load_n(beats, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+
+/* Counts `units` of work done (and beats). */
+static inline void procctl_progress(procctl_heart* heart, uint64_t units) {
+  uint64_t* progress = &heart->page->progress;
+  __atomic_store_n(progress, __atomic_load_n(progress, __ATOMIC_RELAXED) + units, __ATOMIC_RELAXED);
+  procctl_beat(heart);
+}
+
+/* Leaves a note: what the process is doing, at most 127 bytes, cut where longer. Shown with the
+ * slot and, should the process be killed, with its kill event. */
+void procctl_note(procctl_heart* heart, const char* text);
+
+#ifdef __cplusplus
+} /* extern "C" */
+
+#include <chrono>
+#include <utility>
+
+namespace procctl {
+
+// One heart, closed when it goes out of scope. Same rules as above.
+class Heart {
+ public:
+  Heart() = default;
+  Heart(const char* name, std::chrono::milliseconds timeout) { Open(name, timeout); }
+  ~Heart() { procctl_close(&heart_); }
+  Heart(const Heart&) = delete;
+  Heart& operator=(const Heart&) = delete;
+
+  // 0, or a negative errno value as procctl_open has it. A timeout outside 0 to 2^32-1 ms is
+  // -EINVAL.
+  int Open(const char* name, std::chrono::milliseconds timeout) {
+    const auto ms = timeout.count();
+    const bool fits = ms > 0 && ms <= static_cast<decltype(ms)>(UINT32_MAX);
+    return procctl_open(&heart_, name, fits ? static_cast<uint32_t>(ms) : 0);
+  }
+  void Close() { procctl_close(&heart_); }
+  void Beat() { procctl_beat(&heart_); }
+  void Progress(uint64_t units = 1) { procctl_progress(&heart_, units); }
+  void Note(const char* text) { procctl_note(&heart_, text); }
+  bool guarded() const { return procctl_is_guarded(&heart_) != 0; }
+
+ private:
+  procctl_heart heart_ = PROCCTL_HEART_INIT;
+};
+
+}  // namespace procctl
+#endif
+
+#endif /* PROCCTL_HEARTBEAT_H_ */

@@ -1,0 +1,80 @@
+#include "proto/support/logging.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "proto/support/escape.h"
+#include "spdlog/pattern_formatter.h"
+#include "spdlog/sinks/stdout_sinks.h"
+
+namespace procctl {
+namespace {
+
+// spdlog's patterns do not escape: a message with a quote or a newline would break a JSON line, or
+// forge one.
+class EscapedMessage : public spdlog::custom_flag_formatter {
+ public:
+  explicit EscapedMessage(bool json) : json_(json) {}
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    const std::string safe = Printable({message.payload.data(), message.payload.size()});
+    for (const char c : safe) {
+      if (json_ && (c == '"' || c == '\\')) out.push_back('\\');
+      out.push_back(c);
+    }
+  }
+  std::unique_ptr<spdlog::custom_flag_formatter> clone() const override {
+    return std::make_unique<EscapedMessage>(json_);
+  }
+
+ private:
+  bool json_;
+};
+
+}  // namespace
+
+absl::Status StartLogging(std::string_view program, std::string_view format,
+                          std::string_view level) {
+  bool json = false;
+  if (format.empty()) {
+    json = isatty(STDERR_FILENO) == 0;
+  } else if (format == "json") {
+    json = true;
+  } else if (format != "text") {
+    return absl::InvalidArgumentError(
+        fmt::format("log format \"{}\" is unknown; use text or json", format));
+  }
+  spdlog::level::level_enum threshold = spdlog::level::info;
+  if (level == "debug") {
+    threshold = spdlog::level::debug;
+  } else if (level == "warning") {
+    threshold = spdlog::level::warn;
+  } else if (level == "error") {
+    threshold = spdlog::level::err;
+  } else if (!level.empty() && level != "info") {
+    return absl::InvalidArgumentError(
+        fmt::format("log level \"{}\" is unknown; use debug, info, warning or error", level));
+  }
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<EscapedMessage>('v', json);
+  formatter->set_pattern(
+      json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","pid":%P,"msg":"%v"})"
+           : "%Y-%m-%dT%H:%M:%S.%eZ %l %n[%P] %v");
+  auto logger = std::make_shared<spdlog::logger>(std::string(program),
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_formatter(std::move(formatter));
+  logger->set_level(threshold);
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+  return absl::OkStatus();
+}
+
+void Fatal(std::string_view what) {
+  spdlog::critical("broken invariant: {}", what);
+  std::abort();
+}
+
+}  // namespace procctl

@@ -1,0 +1,21 @@
+// One logger for a whole program, to stderr: text on a terminal, one JSON object a line elsewhere.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl {
+
+// Sets up spdlog's default logger. `format`: "text", "json" or "" (text on a terminal, else json).
+// `level`: "debug", "info", "warning", "error" or "" (info). Call once, early in main, before any
+// other thread runs.
+absl::Status StartLogging(std::string_view program, std::string_view format,
+                          std::string_view level);
+
+// For broken invariants of our own, never for what the world does: logs and aborts.
+[[noreturn]] void Fatal(std::string_view what);
+
+}  // namespace procctl

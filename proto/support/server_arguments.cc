@@ -1,0 +1,1 @@
+#include "proto/support/server_arguments.h"

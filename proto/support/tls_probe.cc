@@ -1,0 +1,1 @@
+#include "proto/support/tls_probe.h"

@@ -1,0 +1,219 @@
+#include "proto/support/yaml_config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <vector>
+
+#include "proto/support/duration_text.h"
+#include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+constexpr std::streamoff kMostBytes = 1 << 20;
+// Deeper than any schema of ours; keeps a hostile file from exhausting the stack.
+constexpr int kMostDepth = 16;
+
+// Edit distance, for "did you mean".
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string KnownKeys(const Descriptor& schema, std::string_view wanted) {
+  std::string nearest;
+  size_t best = 3;  // further away is no help
+  std::vector<std::string> names;
+  for (int i = 0; i < schema.field_count(); ++i) {
+    const std::string& name = schema.field(i)->name();
+    names.push_back(name);
+    if (const size_t d = Distance(wanted, name); d < best) best = d, nearest = name;
+  }
+  if (!nearest.empty()) return fmt::format("did you mean \"{}\"?", nearest);
+  return fmt::format("known keys here: {}", fmt::join(names, ", "));
+}
+
+class Reader {
+ public:
+  Reader(std::string_view file, ConfigLines* lines) : file_(file), lines_(lines) {}
+
+  absl::Status Fill(const YAML::Node& node, const std::string& path, int depth, Message* out) {
+    if (depth > kMostDepth) return Refuse(node, "nested too deeply; no key of ours is so deep");
+    if (node.IsNull()) return absl::OkStatus();
+    if (!node.IsMap()) return Refuse(node, "expected keys and values here (key: value)");
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) return Refuse(entry.first, "a key must be a plain word");
+      const std::string key = entry.first.Scalar();
+      const FieldDescriptor* field = out->GetDescriptor()->FindFieldByName(key);
+      if (field == nullptr) {
+        return Refuse(entry.first, fmt::format("unknown key \"{}\"; {}", key,
+                                               KnownKeys(*out->GetDescriptor(), key)));
+      }
+      // yaml-cpp keeps the first of two equal keys and says nothing; the reader of the file sees
+      // the last.
+      if (!seen.insert(key).second) {
+        return Refuse(entry.first, fmt::format("\"{}\" is given twice; keep one", key));
+      }
+      const std::string full = path.empty() ? key : path + "." + key;
+      if (auto s = Set(entry.second, full, depth, *field, out); !s.ok()) return s;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Refuse(const YAML::Node& node, std::string_view what) const {
+    return absl::InvalidArgumentError(fmt::format("{}:{}: {}", file_, node.Mark().line + 1, what));
+  }
+
+  absl::Status Set(const YAML::Node& node, const std::string& path, int depth,
+                   const FieldDescriptor& field, Message* out) {
+    (*lines_)[path] = node.Mark().line + 1;
+    if (!field.is_repeated()) return SetOne(node, path, depth, field, out);
+    if (!node.IsSequence()) {
+      return Refuse(node, fmt::format("\"{}\" must be a list: [a, b]", field.name()));
+    }
+    int index = 0;
+    for (const auto& item : node) {
+      const std::string item_path = fmt::format("{}.{}", path, index++);
+      (*lines_)[item_path] = item.Mark().line + 1;
+      if (auto s = SetOne(item, item_path, depth, field, out); !s.ok()) return s;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SetOne(const YAML::Node& node, const std::string& path, int depth,
+                      const FieldDescriptor& field, Message* out) {
+    const auto* reflection = out->GetReflection();
+    const bool duration = field.type() == FieldDescriptor::TYPE_MESSAGE &&
+                          field.message_type()->full_name() == "google.protobuf.Duration";
+    if (field.type() == FieldDescriptor::TYPE_MESSAGE && !duration) {
+      Message* inner = field.is_repeated() ? reflection->AddMessage(out, &field)
+                                           : reflection->MutableMessage(out, &field);
+      return Fill(node, path, depth + 1, inner);
+    }
+    if (!node.IsScalar()) {
+      return Refuse(node, fmt::format("\"{}\" must be a single value", field.name()));
+    }
+    const std::string& text = node.Scalar();
+    if (duration) {
+      const auto value = ParseDuration(text);
+      if (!value.ok()) {
+        return Refuse(node,
+                      fmt::format("{}: {}", field.name(), std::string(value.status().message())));
+      }
+      *static_cast<google::protobuf::Duration*>(reflection->MutableMessage(out, &field)) =
+          ToProto(*value);
+      return absl::OkStatus();
+    }
+    switch (field.cpp_type()) {
+      case FieldDescriptor::CPPTYPE_STRING:
+        if (field.is_repeated()) {
+          reflection->AddString(out, &field, text);
+        } else {
+          reflection->SetString(out, &field, text);
+        }
+        return absl::OkStatus();
+      case FieldDescriptor::CPPTYPE_BOOL: {
+        bool value = false;
+        if (!YAML::convert<bool>::decode(node, value)) {
+          return Refuse(node,
+                        fmt::format("{}: \"{}\" is neither true nor false", field.name(), text));
+        }
+        reflection->SetBool(out, &field, value);
+        return absl::OkStatus();
+      }
+      case FieldDescriptor::CPPTYPE_INT32:
+      case FieldDescriptor::CPPTYPE_INT64: {
+        int64_t value = 0;
+        const bool small = field.cpp_type() == FieldDescriptor::CPPTYPE_INT32;
+        if (!YAML::convert<int64_t>::decode(node, value) ||
+            (small && (value > INT32_MAX || value < INT32_MIN))) {
+          return Refuse(node, fmt::format("{}: \"{}\" is not a whole number", field.name(), text));
+        }
+        if (small) {
+          reflection->SetInt32(out, &field, static_cast<int32_t>(value));
+        } else {
+          reflection->SetInt64(out, &field, value);
+        }
+        return absl::OkStatus();
+      }
+      default:
+        return absl::InternalError(
+            fmt::format("schema field {} has a type YAML cannot fill", path));
+    }
+  }
+
+  std::string_view file_;
+  ConfigLines* lines_;
+};
+
+}  // namespace
+
+absl::Status ParseYamlConfig(std::string_view file, std::string_view text, Message* config,
+                             ConfigLines* lines) {
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty()) return absl::OkStatus();
+    if (documents.size() > 1) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: holds {} YAML documents; keep one", file, documents.size()));
+    }
+    return Reader(file, lines).Fill(documents.front(), "", 0, config);
+  } catch (const YAML::Exception& e) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}:{}: not YAML: {}", file, e.mark.line + 1, e.msg));
+  }
+}
+
+absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLines* lines) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    const int error = errno;
+    const std::string what = fmt::format("cannot read {}: {}", file, std::strerror(error));
+    return error == EACCES ? absl::PermissionDeniedError(what) : absl::NotFoundError(what);
+  }
+  std::string text(static_cast<size_t>(kMostBytes) + 1, '\0');
+  in.read(text.data(), kMostBytes + 1);
+  if (in.gcount() > kMostBytes) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: over 1 MiB; this is no configuration", file));
+  }
+  if (in.bad()) {
+    return absl::InvalidArgumentError(fmt::format("cannot read {}: is it a file?", file));
+  }
+  text.resize(static_cast<size_t>(in.gcount()));
+  return ParseYamlConfig(file, text, config, lines);
+}
+
+absl::Status ConfigRefusal(std::string_view file, const ConfigLines& lines, std::string_view key,
+                           std::string_view fact_and_hint) {
+  const auto line = lines.find(key);
+  return absl::InvalidArgumentError(
+      line == lines.end() ? fmt::format("{}: {}: {}", file, key, fact_and_hint)
+                          : fmt::format("{}:{}: {}: {}", file, line->second, key, fact_and_hint));
+}
+
+}  // namespace procctl
