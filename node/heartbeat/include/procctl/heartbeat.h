@@ -158,7 +158,7 @@ class Heart {
   // -EINVAL.
   int Open(const char* name, std::chrono::milliseconds timeout) {
     const auto ms = timeout.count();
-    const bool fits = ms > 0 && ms <= static_cast<decltype(ms)>(UINT32_MAX);
+    const bool fits = ms > 0 && ms <= static_cast<std::chrono::milliseconds::rep>(UINT32_MAX);
     return procctl_open(&heart_, name, fits ? static_cast<uint32_t>(ms) : 0);
   }
   void Close() { procctl_close(&heart_); }
