@@ -26,6 +26,13 @@ int Must(int result, const char* what) {
   return result;
 }
 
+sockaddr_un AddressOf(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  return address;
+}
+
 }  // namespace
 
 int MakePageFd(const PageMaking& making) {
@@ -72,19 +79,40 @@ procctl_register_answer RefusedAnswer(int32_t error, const std::string& text) {
   return answer;
 }
 
-FakeGuardian::FakeGuardian(Answerer answerer) : answerer_(std::move(answerer)) {
+Listener::Listener(int backlog) {
   char directory[] = "/tmp/procctl-heartbeat-XXXXXX";
   if (mkdtemp(directory) == nullptr) Must(-1, "mkdtemp");
   directory_ = directory;
-  socket_path_ = directory_ + "/heartbeat.sock";
-  listener_ = Must(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket");
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, socket_path_.c_str(), sizeof(address.sun_path) - 1);
-  Must(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), "bind");
-  Must(listen(listener_, 64), "listen");
+  path_ = directory_ + "/heartbeat.sock";
+  fd_ = Must(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket");
+  const sockaddr_un address = AddressOf(path_);
+  Must(bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), "bind");
+  Must(listen(fd_, backlog), "listen");
+  setenv("PROCCTL_HEARTBEAT_SOCKET", path_.c_str(), 1);
+}
+
+Listener::~Listener() {
+  StopListening();
+  unsetenv("PROCCTL_HEARTBEAT_SOCKET");
+  std::filesystem::remove_all(directory_);
+}
+
+void Listener::StopListening() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+int Listener::TryConnect() const {
+  const int fd = Must(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+  const sockaddr_un address = AddressOf(path_);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  return -error;
+}
+
+FakeGuardian::FakeGuardian(Answerer answerer) : answerer_(std::move(answerer)) {
   Must(pipe2(stop_, O_CLOEXEC), "pipe2");
-  setenv("PROCCTL_HEARTBEAT_SOCKET", socket_path_.c_str(), 1);
   thread_ = std::thread([this] { Serve(); });
 }
 
@@ -92,9 +120,6 @@ FakeGuardian::~FakeGuardian() {
   close(stop_[1]);
   thread_.join();
   close(stop_[0]);
-  close(listener_);
-  unsetenv("PROCCTL_HEARTBEAT_SOCKET");
-  std::filesystem::remove_all(directory_);
   for (const Slot& slot : slots_) {
     munmap(const_cast<procctl_page*>(slot.page), PROCCTL_PAGE_BYTES);
   }
@@ -102,10 +127,10 @@ FakeGuardian::~FakeGuardian() {
 
 void FakeGuardian::Serve() {
   for (;;) {
-    pollfd waits[] = {{listener_, POLLIN, 0}, {stop_[0], POLLIN, 0}};
+    pollfd waits[] = {{listener_.fd(), POLLIN, 0}, {stop_[0], POLLIN, 0}};
     if (poll(waits, 2, -1) < 0) continue;
     if (waits[1].revents != 0) return;
-    const int connection = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int connection = accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) continue;
     procctl_register_request request = {};
     if (recv(connection, &request, sizeof(request), 0) == sizeof(request)) {

@@ -2,7 +2,6 @@
 // at all.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -30,9 +29,30 @@ int SendAnswer(int connection, const void* bytes, size_t size, const std::vector
 procctl_register_answer AcceptedAnswer(uint64_t slot);
 procctl_register_answer RefusedAnswer(int32_t error, const std::string& text);
 
-// Listens at $PROCCTL_HEARTBEAT_SOCKET (which it sets) in a directory of its own. Its thread
-// answers one client after the other. Use from the test's thread; the answerer runs in the
-// guardian's.
+// A socket bound in a directory of its own, which $PROCCTL_HEARTBEAT_SOCKET names while this lives.
+// Nobody serves it.
+class Listener {
+ public:
+  explicit Listener(int backlog);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  int fd() const { return fd_; }
+  const std::string& path() const { return path_; }
+  // The file stays, the listener goes: what a killed guardian leaves behind.
+  void StopListening();
+  // A connection to it, without waiting: its descriptor, or a negative errno value.
+  int TryConnect() const;
+
+ private:
+  std::string directory_;
+  std::string path_;
+  int fd_ = -1;
+};
+
+// Listens; its thread answers one client after the other. Use from the test's thread; the answerer
+// runs in the guardian's.
 class FakeGuardian {
  public:
   // Gets each connection with the request read from it; the connection is closed afterwards.
@@ -44,10 +64,10 @@ class FakeGuardian {
   FakeGuardian(const FakeGuardian&) = delete;
   FakeGuardian& operator=(const FakeGuardian&) = delete;
 
-  const std::string& socket_path() const { return socket_path_; }
+  const std::string& socket_path() const { return listener_.path(); }
 
-  // The page of the slot (from 1) that was given last or n-th, mapped read-only; it lives as long
-  // as the guardian. Aborts if there is none.
+  // The page of the slot that was given n-th (from 1), mapped read-only; it lives as long as the
+  // guardian. Throws if there is none.
   const procctl_page& page(size_t slot) const;
   size_t slots() const;
   // The request that got the slot.
@@ -62,9 +82,7 @@ class FakeGuardian {
   void Serve();
   void Accept(int connection, const procctl_register_request& request);
 
-  std::string directory_;
-  std::string socket_path_;
-  int listener_ = -1;
+  Listener listener_{64};
   int stop_[2] = {-1, -1};
   Answerer answerer_;
   mutable std::mutex mutex_;
