@@ -102,7 +102,7 @@ TEST(HostileBytes, NeverReachATerminalNorBreakJsonNorHideRows) {
   const Finished events = fleet.Cli({"events"});
   EXPECT_EQ(events.exit_code, 0) << events.err;
   EXPECT_EQ(FirstRawControl(events.out), "");
-  const Finished json = fleet.Cli({"events", "--all", "-o", "json"});
+  const Finished json = fleet.Cli({"events", "-o", "json"});
   EXPECT_EQ(json.exit_code, 0);
   EXPECT_EQ(FirstRawControl(json.out), "");
   EXPECT_NO_THROW(ParseJson(json.out));

@@ -227,7 +227,7 @@ std::vector<v1::Node> Fleet::Nodes() {
 }
 
 std::vector<v1::Event> Fleet::Events(const std::string& filter) {
-  std::vector<std::string> arguments = {"events", "--all", "-o", "json"};
+  std::vector<std::string> arguments = {"events", "-o", "json"};
   if (!filter.empty()) arguments.insert(arguments.end(), {"--filter", filter});
   const Finished list = Cli(arguments);
   CheckOk(list, "procctl-cli events");
