@@ -14,6 +14,10 @@ namespace procctl::node {
 namespace {
 
 constexpr Nanos kRecheckHeld = std::chrono::seconds(1);
+// The library beats once as soon as it holds the page, and gives up waiting for the page after two seconds. A page without
+// any beat for longer than this belongs to a process that believes it is not guarded: to judge it would be to kill the
+// healthy.
+constexpr Nanos kUnclaimed = std::chrono::seconds(5);
 
 std::string Who(const v1::Event& subject) {
   return fmt::format("{} pid {}", subject.slot(), subject.incarnation().pid());
@@ -86,6 +90,10 @@ void Enforcer::Scan() {
       token = token_of_row_(heart.row);
     }
     heart.silence.Look(token, scan.credited);
+    if (heart.page && token == 0) {
+      if (heart.silence.length() > kUnclaimed) closed_.push_back(heart.slot->generation);
+      continue;
+    }
     const v1::SlotState state = JudgeSilence(heart.silence.length(), heart.timeout);
     if (state != heart.judged) {
       heart.judged = state;

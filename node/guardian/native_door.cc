@@ -84,14 +84,22 @@ void NativeDoor::Serve(int fd) {
     frame.slot = static_cast<uint64_t>(generation);
     std::memcpy(frame.text, answer.text.data(),
                 std::min(answer.text.size(), sizeof frame.text - 1));
-    // A client that went away in the meantime has its exit noticed, or never maps the page and is
-    // judged silent.
-    (void)Send(fd, std::string_view(reinterpret_cast<const char*>(&frame), sizeof frame),
-               page_fd.get());
+    const absl::Status sent =
+        Send(fd, std::string_view(reinterpret_cast<const char*>(&frame), sizeof frame), page_fd.get());
+    // The client gave up waiting, so it does not know that it has a slot.
+    if (!sent.ok() && answer.error == 0) Withdraw(generation);
   }
   const auto connection = connections_.find(fd);
   poller_->Remove(connection->second.token);
   connections_.erase(connection);
+}
+
+void NativeDoor::Withdraw(int64_t generation) {
+  Slot* slot = table_->FindSlot(generation);
+  if (slot == nullptr) return;
+  Process& process = *slot->process;
+  table_->RemoveSlot(*slot);
+  table_->Settle(process);
 }
 
 absl::StatusOr<ProcessRef> NativeDoor::Identify(const Packet& packet, Peer* peer) const {

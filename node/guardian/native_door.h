@@ -38,6 +38,7 @@ class NativeDoor {
   void Serve(int fd);
   RegistrationAnswer Register(int connection, const Packet& packet, UniqueFd* page_fd,
                               int64_t* generation);
+  void Withdraw(int64_t generation);
   absl::StatusOr<ProcessRef> Identify(const Packet& packet, Peer* peer) const;
   void Refused(const RegistrationAnswer& answer, int64_t uid, int32_t pid);
 

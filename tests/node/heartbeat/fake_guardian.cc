@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -31,6 +33,15 @@ sockaddr_un AddressOf(const std::string& path) {
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
   return address;
+}
+
+int OpenDescriptors() {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    (void)entry;
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -75,7 +86,7 @@ procctl_register_answer RefusedAnswer(int32_t error, const std::string& text) {
   procctl_register_answer answer = {};
   answer.magic = PROCCTL_FRAME_MAGIC;
   answer.error = error;
-  std::strncpy(answer.text, text.c_str(), sizeof(answer.text));
+  text.copy(answer.text, sizeof(answer.text));  // A long one is not NUL-terminated, on purpose.
   return answer;
 }
 
@@ -113,7 +124,12 @@ int Listener::TryConnect() const {
 
 FakeGuardian::FakeGuardian(Answerer answerer) : answerer_(std::move(answerer)) {
   Must(pipe2(stop_, O_CLOEXEC), "pipe2");
+  // Signals are the business of the test's own thread.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
   thread_ = std::thread([this] { Serve(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 FakeGuardian::~FakeGuardian() {
@@ -175,13 +191,15 @@ procctl_register_request FakeGuardian::request(size_t slot) const {
   return slots_.at(slot - 1).request;
 }
 
-int OpenDescriptors() {
-  int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    (void)entry;
-    ++count;
+DescriptorCount::DescriptorCount() : before_(OpenDescriptors()) {}
+
+bool DescriptorCount::IsBack() const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  while (OpenDescriptors() != before_) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
   }
-  return count - 1;  // Without the one that listed them.
+  return true;
 }
 
 int ExitStatusOfChild(const std::function<int()>& body) {

@@ -95,8 +95,17 @@ inline uint64_t BeatsOf(const procctl_page& page) {
   return __atomic_load_n(&page.beats, __ATOMIC_RELAXED);
 }
 
-// How many descriptors this process has open.
-int OpenDescriptors();
+// How many descriptors the process had open when this was made.
+class DescriptorCount {
+ public:
+  DescriptorCount();
+  // Whether it has as many again. Waits up to 2 s for that: a guardian's thread in the same process
+  // may be about to close its end of a connection.
+  bool IsBack() const;
+
+ private:
+  int before_;
+};
 
 // Forks, runs `body` in the child and returns the child's exit status, or -signal.
 int ExitStatusOfChild(const std::function<int()>& body);
