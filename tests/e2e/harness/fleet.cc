@@ -70,6 +70,7 @@ Fleet::Fleet(const std::vector<std::string>& node_ids) : folder_(MakeFolder()) {
   // and the uplink runs as nobody.
   fs::copy_file(Program("procctl-uplink"), folder_ + "/procctl-uplink");
   chmod((folder_ + "/procctl-uplink").c_str(), 0755);
+  if (node_ids.empty()) return;
   Launch init;
   init.argv = {Program("procctl-controller"),
                "init",

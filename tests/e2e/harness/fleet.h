@@ -56,7 +56,8 @@ class Node {
 
 class Fleet {
  public:
-  // Makes the certificates: one controller, an operator, a viewer and the nodes named.
+  // Makes the certificates: one controller, an operator, a viewer and the nodes named. No names, no
+  // certificates: then there can be nodes without a controller only.
   explicit Fleet(const std::vector<std::string>& node_ids);
   ~Fleet();
 
