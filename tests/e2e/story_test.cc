@@ -169,7 +169,23 @@ TEST(Story, SeveralTargetsWithoutTerminalNeedYes) {
   EXPECT_TRUE(two.Running());
 }
 
-TEST(Story, LostNodeIsNotShownAlive) {
+TEST(Story, ScriptThatCannotBeChangedIsGuardedByItsOutput) {
+  Fleet fleet({"n1"});
+  fleet.StartController();
+  Node& node = fleet.StartNode("n1");
+  fleet.AwaitConnected(1);
+  // It prints twenty lines in two seconds, then nothing for a minute.
+  Child& script = fleet.StartProgram(
+      node, {"beat_on_output", "script", "1000", "/bin/sh", "-c",
+             "echo ready; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo $i; "
+             "sleep 0.1; done; exec sleep 60"});
+  EXPECT_TRUE(Throughout(1800ms, [&] { return script.Running(); }))
+      << "as long as it prints, it lives";
+  EXPECT_EQ(ExitCode(script.WaitExit(5s)), 128 + SIGTERM) << "the script's own end";
+  fleet.AwaitEvent("verdict", 5s, Is(v1::EVENT_KIND_VERDICT, script.pid()));
+}
+
+TEST(Story, RestartedControllerSeesTheSameFleetAgain) {
   Fleet fleet({"n1"});
   fleet.StartController();
   Node& node = fleet.StartNode("n1");
