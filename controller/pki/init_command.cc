@@ -74,7 +74,6 @@ class Initializer {
     }
     auto authority = OpenOrCreate();
     if (!authority.ok()) return authority.status();
-    fmt::print("Fleet {}\n", authority->fleet());
     if (auto s = MakeController(*authority); !s.ok()) return s;
     if (auto s = MakeAll(*authority, Role::kNode, "nodes", options_.nodes); !s.ok()) return s;
     if (auto s = MakeAll(*authority, Role::kOperator, "operators", options_.operators); !s.ok()) {
@@ -99,6 +98,7 @@ class Initializer {
                         "another --dir",
                         dir, authority->fleet(), Printable(options_.fleet)));
       }
+      fmt::print("Fleet {}\n", authority->fleet());
       return authority;
     }
     if (!absl::IsNotFound(authority.status())) return authority.status();
@@ -108,7 +108,9 @@ class Initializer {
     }
     authority = Authority::Create(dir, options_.fleet);
     if (authority.ok()) {
-      fmt::print("  made  {}/ca.key  (whoever has this file owns the fleet: keep it safe)\n", dir);
+      fmt::print(
+          "Fleet {}\n  made  {}/ca.key  (whoever has this file owns the fleet: keep it safe)\n",
+          authority->fleet(), dir);
     }
     return authority;
   }
