@@ -3,6 +3,7 @@
 // argument.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 namespace procctl {
@@ -11,7 +12,7 @@ class Backoff {
  public:
   // The n-th delay (n from 0) is uniform in [0, min(cap, first * 2^n)].
   Backoff(std::chrono::milliseconds first, std::chrono::milliseconds cap)
-      : first_(first), cap_(cap), bound_(first) {}
+      : first_(std::min(first, cap)), cap_(cap), bound_(first_) {}
 
   // `unit` is a random number in [0, 1).
   std::chrono::milliseconds Next(double unit);

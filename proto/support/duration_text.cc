@@ -59,9 +59,9 @@ absl::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
 std::string FormatDuration(std::chrono::nanoseconds duration) {
   const auto ns = duration.count();
   if (ns < 0) return "-" + FormatDuration(std::chrono::nanoseconds(-ns));
-  if (ns < 1'000'000) return ns == 0 ? "0s" : fmt::format("{}us", (ns + 500) / 1000);
-  if (ns < 100'000'000) return fmt::format("{}ms", (ns + 500'000) / 1'000'000);
-  if (ns < 10'000'000'000) {
+  if (ns < 999'500) return ns == 0 ? "0s" : fmt::format("{}us", (ns + 500) / 1000);
+  if (ns < 99'500'000) return fmt::format("{}ms", (ns + 500'000) / 1'000'000);
+  if (ns < 9'950'000'000) {
     const auto tenths = (ns + 50'000'000) / 100'000'000;
     return tenths % 10 == 0 ? fmt::format("{}s", tenths / 10)
                             : fmt::format("{}.{}s", tenths / 10, tenths % 10);

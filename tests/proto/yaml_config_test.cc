@@ -1,0 +1,114 @@
+#include "proto/support/yaml_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "procctl/v1/config.pb.h"
+#include "tests/proto/test_fleet.h"
+
+namespace procctl {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// The refusal of a text, or "accepted".
+std::string Refusal(std::string_view text) {
+  v1::NodeConfig config;
+  ConfigLines lines;
+  const absl::Status status = ParseYamlConfig("node.yaml", text, &config, &lines);
+  return status.ok() ? "accepted" : std::string(status.message());
+}
+
+TEST(YamlConfig, FillsEveryKindOfField) {
+  v1::NodeConfig config;
+  ConfigLines lines;
+  const auto status = ParseYamlConfig("node.yaml",
+                                      "node: web-01\n"
+                                      "grace: 7s\n"
+                                      "heartbeat:\n"
+                                      "  max_slots: 12\n"
+                                      "classic: {enabled: true, key: 0x5095}\n"
+                                      "uplink: {spool_events: 5000000000}\n"
+                                      "protected: [sshd, \"my db\"]\n",
+                                      &config, &lines);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.node(), "web-01");
+  EXPECT_EQ(config.grace().seconds(), 7);
+  EXPECT_EQ(config.heartbeat().max_slots(), 12);
+  EXPECT_TRUE(config.classic().enabled());
+  EXPECT_EQ(config.classic().key(), "0x5095");
+  EXPECT_EQ(config.uplink().spool_events(), 5'000'000'000);
+  ASSERT_EQ(config.protected__size(), 2);
+  EXPECT_EQ(config.protected_(1), "my db");
+  EXPECT_EQ(lines.at("heartbeat.max_slots"), 4);
+  EXPECT_EQ(lines.at("protected.1"), 7);
+}
+
+TEST(YamlConfig, AnEmptyFileIsAllDefaults) {
+  EXPECT_EQ(Refusal(""), "accepted");
+  EXPECT_EQ(Refusal("# nothing\n"), "accepted");
+  EXPECT_EQ(Refusal("heartbeat:\n"), "accepted");
+}
+
+TEST(YamlConfig, UnknownKeyIsRefusedWithItsLineAndTheNearestName) {
+  EXPECT_THAT(Refusal("node: a\nscan_intervall: 100ms\n"),
+              AllOf(StartsWith("node.yaml:2:"), HasSubstr("\"scan_intervall\""),
+                    HasSubstr("did you mean \"scan_interval\"?")));
+}
+
+TEST(YamlConfig, UnknownKeyFarFromAllListsWhatIsKnownThere) {
+  EXPECT_THAT(Refusal("heartbeat:\n  colour: red\n"),
+              AllOf(StartsWith("node.yaml:2:"), HasSubstr("known keys here: min_timeout")));
+}
+
+TEST(YamlConfig, AKeyGivenTwiceIsRefusedAtTheSecondOne) {
+  EXPECT_THAT(Refusal("node: a\nmode: observe\nnode: b\n"),
+              AllOf(StartsWith("node.yaml:3:"), HasSubstr("given twice")));
+  EXPECT_THAT(Refusal("log:\n  level: info\n  level: debug\n"), StartsWith("node.yaml:3:"));
+}
+
+TEST(YamlConfig, ValuesOfTheWrongTypeAreRefusedWithTheirLine) {
+  EXPECT_THAT(Refusal("\ngrace: 5\n"), AllOf(StartsWith("node.yaml:2:"), HasSubstr("grace")));
+  EXPECT_THAT(Refusal("grace: -5s\n"), HasSubstr("not a duration"));
+  EXPECT_THAT(Refusal("heartbeat: {max_slots: many}\n"), HasSubstr("not a whole number"));
+  EXPECT_THAT(Refusal("heartbeat: {max_slots: 3000000000}\n"), HasSubstr("not a whole number"));
+  EXPECT_THAT(Refusal("classic: {enabled: perhaps}\n"), HasSubstr("neither true nor false"));
+  EXPECT_THAT(Refusal("node: [a, b]\n"), HasSubstr("single value"));
+  EXPECT_THAT(Refusal("protected: sshd\n"), HasSubstr("must be a list"));
+  EXPECT_THAT(Refusal("heartbeat: 5\n"), HasSubstr("expected keys and values"));
+  EXPECT_THAT(Refusal("- a\n- b\n"), HasSubstr("expected keys and values"));
+}
+
+TEST(YamlConfig, SyntaxErrorsNameTheLineAndNeverThrow) {
+  EXPECT_THAT(Refusal("node: a\nlog: {level: [\n"), StartsWith("node.yaml:"));
+  EXPECT_THAT(Refusal("a: b: c\n"), StartsWith("node.yaml:1:"));
+  EXPECT_THAT(Refusal("node: a\n---\nnode: b\n"), HasSubstr("2 YAML documents"));
+  EXPECT_NE(Refusal(std::string(5000, '[')), "accepted");
+  EXPECT_NE(Refusal("? [a, b]\n: c\n"), "accepted");
+}
+
+TEST(YamlConfig, ARefusalAfterParsingNamesTheLineToo) {
+  v1::NodeConfig config;
+  ConfigLines lines;
+  ASSERT_TRUE(ParseYamlConfig("f", "log:\n  level: loud\n", &config, &lines).ok());
+  EXPECT_EQ(ConfigRefusal("f", lines, "log.level", "no such level").message(),
+            "f:2: log.level: no such level");
+  EXPECT_EQ(ConfigRefusal("f", lines, "node", "is required").message(), "f: node: is required");
+}
+
+TEST(ReadYamlConfig, SaysWhyAFileCannotBeRead) {
+  const testing::TemporaryFolder folder;
+  v1::NodeConfig config;
+  ConfigLines lines;
+  EXPECT_TRUE(absl::IsNotFound(ReadYamlConfig(folder.path() + "/none", &config, &lines)));
+  EXPECT_FALSE(ReadYamlConfig(folder.path(), &config, &lines).ok());
+  const std::string big = folder.Write("big", std::string((1 << 20) + 1, '#'));
+  EXPECT_THAT(std::string(ReadYamlConfig(big, &config, &lines).message()), HasSubstr("1 MiB"));
+  const std::string good = folder.Write("good", "node: web-01\n");
+  EXPECT_TRUE(ReadYamlConfig(good, &config, &lines).ok());
+  EXPECT_EQ(config.node(), "web-01");
+}
+
+}  // namespace
+}  // namespace procctl
