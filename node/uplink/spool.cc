@@ -268,8 +268,9 @@ void Spool::ReplaceLocked(const absl::Status& why) {
   mutex_.Unlock();
   const absl::StatusOr<std::string> aside = SpoolDb::SetAside(options_);
   SpoolContent content;
-  absl::StatusOr<std::unique_ptr<SpoolDb>> fresh = aside.status();
-  if (aside.ok()) fresh = SpoolDb::Open(options_, &content);
+  absl::StatusOr<std::unique_ptr<SpoolDb>> fresh =
+      aside.ok() ? SpoolDb::Open(options_, &content)
+                 : absl::StatusOr<std::unique_ptr<SpoolDb>>(aside.status());
   mutex_.Lock();
   if (!fresh.ok()) {
     FailedLocked(fresh.status());
