@@ -14,9 +14,9 @@ namespace procctl::node {
 namespace {
 
 constexpr Nanos kRecheckHeld = std::chrono::seconds(1);
-// The library beats once as soon as it holds the page, and gives up waiting for the page after two seconds. A page without
-// any beat for longer than this belongs to a process that believes it is not guarded: to judge it would be to kill the
-// healthy.
+// The library beats once as soon as it holds the page, and gives up waiting for the page after two
+// seconds. A page without any beat for longer than this belongs to a process that believes it is
+// not guarded: to judge it would be to kill the healthy.
 constexpr Nanos kUnclaimed = std::chrono::seconds(5);
 
 std::string Who(const v1::Event& subject) {
