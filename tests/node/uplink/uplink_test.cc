@@ -14,10 +14,7 @@
 #include "node/uplink/boot_clock.h"
 #include "node/uplink/spool_db.h"
 #include "proto/support/time_convert.h"
-#include "tests/node/uplink/fake_controller.h"
-#include "tests/node/uplink/fake_guardian.h"
-#include "tests/node/uplink/fixtures.h"
-#include "tests/proto/test_fleet.h"
+#include "tests/node/uplink/fixture_run.h"
 
 namespace procctl::uplink {
 namespace {
@@ -34,26 +31,9 @@ Numbers Range(std::int64_t first, std::int64_t last) {
 
 class UplinkTest : public ::testing::Test {
  protected:
-  // One CA for all tests of this program: making keys is slow.
-  static procctl::testing::TestFleet& Fleet() {
-    static auto* fleet = new procctl::testing::TestFleet();
-    return *fleet;
-  }
-
-  UplinkTest() : controller_(procctl::testing::Read(Fleet().Controller())) {
-    const TlsPem node = procctl::testing::Read(Fleet().Issue(Role::kNode, kNode));
-    hello_.set_node_id(kNode);
-    hello_.set_boot_id(kBoot);
-    hello_.set_guardian_epoch(1);
-    hello_.set_guardian_uid(1000);
-    hello_.set_mode("enforce");
-    hello_.set_ca_pem(node.ca);
-    hello_.set_certificate_pem(node.cert);
-    hello_.set_key_pem(node.key);
-    hello_.set_state_dir(folder_.path());
-    hello_.set_spool_events(1'000'000);
-    hello_.mutable_connect_timeout()->set_seconds(5);
-  }
+  UplinkTest()
+      : controller_(procctl::testing::Read(Fleet().Controller())),
+        hello_(MakeHello(folder_.path())) {}
 
   // Controller first, so that its port is known.
   void Run() {
@@ -83,17 +63,6 @@ class UplinkTest : public ::testing::Test {
   void TearDown() override {
     EXPECT_EQ(controller_.Breaches(), "");
     if (HasFailure() && guardian_ != nullptr) std::fputs(guardian_->Log().c_str(), stderr);
-  }
-
-  v1::Order MakeOrder(const std::string& id) {
-    v1::Order order;
-    order.set_order_id(id);
-    order.set_slot("encoder");
-    order.mutable_incarnation()->set_boot_id(kBoot);
-    order.mutable_incarnation()->set_pid(4242);
-    order.mutable_time_to_live()->set_seconds(20);
-    order.set_issuer("operator/alice");
-    return order;
   }
 
   procctl::testing::TemporaryFolder folder_;
