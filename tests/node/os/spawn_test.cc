@@ -27,6 +27,7 @@ std::string Ask(const std::string& script, const SpawnUser* user = nullptr) {
   auto packet = Receive(pair->ours.get(), 4096);
   siginfo_t info{};
   waitid(P_PIDFD, static_cast<id_t>(child->pidfd()), &info, WEXITED);
+  EXPECT_TRUE(packet.ok()) << packet.status();
   return packet.ok() ? packet->bytes : "";
 }
 

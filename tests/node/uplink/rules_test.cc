@@ -132,7 +132,8 @@ TEST(PendingOrders, AnExpiredOrderStillGoesSoThatItEndsInAVerdict) {
   ASSERT_TRUE(orders.Add(MakeOrder("a", seconds(1)), false, 0, At(seconds(0))));
   const auto ready = orders.Front(At(seconds(9)));
   ASSERT_TRUE(ready.has_value());
-  EXPECT_EQ(LeftOf(*ready), nanoseconds(1));
+  EXPECT_TRUE(ready->message.order().has_time_to_live());
+  EXPECT_EQ(LeftOf(*ready), nanoseconds(0));
   EXPECT_LT(FromProto(ready->message.expires_at()), At(seconds(9)).time_since_epoch());
 }
 

@@ -9,14 +9,15 @@
 
 #include "node/uplink/spool_db.h"
 #include "tests/node/uplink/fixtures.h"
-#include "tests/node/uplink/temp_dir.h"
+#include "tests/proto/test_fleet.h"
 
 namespace procctl::uplink {
 namespace {
 
+using Folder = procctl::testing::TemporaryFolder;
 using std::chrono::seconds;
 
-SpoolOptions Options(const TempDir& dir, std::int64_t max_events = 1'000,
+SpoolOptions Options(const Folder& dir, std::int64_t max_events = 1'000,
                      std::int64_t guardian_epoch = 1) {
   return {dir.path(), {kNode, kBoot}, guardian_epoch, max_events};
 }
@@ -42,7 +43,7 @@ std::unique_ptr<SpoolDb> OpenDb(const SpoolOptions& options, SpoolContent* conte
 }
 
 TEST(SpoolDb, WhatWasCommittedIsThereAfterReopening) {
-  TempDir dir;
+  Folder dir;
   SpoolContent content;
   {
     auto db = OpenDb(Options(dir), &content);
@@ -67,7 +68,7 @@ TEST(SpoolDb, WhatWasCommittedIsThereAfterReopening) {
 }
 
 TEST(SpoolDb, AcknowledgedEventsGoButTheirNumbersAreRemembered) {
-  TempDir dir;
+  Folder dir;
   SpoolContent content;
   {
     auto db = OpenDb(Options(dir), &content);
@@ -83,7 +84,7 @@ TEST(SpoolDb, AcknowledgedEventsGoButTheirNumbersAreRemembered) {
 }
 
 TEST(SpoolDb, ANewGuardianStartsItsNumbersAfresh) {
-  TempDir dir;
+  Folder dir;
   SpoolContent content;
   {
     auto db = OpenDb(Options(dir), &content);
@@ -95,7 +96,7 @@ TEST(SpoolDb, ANewGuardianStartsItsNumbersAfresh) {
 }
 
 TEST(SpoolDb, BeyondItsBoundTheOldestBecomeOneRecord) {
-  TempDir dir;
+  Folder dir;
   SpoolContent content;
   auto db = OpenDb(Options(dir, 10), &content);
   ASSERT_TRUE(db->Apply(Events(1, 1, 10))->empty());
@@ -117,7 +118,7 @@ TEST(SpoolDb, BeyondItsBoundTheOldestBecomeOneRecord) {
 }
 
 TEST(SpoolDb, GarbageIsDataLossAndCanBeSetAside) {
-  TempDir dir;
+  Folder dir;
   std::ofstream(dir.path() + "/spool.db") << std::string(8'192, 'x');
   SpoolContent content;
   const auto db = SpoolDb::Open(Options(dir), &content);
@@ -129,7 +130,7 @@ TEST(SpoolDb, GarbageIsDataLossAndCanBeSetAside) {
 }
 
 TEST(SpoolDb, ASpoolOfAnotherNodeOrOfALaterGuardianIsNotUsed) {
-  TempDir dir;
+  Folder dir;
   SpoolContent content;
   {
     auto db = OpenDb(Options(dir, 1'000, 5), &content);
@@ -142,14 +143,14 @@ TEST(SpoolDb, ASpoolOfAnotherNodeOrOfALaterGuardianIsNotUsed) {
 }
 
 TEST(SpoolDb, TwoUplinksCannotShareASpool) {
-  TempDir dir;
+  Folder dir;
   SpoolContent content;
   auto first = OpenDb(Options(dir), &content);
   EXPECT_TRUE(absl::IsUnavailable(SpoolDb::Open(Options(dir), &content).status()));
 }
 
 TEST(SpoolDb, AFolderThatIsNotThereMayComeLater) {
-  TempDir dir;
+  Folder dir;
   SpoolOptions options = Options(dir);
   options.state_dir += "/missing";
   SpoolContent content;
@@ -207,7 +208,7 @@ class Listener : public SpoolListener {
 };
 
 TEST(Spool, WritesWhatItIsGivenAndFinishesBeforeItStops) {
-  TempDir dir;
+  Folder dir;
   {
     Listener listener;
     Spool spool(Options(dir, 100'000), &listener);
@@ -222,7 +223,7 @@ TEST(Spool, WritesWhatItIsGivenAndFinishesBeforeItStops) {
 }
 
 TEST(Spool, ASessionEpochIsOnDiskWhenSaveReturns) {
-  TempDir dir;
+  Folder dir;
   Listener listener;
   {
     Spool spool(Options(dir), &listener);
@@ -236,7 +237,7 @@ TEST(Spool, ASessionEpochIsOnDiskWhenSaveReturns) {
 }
 
 TEST(Spool, PagesReachFromTheDiskIntoWhatIsNotWrittenYet) {
-  TempDir dir;
+  Folder dir;
   Listener listener;
   Spool spool(Options(dir), &listener);
   spool.Start(seconds(5));
@@ -250,7 +251,7 @@ TEST(Spool, PagesReachFromTheDiskIntoWhatIsNotWrittenYet) {
 }
 
 TEST(Spool, AFolderThatComesLateIsUsedThen) {
-  TempDir dir;
+  Folder dir;
   Listener listener;
   SpoolOptions options = Options(dir);
   options.state_dir += "/late";
@@ -272,7 +273,7 @@ TEST(Spool, AFolderThatComesLateIsUsedThen) {
 }
 
 TEST(Spool, ADatabaseDamagedUnderWayIsReplacedAndMemoryIsWrittenAgain) {
-  TempDir dir;
+  Folder dir;
   Listener listener;
   Spool spool(Options(dir, 100'000), &listener);
   spool.Start(seconds(5));
