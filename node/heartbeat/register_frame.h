@@ -25,8 +25,8 @@ typedef struct procctl_register_request {
   uint32_t page_version; /* PROCCTL_PAGE_VERSION the client was built with */
   uint32_t timeout_ms;   /* 0 is refused */
   uint32_t reserved;     /* 0 */
-  uint8_t
-      name[PROCCTL_FRAME_NAME_BYTES]; /* any bytes; ends at the first NUL, which must be there */
+  /* Any bytes; ends at the first NUL, which must be there. */
+  uint8_t name[PROCCTL_FRAME_NAME_BYTES];
 } procctl_register_request;
 
 typedef struct procctl_register_answer {

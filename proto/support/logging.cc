@@ -1,5 +1,7 @@
 #include "proto/support/logging.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -7,6 +9,7 @@
 #include <utility>
 
 #include "proto/support/escape.h"
+#include "spdlog/async.h"
 #include "spdlog/pattern_formatter.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
@@ -33,6 +36,17 @@ class EscapedMessage : public spdlog::custom_flag_formatter {
  private:
   bool json_;
 };
+
+// Lines that may wait for a slow reader of stderr; then the oldest are dropped, never the program
+// delayed.
+constexpr size_t kWaitingLines = 8192;
+
+// The program's signals belong to its own threads.
+void BlockSignals() {
+  sigset_t all;
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
 
 }  // namespace
 
@@ -63,17 +77,22 @@ absl::Status StartLogging(std::string_view program, std::string_view format,
   formatter->set_pattern(
       json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","pid":%P,"msg":"%v"})"
            : "%Y-%m-%dT%H:%M:%S.%eZ %l %n[%P] %v");
-  auto logger = std::make_shared<spdlog::logger>(std::string(program),
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  spdlog::init_thread_pool(kWaitingLines, 1, BlockSignals);
+  auto logger = std::make_shared<spdlog::async_logger>(
+      std::string(program), std::make_shared<spdlog::sinks::stderr_sink_mt>(),
+      spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
   logger->set_formatter(std::move(formatter));
   logger->set_level(threshold);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+  // What waits is written when main returns or exit is called.
+  (void)std::atexit(spdlog::shutdown);
   return absl::OkStatus();
 }
 
 void Fatal(std::string_view what) {
   spdlog::critical("broken invariant: {}", what);
+  spdlog::shutdown();
   std::abort();
 }
 

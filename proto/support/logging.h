@@ -1,4 +1,5 @@
 // One logger for a whole program, to stderr: text on a terminal, one JSON object a line elsewhere.
+// A thread of its own writes, so that nobody ever waits for whoever reads stderr.
 #pragma once
 
 #include <string>

@@ -3,9 +3,9 @@
  * libprocctl_heartbeat: let procctl guard this process.
  *
  *   procctl_heart heart = PROCCTL_HEART_INIT;
- *   procctl_open(&heart, "encoder", 5000);       // silent for more than 5 s = hung
- *   while (work()) procctl_beat(&heart);         // 1 ns: beat from the loop that can hang, not
- * from a timer procctl_close(&heart);
+ *   procctl_open(&heart, "encoder", 5000);  // silent for more than 5 s = hung
+ *   while (work()) procctl_beat(&heart);    // in the loop that can hang, not in a timer
+ *   procctl_close(&heart);
  *
  * What it is: each heart is one page of memory shared with the guardian of this host. The guardian
  * makes the page and seals its size; it learns who the process is from the kernel, never from what
@@ -87,28 +87,36 @@ extern procctl_page procctl_idle_page;
 #define PROCCTL_HEART_INIT \
   { &procctl_idle_page, 0, -1 }
 
-/* Registers this process (not the thread) under `name` and opens the heart.
+/* Registers this process (not the thread) under `name` and opens the heart. The first beat is made
+ * here: a page without any beat is one that its process never got hold of.
  *
  * name        1 to 63 bytes; what operators see. Several hearts of one process need several names;
- * the same name again from the same process takes over the slot (after exec, for example).
+ *             the same name again from the same process takes over the slot (after exec, for
+ *             example).
  * timeout_ms  silence over this many milliseconds is a hang. The node's policy bounds it (500 ms to
- * 24 h unless configured).
+ *             24 h unless configured).
  *
- * Looks for the guardian's socket in $PROCCTL_HEARTBEAT_SOCKET if that is set, else
- * /run/procctl/heartbeat.sock, then $XDG_RUNTIME_DIR/procctl/heartbeat.sock. Waits at most 2 s for
- * the guardian's answer.
+ * Looks for the guardian's socket in $PROCCTL_HEARTBEAT_SOCKET if that is set (and nowhere if it is
+ * set but empty), else /run/procctl/heartbeat.sock, then $XDG_RUNTIME_DIR/procctl/heartbeat.sock.
+ * Waits at most 2 s for the guardian's answer.
  *
  * Returns 0 when guarded. Otherwise a negative errno value, and the heart is safe to use and guards
- * nothing: -ENOENT, -ECONNREFUSED  no guardian here (nothing to worry about on a developer's
- * machine) -EINVAL                 bad name or timeout, see procctl_open_error -EACCES this user
- * may not register here -EDQUOT                 too many slots for this user or this node -EPROTO
- * the guardian speaks another version of the page -ETIMEDOUT              the guardian did not
- * answer in 2 s -EBUSY                  this heart is open already; it stays so
+ * nothing:
+ *
+ *   -ENOENT, -ECONNREFUSED  no guardian here (nothing to worry about on a developer's machine)
+ *   -EINVAL                 bad name or timeout, see procctl_open_error
+ *   -EACCES                 this user may not register here
+ *   -EDQUOT                 too many slots for this user or this node
+ *   -EPROTO                 the guardian speaks another version of the page, or no sense at all
+ *   -ETIMEDOUT              the guardian did not answer in 2 s
+ *   -EBUSY                  this heart is open already; it stays so
+ *   -EMFILE, -ENOMEM, ...   this process is at a limit of its own
  */
 int procctl_open(procctl_heart* heart, const char* name, uint32_t timeout_ms);
 
-/* What the guardian said to the last procctl_open of this thread that failed; "" if it said
- * nothing. Valid until the next procctl_open of this thread. */
+/* What the guardian (for a bad argument: the library) said to the last procctl_open of this thread
+ * that failed; "" if it said nothing. Printable ASCII. Valid until the next procctl_open of this
+ * thread. */
 const char* procctl_open_error(void);
 
 /* Gives the slot back and makes the heart safe to beat again, guarding nothing. No-op if it is not
@@ -133,8 +141,9 @@ static inline void procctl_progress(procctl_heart* heart, uint64_t units) {
   procctl_beat(heart);
 }
 
-/* Leaves a note: what the process is doing, at most 127 bytes, cut where longer. Shown with the
- * slot and, should the process be killed, with its kill event. */
+/* Leaves a note: what the process is doing, at most 127 bytes, cut where longer; NULL clears it.
+ * Shown with the slot and, should the process be killed, with its kill event. Two threads that
+ * write notes on one heart at once may mix their bytes; nothing worse happens. */
 void procctl_note(procctl_heart* heart, const char* text);
 
 #ifdef __cplusplus
@@ -158,7 +167,7 @@ class Heart {
   // -EINVAL.
   int Open(const char* name, std::chrono::milliseconds timeout) {
     const auto ms = timeout.count();
-    const bool fits = ms > 0 && ms <= static_cast<decltype(ms)>(UINT32_MAX);
+    const bool fits = ms > 0 && ms <= std::chrono::milliseconds::rep{UINT32_MAX};
     return procctl_open(&heart_, name, fits ? static_cast<uint32_t>(ms) : 0);
   }
   void Close() { procctl_close(&heart_); }

@@ -1,0 +1,29 @@
+// What nodes, slots and events can be filtered by (the keys named at each list in
+// fleet_service.proto). Choices are the enums' own values, read from their descriptors, so a new
+// kind or state can be filtered by from the day it exists; the index of a choice is the enum's
+// number.
+#pragma once
+
+#include "controller/core/filter.h"
+
+namespace procctl::controller {
+
+enum NodeKey { kNodeKeyNode, kNodeKeyState };
+const FilterSchema& NodeFilterSchema();
+
+enum SlotKey { kSlotKeyNode, kSlotKeyName, kSlotKeySlot, kSlotKeyState, kSlotKeyPid, kSlotKeyDoor };
+const FilterSchema& SlotFilterSchema();
+
+enum EventKey {
+  kEventKeyNode,
+  kEventKeySlot,
+  kEventKeyName,
+  kEventKeyKind,
+  kEventKeyCause,
+  kEventKeyVerdict,
+  kEventKeyOrder,
+  kEventKeyPid
+};
+const FilterSchema& EventFilterSchema();
+
+}  // namespace procctl::controller

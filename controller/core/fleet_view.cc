@@ -1,0 +1,274 @@
+#include "controller/core/fleet_view.h"
+
+#include <utility>
+
+#include "controller/core/filter_schemas.h"
+#include "proto/support/time_convert.h"
+
+namespace procctl::controller {
+namespace {
+
+bool InTrouble(v1::SlotState state) {
+  return state != v1::SLOT_STATE_ALIVE && state != v1::SLOT_STATE_QUIET;
+}
+
+struct NodeSubject {
+  const NodeRow& node;
+  std::string_view Text(int) const { return node.id; }
+  std::int64_t Number(int) const { return 0; }
+  int Choice(int) const { return static_cast<int>(node.state); }
+};
+
+struct SlotSubject {
+  const NodeRow& node;
+  const SlotRow* slot;  // null: only the node is known yet
+  std::string_view Text(int key) const {
+    if (key == kSlotKeyNode) return node.id;
+    return key == kSlotKeyName ? slot->ShownName() : slot->label;
+  }
+  std::int64_t Number(int) const { return slot->pid; }
+  int Choice(int key) const {
+    return key == kSlotKeyDoor ? static_cast<int>(slot->door)
+                               : static_cast<int>(ShownState(node, *slot));
+  }
+};
+
+std::unique_ptr<SlotRow> MakeRow(const v1::Slot& slot, MonoTime now) {
+  auto row = std::make_unique<SlotRow>();
+  row->label = slot.label();
+  if (slot.name() != slot.label()) row->name = slot.name();
+  row->generation = slot.incarnation().generation();
+  row->start_ticks = slot.incarnation().start_ticks();
+  row->pid = slot.incarnation().pid();
+  row->uid = slot.uid();
+  row->state = slot.state();
+  row->door = slot.door();
+  row->timeout = FromProto(slot.timeout());
+  row->silence = FromProto(slot.silence());
+  row->registered_at = FromProto(slot.registered_at());
+  row->reported = now;
+  if (!slot.note().empty() || !slot.hold_reason().empty()) {
+    row->words =
+        std::make_unique<const SlotRow::Words>(SlotRow::Words{slot.note(), slot.hold_reason()});
+  }
+  return row;
+}
+
+}  // namespace
+
+v1::SlotState ShownState(const NodeRow& node, const SlotRow& slot) {
+  return node.state == NodeState::kLost ? v1::SLOT_STATE_STALE : slot.state;
+}
+
+FleetView::FleetView(MonoTime start) : start_(start) {}
+FleetView::~FleetView() = default;
+
+void FleetView::AddKnown(std::string_view node) {
+  const auto [it, added] = nodes_.try_emplace(std::string(node));
+  if (!added) return;
+  it->second.row.id = it->first;
+  it->second.row.last_heard = start_;
+  Count(&it->second);
+}
+
+std::optional<NodeState> FleetView::BeginSession(std::string_view node, std::int64_t session_epoch,
+                                                 NodeFacts facts, MonoTime now, Observed observed,
+                                                 WallTime wall) {
+  AddKnown(node);
+  Entry& entry = nodes_.find(node)->second;
+  std::optional<NodeState> before;
+  if (entry.row.last_observed.has_value()) before = entry.row.state;
+  Uncount(entry);
+  entry.row.state = NodeState::kConnected;
+  entry.row.facts = std::move(facts);
+  entry.row.session_epoch = session_epoch;
+  entry.row.connected_at = wall;
+  entry.row.last_heard = now;
+  entry.row.last_observed = observed;
+  entry.row.events_waiting = 0;
+  entry.staged = Table();
+  entry.staging = false;
+  entry.awaits_snapshot = true;
+  Count(&entry);
+  return before;
+}
+
+FleetView::Entry* FleetView::FindCurrent(std::string_view node, std::int64_t session_epoch) {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end() || it->second.row.session_epoch != session_epoch) return nullptr;
+  return &it->second;
+}
+
+bool FleetView::Heard(std::string_view node, std::int64_t session_epoch, MonoTime now,
+                      Observed observed) {
+  Entry* entry = FindCurrent(node, session_epoch);
+  if (entry == nullptr) return false;
+  entry->row.last_heard = now;
+  entry->row.last_observed = observed;
+  return true;
+}
+
+void FleetView::SetEventsWaiting(std::string_view node, std::int64_t session_epoch,
+                                 std::int64_t waiting) {
+  if (Entry* entry = FindCurrent(node, session_epoch)) entry->row.events_waiting = waiting;
+}
+
+void FleetView::Remove(Table* table, std::int64_t generation) {
+  const auto it = table->rows.find(generation);
+  if (it == table->rows.end()) return;
+  if (InTrouble(it->second->state)) --table->in_trouble;
+  table->order.erase(it->second.get());
+  table->rows.erase(it);
+}
+
+void FleetView::Upsert(Table* table, const v1::Slot& slot, bool replace, MonoTime now) {
+  const std::int64_t generation = slot.incarnation().generation();
+  const auto holder = table->order.find(std::string_view(slot.label()));
+  const bool label_taken = holder != table->order.end() && (*holder)->generation != generation;
+  if (slot.label().empty() || generation <= 0 || (label_taken && !replace)) {
+    ++malformed_rows_;
+    return;
+  }
+  // A new incarnation took the label before the old one's removal was told.
+  if (label_taken) Remove(table, (*holder)->generation);
+  Remove(table, generation);
+  std::unique_ptr<SlotRow> row = MakeRow(slot, now);
+  const std::string& boot = slot.incarnation().boot_id();
+  // Rows of a node share one boot id string: take the first row's if it is the same.
+  if (!table->order.empty() && *(*table->order.begin())->boot_id == boot) {
+    row->boot_id = (*table->order.begin())->boot_id;
+  } else {
+    row->boot_id = std::make_shared<const std::string>(boot);
+  }
+  if (InTrouble(row->state)) ++table->in_trouble;
+  table->order.insert(row.get());
+  table->rows[generation] = std::move(row);
+}
+
+FleetView::Applied FleetView::ApplySnapshot(
+    std::string_view node, std::int64_t session_epoch, const SnapshotPiece& piece,
+    const google::protobuf::RepeatedPtrField<v1::Slot>& slots, MonoTime now) {
+  Entry* entry = FindCurrent(node, session_epoch);
+  if (entry == nullptr) return Applied::kIgnored;
+  if (!entry->staging || entry->staged_snapshot != piece.snapshot) {
+    entry->staged = Table();
+    entry->staged_snapshot = piece.snapshot;
+    entry->staging = true;
+  }
+  for (const v1::Slot& slot : slots) Upsert(&entry->staged, slot, /*replace=*/false, now);
+  if (entry->staged.rows.size() > kMostSlotsPerNode) return Applied::kTooMany;
+  if (!piece.last) return Applied::kYes;
+  Uncount(*entry);
+  entry->table = std::exchange(entry->staged, Table());
+  entry->staging = false;
+  entry->awaits_snapshot = false;
+  entry->revision = piece.revision;
+  Count(entry);
+  return Applied::kYes;
+}
+
+FleetView::Applied FleetView::ApplyDelta(
+    std::string_view node, std::int64_t session_epoch, std::int64_t from_revision,
+    std::int64_t to_revision, const google::protobuf::RepeatedPtrField<v1::Slot>& upserts,
+    const google::protobuf::RepeatedField<std::int64_t>& removes, MonoTime now) {
+  Entry* entry = FindCurrent(node, session_epoch);
+  if (entry == nullptr || entry->staging || entry->awaits_snapshot) return Applied::kIgnored;
+  if (from_revision != entry->revision) {
+    entry->awaits_snapshot = true;
+    return Applied::kResync;
+  }
+  Uncount(*entry);
+  // Removes first: a label given up and taken again within one delta must end up taken.
+  for (const std::int64_t generation : removes) Remove(&entry->table, generation);
+  for (const v1::Slot& slot : upserts) Upsert(&entry->table, slot, /*replace=*/true, now);
+  entry->revision = to_revision;
+  Count(entry);
+  return entry->table.rows.size() > kMostSlotsPerNode ? Applied::kTooMany : Applied::kYes;
+}
+
+void FleetView::Uncount(const Entry& entry) {
+  const NodeRow& row = entry.row;
+  summary_.slots -= row.slots;
+  switch (row.state) {
+    case NodeState::kConnected:
+      --summary_.connected;
+      break;
+    case NodeState::kSuspect:
+      --summary_.suspect;
+      break;
+    case NodeState::kLost:
+      --summary_.lost;
+      summary_.stale -= row.slots;
+      return;
+  }
+  summary_.in_trouble -= row.in_trouble;
+}
+
+void FleetView::Count(Entry* entry) {
+  NodeRow& row = entry->row;
+  row.slots = static_cast<std::int32_t>(entry->table.rows.size());
+  row.in_trouble = entry->table.in_trouble;
+  summary_.slots += row.slots;
+  switch (row.state) {
+    case NodeState::kConnected:
+      ++summary_.connected;
+      break;
+    case NodeState::kSuspect:
+      ++summary_.suspect;
+      break;
+    case NodeState::kLost:
+      ++summary_.lost;
+      summary_.stale += row.slots;
+      return;
+  }
+  summary_.in_trouble += row.in_trouble;
+}
+
+std::vector<StateChange> FleetView::JudgeNodes(const Liveness& liveness) {
+  std::vector<StateChange> changes;
+  for (auto& [id, entry] : nodes_) {
+    const NodeState now = liveness.Judge(entry.row.last_observed);
+    if (now == entry.row.state) continue;
+    changes.push_back({id, entry.row.state, now});
+    Uncount(entry);
+    entry.row.state = now;
+    Count(&entry);
+  }
+  return changes;
+}
+
+const NodeRow* FleetView::FindNode(std::string_view node) const {
+  const auto it = nodes_.find(node);
+  return it == nodes_.end() ? nullptr : &it->second.row;
+}
+
+void FleetView::VisitNodes(const Filter& filter, std::string_view after,
+                           const std::function<bool(const NodeRow&)>& visit) const {
+  for (auto it = nodes_.upper_bound(after); it != nodes_.end(); ++it) {
+    if (filter.Matches(NodeSubject{it->second.row}) && !visit(it->second.row)) return;
+  }
+}
+
+std::optional<SlotKeyset> FleetView::VisitSlots(
+    const Filter& filter, const SlotKeyset& after, size_t budget,
+    const std::function<bool(const NodeRow&, const SlotRow&)>& visit) const {
+  for (auto node = nodes_.lower_bound(after.node); node != nodes_.end(); ++node) {
+    const NodeRow& row = node->second.row;
+    const auto& order = node->second.table.order;
+    const bool resumed = row.id == after.node;
+    // Going on from an empty label is going on from the node's first row.
+    auto it = resumed ? order.upper_bound(std::string_view(after.label)) : order.begin();
+    if (budget-- == 0) return resumed ? after : SlotKeyset{row.id, ""};
+    if (!filter.MatchesKey(kSlotKeyNode, SlotSubject{row, nullptr})) continue;
+    for (; it != order.end(); ++it) {
+      const SlotRow& slot = **it;
+      if (filter.Matches(SlotSubject{row, &slot}) && !visit(row, slot)) {
+        return SlotKeyset{row.id, slot.label};
+      }
+      if (budget-- == 0) return SlotKeyset{row.id, slot.label};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace procctl::controller

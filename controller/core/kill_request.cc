@@ -1,0 +1,124 @@
+#include "controller/core/kill_request.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
+#include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+namespace {
+
+constexpr size_t kMostIdBytes = 64;
+constexpr size_t kMostLabelBytes = 1024;
+
+bool IsIdCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+bool SameIncarnation(const v1::Incarnation& a, const v1::Incarnation& b) {
+  return a.pid() == b.pid() && a.start_ticks() == b.start_ticks() &&
+         a.generation() == b.generation() && a.boot_id() == b.boot_id();
+}
+
+absl::Status CheckTarget(const KillTarget& target, size_t index) {
+  const auto refuse = [&](std::string_view why) {
+    return absl::InvalidArgumentError(fmt::format("targets[{}]: {}", index, why));
+  };
+  if (target.node.empty() || target.node.size() > 63) {
+    return refuse("node must be 1 to 63 characters");
+  }
+  if (target.slot.size() > kMostLabelBytes) return refuse("slot is over 1024 bytes");
+  const v1::Incarnation& process = target.incarnation;
+  if (process.pid() <= 1 || process.start_ticks() < 0 || process.generation() <= 0 ||
+      process.boot_id().empty() || process.boot_id().size() > 64) {
+    return refuse(
+        "the incarnation is incomplete; send boot_id, pid (2 or more), start_ticks and generation "
+        "as "
+        "ListSlots showed them");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckKillRequest(const KillRequest& request) {
+  if (request.id.empty() || request.id.size() > kMostIdBytes ||
+      !std::all_of(request.id.begin(), request.id.end(), IsIdCharacter)) {
+    return absl::InvalidArgumentError(
+        fmt::format("request_id \"{}\" is not 1 to 64 of [A-Za-z0-9._-]; use a new UUID",
+                    Escape(std::string_view(request.id).substr(0, 80))));
+  }
+  if (request.targets.empty() || request.targets.size() > kMostKillTargets) {
+    return absl::InvalidArgumentError(fmt::format("{} targets; a request holds 1 to {}",
+                                                  request.targets.size(), kMostKillTargets));
+  }
+  if (request.grace && (request.grace->count() < 0 || *request.grace > kMostGrace)) {
+    return absl::InvalidArgumentError(
+        fmt::format("grace {}s; it must be 0 to 1 hour", request.grace->count() / 1'000'000'000));
+  }
+  if (request.time_to_live &&
+      (request.time_to_live->count() <= 0 || *request.time_to_live > kMostTimeToLive)) {
+    return absl::InvalidArgumentError(
+        fmt::format("time_to_live {}s; it must be more than 0 and at most 5 minutes",
+                    request.time_to_live->count() / 1'000'000'000));
+  }
+  if (request.reason.size() > kMostReasonBytes) {
+    return absl::InvalidArgumentError(fmt::format("reason of {} bytes; at most {} are kept",
+                                                  request.reason.size(), kMostReasonBytes));
+  }
+  for (size_t i = 0; i < request.targets.size(); ++i) {
+    if (absl::Status target = CheckTarget(request.targets[i], i); !target.ok()) return target;
+  }
+  return absl::OkStatus();
+}
+
+bool SameTargets(const KillRequest& a, const KillRequest& b) {
+  return std::equal(a.targets.begin(), a.targets.end(), b.targets.begin(), b.targets.end(),
+                    [](const KillTarget& x, const KillTarget& y) {
+                      return x.node == y.node && SameIncarnation(x.incarnation, y.incarnation);
+                    });
+}
+
+std::string OrderId(std::string_view request_id, size_t target) {
+  return fmt::format("{}/{}", request_id, target);
+}
+
+std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view order_id) {
+  const size_t slash = order_id.rfind('/');
+  if (slash == std::string_view::npos || slash == 0) return std::nullopt;
+  const std::string_view digits = order_id.substr(slash + 1);
+  size_t target = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), target);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return std::make_pair(order_id.substr(0, slash), target);
+}
+
+v1::Event RefusedVerdict(const KillRequest& request, size_t target, v1::Refusal refusal,
+                         WallTime at) {
+  const KillTarget& wanted = request.targets[target];
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_VERDICT);
+  event.set_severity(v1::SEVERITY_WARNING);
+  event.set_node(wanted.node);
+  event.set_slot(wanted.slot);
+  *event.mutable_incarnation() = wanted.incarnation;
+  *event.mutable_at() = ToProto(at);
+  event.set_cause(v1::CAUSE_OPERATOR);
+  event.set_verdict(v1::VERDICT_REFUSED);
+  event.set_refusal(refusal);
+  event.set_order_id(OrderId(request.id, target));
+  event.set_issuer(request.issuer);
+  event.set_reason(request.reason);
+  event.set_message(refusal == v1::REFUSAL_NO_SUCH_NODE
+                        ? fmt::format("no node {} was ever seen; nobody was signalled", wanted.node)
+                        : fmt::format("node {} has no session with this controller; nobody was "
+                                      "signalled",
+                                      wanted.node));
+  return event;
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,57 @@
+// A request to stop some incarnations, as the core and the store know it: plain data.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "controller/core/mono_time.h"
+#include "procctl/v1/event.pb.h"
+#include "procctl/v1/slot.pb.h"
+
+namespace procctl::controller {
+
+struct KillTarget {
+  std::string node;
+  std::string slot;  // label, for the record
+  v1::Incarnation incarnation;
+};
+
+struct KillRequest {
+  std::string id;
+  std::vector<KillTarget> targets;
+  std::optional<std::chrono::nanoseconds> grace;         // empty: each node's own
+  std::optional<std::chrono::nanoseconds> time_to_live;  // empty: kDefaultTimeToLive
+  std::string reason;
+  // Who asked, from their certificate ("operator/alice"): set by the shell, never by the caller.
+  std::string issuer;
+};
+
+inline constexpr std::chrono::seconds kDefaultTimeToLive{30};
+inline constexpr std::chrono::minutes kMostTimeToLive{5};
+inline constexpr std::chrono::hours kMostGrace{1};
+inline constexpr size_t kMostKillTargets = 1000;
+inline constexpr size_t kMostReasonBytes = 1000;
+
+// INVALID_ARGUMENT says which part is wrong and what would be right.
+absl::Status CheckKillRequest(const KillRequest& request);
+
+// The same processes in the same order: a request id may be repeated only with these.
+bool SameTargets(const KillRequest& a, const KillRequest& b);
+
+// "<request id>/<number of the target>"
+std::string OrderId(std::string_view request_id, size_t target);
+
+// The other way; empty if it is not of that form.
+std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view order_id);
+
+// The verdict of an order that never left, for the controller's own log: `refusal` with one
+// sentence.
+v1::Event RefusedVerdict(const KillRequest& request, size_t target, v1::Refusal refusal,
+                         WallTime at);
+
+}  // namespace procctl::controller

@@ -1,0 +1,55 @@
+// When a node counts as heard, suspect or lost. Pure: time comes in as an argument.
+//
+//   CONNECTED --silence > suspect_after--> SUSPECT --silence > lost_after--> LOST
+//       ^________________any message____________|_________________________|
+//
+// Silence is what this controller has *observed*, like the guardian's silence of a slot: a
+// controller that was itself stopped, suspended or starved must not find all its nodes lost when it
+// wakes. So time advances by at most kMostPerTick between two ticks. A node that this controller
+// has not heard since its own start counts as heard at that start, but as SUSPECT: nobody is LOST
+// for the first lost_after.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "controller/core/mono_time.h"
+#include "procctl/v1/event.pb.h"
+
+namespace procctl::controller {
+
+// Numbered like procctl.v1.NodeState.
+enum class NodeState { kConnected = 1, kSuspect = 2, kLost = 3 };
+
+struct LivenessLimits {
+  std::chrono::nanoseconds suspect_after = std::chrono::seconds(30);
+  std::chrono::nanoseconds lost_after = std::chrono::seconds(45);  // > suspect_after
+};
+
+// Time observed since the controller's start.
+using Observed = std::chrono::nanoseconds;
+
+class Liveness {
+ public:
+  // Several times the shell's tick of 250 ms, far below any suspect time.
+  static constexpr std::chrono::nanoseconds kMostPerTick = std::chrono::seconds(2);
+
+  Liveness(const LivenessLimits& limits, MonoTime start) : limits_(limits), last_tick_(start) {}
+
+  void Tick(MonoTime now);
+  Observed observed() const { return observed_; }
+
+  // `last_heard`: observed() at the node's last message; empty: none since the controller's start.
+  NodeState Judge(std::optional<Observed> last_heard) const;
+
+ private:
+  LivenessLimits limits_;
+  MonoTime last_tick_;
+  Observed observed_{0};
+};
+
+// The event that a change of state is worth, if any. `from` is empty for a node never heard of
+// before.
+std::optional<v1::EventKind> EventOfChange(std::optional<NodeState> from, NodeState to);
+
+}  // namespace procctl::controller

@@ -1,0 +1,205 @@
+#include "controller/rpc/accept_loop.h"
+
+#include <fcntl.h>
+#include <grpcpp/server_builder.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "controller/core/accept_policy.h"
+#include "controller/rpc/clocks.h"
+#include "proto/support/logging.h"
+#include "proto/support/tls_probe.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::controller {
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr std::chrono::seconds kLogEvery{1};
+
+std::string AddressText(const sockaddr* address, socklen_t size) {
+  std::array<char, NI_MAXHOST> host = {};
+  std::array<char, NI_MAXSERV> port = {};
+  if (getnameinfo(address, size, host.data(), host.size(), port.data(), port.size(),
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    return "?";
+  }
+  return address->sa_family == AF_INET6 ? fmt::format("[{}]:{}", host.data(), port.data())
+                                        : fmt::format("{}:{}", host.data(), port.data());
+}
+
+UniqueFd OpenReserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+absl::StatusOr<UniqueFd> Bind(const std::string& address) {
+  std::string host;
+  std::string port;
+  if (absl::Status split = SplitAddress(address, &host, &port); !split.ok()) return split;
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("listen {}: {}; use an address of this host", address, gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> holder(found, freeaddrinfo);
+  UniqueFd listener(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int on = 1;
+  // REUSEADDR for quick restarts; never REUSEPORT: a second controller must fail, not take half.
+  if (!listener.ok() || setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      bind(listener.get(), found->ai_addr, found->ai_addrlen) != 0 ||
+      listen(listener.get(), kBacklog) != 0) {
+    return absl::FailedPreconditionError(
+        fmt::format("listen {}: {}{}", address, strerror(errno),
+                    errno == EADDRINUSE ? "; stop what listens there, or set another port" : ""));
+  }
+  return listener;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<AcceptLoop>> AcceptLoop::Listen(const std::string& address,
+                                                               int descriptor_limit) {
+  auto listener = Bind(address);
+  if (!listener.ok()) return listener.status();
+  sockaddr_storage bound = {};
+  socklen_t size = sizeof(bound);
+  auto* const generic = reinterpret_cast<sockaddr*>(&bound);
+  if (getsockname(listener->get(), generic, &size) != 0) {
+    return absl::InternalError(fmt::format("getsockname: {}", strerror(errno)));
+  }
+  UniqueFd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  UniqueFd reserve = OpenReserve();
+  if (!stop.ok() || !reserve.ok()) {
+    return absl::ResourceExhaustedError(
+        fmt::format("no descriptors to listen with: {}", strerror(errno)));
+  }
+  return std::unique_ptr<AcceptLoop>(new AcceptLoop(*std::move(listener), std::move(stop),
+                                                    std::move(reserve), AddressText(generic, size),
+                                                    descriptor_limit));
+}
+
+AcceptLoop::AcceptLoop(UniqueFd listener, UniqueFd stop, UniqueFd reserve, std::string address,
+                       int descriptor_limit)
+    : listener_(std::move(listener)),
+      stop_(std::move(stop)),
+      reserve_(std::move(reserve)),
+      address_(std::move(address)),
+      descriptor_limit_(descriptor_limit),
+      ceiling_(AcceptCeiling(descriptor_limit)) {}
+
+AcceptLoop::~AcceptLoop() { Stop(); }
+
+void AcceptLoop::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor) {
+  acceptor_ = std::move(acceptor);
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void AcceptLoop::Stop() {
+  if (thread_.joinable()) {
+    const std::uint64_t one = 1;
+    // An eventfd takes its first write always.
+    (void)!write(stop_.get(), &one, sizeof(one));
+    thread_.join();
+  }
+  listener_.Reset();
+}
+
+bool AcceptLoop::WaitFor(bool listener, int timeout_ms) {
+  std::array<pollfd, 2> fds = {{{stop_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}}};
+  const nfds_t count = listener ? 2 : 1;
+  // An error of poll itself (EINTR, ENOMEM) is a wake-up like any other.
+  if (poll(fds.data(), count, timeout_ms) < 0) return true;
+  return fds[0].revents == 0;
+}
+
+void AcceptLoop::Loop() {
+  while (WaitFor(/*listener=*/true, shed_unlogged_ > 0 ? 1000 : -1)) {
+    while (AcceptOne()) {
+    }
+    Shed(0);
+  }
+}
+
+bool AcceptLoop::AcceptOne() {
+  UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  const int error = connection.ok() ? 0 : errno;
+  const AcceptAction action = JudgeAccept(error, connection.get(), ceiling_);
+  if (action != AcceptAction::kBackOff) failures_ = 0;
+  switch (action) {
+    case AcceptAction::kHandOver:
+      HandOver(std::move(connection));
+      return true;
+    case AcceptAction::kShed:
+      connection.Reset();
+      Shed(1);
+      return true;
+    case AcceptAction::kUseReserve:
+      UseReserve();
+      return true;
+    case AcceptAction::kRetry:
+      return true;
+    case AcceptAction::kWait:
+      return false;
+    case AcceptAction::kBackOff: {
+      const auto pause = AcceptPause(failures_++);
+      spdlog::warn("accept: {}; trying again in {} ms", strerror(error), pause.count());
+      return WaitFor(/*listener=*/false, static_cast<int>(pause.count()));
+    }
+    case AcceptAction::kBroken:
+      Fatal(fmt::format("the listening socket is unusable: {}", strerror(error)));
+  }
+  return false;
+}
+
+void AcceptLoop::HandOver(UniqueFd connection) {
+  const int on = 1;
+  // gRPC sets this on sockets it accepts itself; without it small answers wait for
+  // acknowledgements.
+  (void)setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+  parameters.listener_fd = listener_.get();
+  parameters.fd = connection.Release();
+  acceptor_->HandleNewConnection(&parameters);
+}
+
+void AcceptLoop::UseReserve() {
+  // ENFILE can be the whole machine's: then there may be no reserve to open again, and the pause
+  // keeps the loop from spinning on a connection it cannot take.
+  if (!reserve_.ok()) {
+    (void)WaitFor(/*listener=*/false, static_cast<int>(AcceptPause(failures_).count()));
+    reserve_ = OpenReserve();
+    return;
+  }
+  reserve_.Reset();
+  UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (connection.ok()) {
+    connection.Reset();
+    Shed(1);
+  }
+  reserve_ = OpenReserve();
+}
+
+void AcceptLoop::Shed(int count) {
+  shed_.fetch_add(count, std::memory_order_relaxed);
+  shed_unlogged_ += count;
+  const MonoTime now = MonoNow();
+  if (shed_unlogged_ == 0 || now - shed_logged_ < kLogEvery) return;
+  spdlog::warn(
+      "closed {} new connections: descriptors are short (limit {}); raise LimitNOFILE or see who "
+      "connects",
+      std::exchange(shed_unlogged_, 0), descriptor_limit_);
+  shed_logged_ = now;
+}
+
+}  // namespace procctl::controller

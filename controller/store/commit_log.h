@@ -1,0 +1,65 @@
+// Where events are committed, exactly once. Thread-safe; the callback rules are the Coordinator's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "procctl/v1/event.pb.h"
+
+namespace procctl::controller {
+
+// Everything of `epoch` up to and including `seq` is committed.
+struct Cursor {
+  std::int64_t epoch = 0;
+  std::int64_t seq = 0;
+  bool operator==(const Cursor&) const = default;
+};
+
+// Events of one node, in its own order, under the session that brought them.
+struct NodeBatch {
+  std::string node;
+  std::int64_t session_epoch = 0;
+  std::vector<v1::Event> events;
+};
+
+struct Committed {
+  // Where the epochs that the batch held stand now.
+  std::vector<Cursor> cursors;
+  // Those events that were not committed before, in order.
+  std::vector<v1::Event> fresh;
+};
+
+class CommitLog {
+ public:
+  virtual ~CommitLog() = default;
+
+  // Commits what is new of `batch` and then calls `done`, in the order of the calls. Duplicates are
+  // not an error: they are left out, and acknowledged again. All or nothing; nothing is committed
+  // with
+  //   ABORTED           a gap in the numbers, or the node was claimed by a newer session
+  //   INVALID_ARGUMENT  an event that cannot be the node's
+  //   UNAVAILABLE       the engine is stopping
+  // A failing disk is not among them: the engine keeps the batch and tries again until it stops.
+  using Appended = std::function<void(absl::StatusOr<Committed>)>;
+  virtual void Append(NodeBatch batch, Appended done) = 0;
+
+  // Commits events of the controller itself: the log gives them their identity (origin
+  // "@<controller id>", an epoch of this start, the next numbers).
+  virtual void AppendOwn(std::vector<v1::Event> events, Appended done) = 0;
+
+  // The cursors of a node, newest epochs first, at most kMostCursors; with everything appended
+  // before this call taken into account. A node whose spool holds an older epoch sends it again,
+  // which is safe.
+  static constexpr std::size_t kMostCursors = 1000;
+  using Loaded = std::function<void(absl::StatusOr<std::vector<Cursor>>)>;
+  virtual void LoadCursors(const std::string& node, Loaded done) = 0;
+
+  // Bytes that wait for their commit. Sessions stop reading while it is high.
+  virtual std::size_t WaitingBytes() const = 0;
+};
+
+}  // namespace procctl::controller

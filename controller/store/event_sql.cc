@@ -1,0 +1,78 @@
+#include "controller/store/event_sql.h"
+
+#include <string_view>
+
+#include "controller/core/filter_schemas.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+namespace {
+
+std::string_view Column(int key) {
+  switch (static_cast<EventKey>(key)) {
+    case kEventKeyNode:
+      return "node";
+    case kEventKeySlot:
+      return "slot";
+    case kEventKeyName:
+      return "name";
+    case kEventKeyKind:
+      return "kind";
+    case kEventKeyCause:
+      return "cause";
+    case kEventKeyVerdict:
+      return "verdict";
+    case kEventKeyOrder:
+      return "order_id";
+    case kEventKeyPid:
+      return "pid";
+  }
+  return "";
+}
+
+// `exact` is for the plain column, which its index serves; the rest must treat NULL as empty text.
+std::string TextTerm(const FilterTerm& term, Condition* condition) {
+  const std::string column(Column(term.key));
+  const bool nullable = term.key == kEventKeyOrder;
+  const std::string text = nullable ? fmt::format("ifnull({}, '')", column) : column;
+  std::vector<std::string> any;
+  for (const Glob& glob : term.texts) {
+    if (glob.IsExact()) {
+      any.push_back(fmt::format("{} = ?", term.negated ? text : column));
+      condition->parameters.emplace_back(glob.exact_text());
+    } else {
+      any.push_back(fmt::format("{} GLOB ?", text));
+      condition->parameters.emplace_back(glob.ToSqliteGlob());
+    }
+  }
+  return fmt::format("({})", fmt::join(any, " OR "));
+}
+
+std::string NumberTerm(const FilterTerm& term, Condition* condition) {
+  std::vector<std::string_view> marks;
+  const auto add = [&](std::int64_t number) {
+    marks.emplace_back("?");
+    condition->parameters.emplace_back(number);
+  };
+  for (const std::int64_t number : term.numbers) add(number);
+  for (size_t i = 0; i < term.choices.size(); ++i) {
+    if (term.choices[i]) add(static_cast<std::int64_t>(i));
+  }
+  return fmt::format("{} IN ({})", Column(term.key), fmt::join(marks, ","));
+}
+
+}  // namespace
+
+Condition EventCondition(const Filter& filter) {
+  Condition condition;
+  for (const FilterTerm& term : filter.terms()) {
+    const std::string sql = term.kind == FilterKey::Kind::kText ? TextTerm(term, &condition)
+                                                                : NumberTerm(term, &condition);
+    if (!condition.sql.empty()) condition.sql += " AND ";
+    condition.sql += term.negated ? fmt::format("NOT ({})", sql) : sql;
+  }
+  if (condition.sql.empty()) condition.sql = "1";
+  return condition;
+}
+
+}  // namespace procctl::controller

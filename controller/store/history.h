@@ -1,0 +1,67 @@
+// What was committed, to be asked. Thread-safe; every call that returns a result blocks on the
+// disk, so none may be made from a callback thread of gRPC.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controller/core/filter.h"
+#include "controller/core/kill_request.h"
+#include "controller/core/mono_time.h"
+#include "procctl/v1/event.pb.h"
+
+namespace procctl::controller {
+
+struct LoggedEvent {
+  std::int64_t position = 0;
+  WallTime received_at;
+  v1::Event event;
+};
+
+struct EventQuery {
+  Filter filter;  // by EventFilterSchema()
+  std::int64_t after_position = 0;
+  std::optional<WallTime> since;
+  // Only the newest that many which match; 0: all. Only meaningful for a first page.
+  int newest = 0;
+  int limit = 1000;
+  // A page ends early when its events are this many bytes.
+  std::size_t limit_bytes = 2 * 1024 * 1024;
+};
+
+struct EventPage {
+  std::vector<LoggedEvent> events;  // oldest first
+  bool more = false;
+};
+
+struct RecordedRequest {
+  KillRequest request;
+  // The first VERDICT event of each order that has one, in the order of targets.
+  std::vector<v1::Event> verdicts;
+};
+
+class History {
+ public:
+  virtual ~History() = default;
+
+  // DEADLINE_EXCEEDED for a filter so rare that looking takes over ten seconds; the message says
+  // how to narrow it.
+  virtual absl::StatusOr<EventPage> Query(const EventQuery& query) = 0;
+
+  // Records a kill request with its targets, then calls `done` (same rules as CommitLog::Append).
+  // A request id that is recorded already is left as it is: ALREADY_EXISTS.
+  using Recorded = std::function<void(absl::Status)>;
+  virtual void RecordRequest(KillRequest request, WallTime at, Recorded done) = 0;
+
+  virtual absl::StatusOr<std::optional<RecordedRequest>> FindRequest(const std::string& id) = 0;
+
+  // Ids of recorded requests, newest first, at most `most`.
+  virtual absl::StatusOr<std::vector<std::string>> RequestIds(int most) = 0;
+};
+
+}  // namespace procctl::controller

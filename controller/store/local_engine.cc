@@ -1,0 +1,107 @@
+#include "controller/store/local_engine.h"
+
+#include <utility>
+
+#include "controller/store/checkpointer.h"
+#include "controller/store/local_history.h"
+#include "controller/store/schema.h"
+#include "controller/store/state_dir.h"
+#include "controller/store/write_jobs.h"
+#include "controller/store/writer.h"
+
+namespace procctl::controller {
+namespace {
+
+class LocalCoordinator : public Coordinator {
+ public:
+  LocalCoordinator(std::string path, Writer* writer) : path_(std::move(path)), writer_(writer) {}
+
+  void Claim(const std::string& node, std::int64_t at_least, Claimed done) override {
+    writer_->Submit(MakeClaimJob(node, at_least, std::move(done)));
+  }
+
+  absl::StatusOr<std::vector<std::string>> KnownNodes() override {
+    auto reader = OpenForReading(path_);
+    if (!reader.ok()) return reader.status();
+    auto statement = reader->Prepare("SELECT node FROM nodes ORDER BY node");
+    if (!statement.ok()) return statement.status();
+    std::vector<std::string> nodes;
+    for (;;) {
+      auto row = statement->Step();
+      if (!row.ok()) return row.status();
+      if (!*row) return nodes;
+      nodes.emplace_back(statement->Text(0));
+    }
+  }
+
+ private:
+  const std::string path_;
+  Writer* const writer_;
+};
+
+class LocalCommitLog : public CommitLog {
+ public:
+  LocalCommitLog(const std::string& controller_id, std::int64_t own_epoch, Writer* writer)
+      : origin_("@" + controller_id), own_epoch_(own_epoch), writer_(writer) {}
+
+  void Append(NodeBatch batch, Appended done) override {
+    writer_->Submit(MakeAppendJob(std::move(batch), std::move(done)));
+  }
+  void AppendOwn(std::vector<v1::Event> events, Appended done) override {
+    writer_->Submit(MakeOwnEventsJob(origin_, own_epoch_, std::move(events), std::move(done)));
+  }
+  void LoadCursors(const std::string& node, Loaded done) override {
+    writer_->Submit(MakeLoadCursorsJob(node, std::move(done)));
+  }
+  std::size_t WaitingBytes() const override { return writer_->WaitingBytes(); }
+
+ private:
+  const std::string origin_;
+  const std::int64_t own_epoch_;
+  Writer* const writer_;
+};
+
+class LocalEngine : public Engine {
+ public:
+  LocalEngine(StateDir dir, const std::string& path, const std::string& controller_id,
+              std::int64_t own_epoch, Database writer, Database checkpointer)
+      : dir_(std::move(dir)),
+        checkpointer_(std::move(checkpointer)),
+        writer_(std::move(writer), &checkpointer_),
+        coordinator_(path, &writer_),
+        commit_log_(controller_id, own_epoch, &writer_),
+        history_(path, &writer_) {}
+
+  Coordinator& coordinator() override { return coordinator_; }
+  CommitLog& commit_log() override { return commit_log_; }
+  History& history() override { return history_; }
+  void Stop() override { writer_.Stop(); }
+
+ private:
+  // In this order: the lock is held until all else is gone, and the writer tells the checkpointer.
+  StateDir dir_;
+  Checkpointer checkpointer_;
+  Writer writer_;
+  LocalCoordinator coordinator_;
+  LocalCommitLog commit_log_;
+  LocalHistory history_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> OpenLocalEngine(const std::string& state_dir,
+                                                        const std::string& controller_id) {
+  auto dir = StateDir::Open(state_dir);
+  if (!dir.ok()) return dir.status();
+  const std::string path = dir->File("controller.db");
+  auto writer = OpenForWriting(path);
+  if (!writer.ok()) return writer.status();
+  auto own_epoch = NextOwnEpoch(&*writer);
+  if (!own_epoch.ok()) return own_epoch.status();
+  auto checkpointer = Database::Open(path, Database::Access::kReadWrite);
+  if (!checkpointer.ok()) return checkpointer.status();
+  return std::make_unique<LocalEngine>(*std::move(dir), path, controller_id, *own_epoch,
+                                       *std::move(writer), *std::move(checkpointer));
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,109 @@
+#include "controller/store/schema.h"
+
+#include <array>
+#include <charconv>
+
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+namespace {
+
+// Columns beside the body are what filters and pages need. order_id is NULL where there is none, so
+// that its index holds only orders.
+constexpr char kTables[] = R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE nodes(
+  node TEXT PRIMARY KEY, session_epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE cursors(
+  origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY(origin, epoch)) STRICT, WITHOUT ROWID;
+CREATE TABLE events(
+  position INTEGER PRIMARY KEY,
+  origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  received_ns INTEGER NOT NULL,
+  node TEXT NOT NULL, slot TEXT NOT NULL, name TEXT NOT NULL, pid INTEGER NOT NULL,
+  kind INTEGER NOT NULL, cause INTEGER NOT NULL, verdict INTEGER NOT NULL,
+  order_id TEXT, body BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX events_identity ON events(origin, epoch, seq);
+CREATE INDEX events_node ON events(node, position);
+CREATE INDEX events_received ON events(received_ns);
+CREATE INDEX events_order ON events(order_id) WHERE order_id IS NOT NULL;
+CREATE TABLE requests(
+  number INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, issuer TEXT NOT NULL,
+  received_ns INTEGER NOT NULL, grace_ns INTEGER, time_to_live_ns INTEGER,
+  reason TEXT NOT NULL) STRICT;
+CREATE TABLE targets(
+  request_id TEXT NOT NULL, target INTEGER NOT NULL, node TEXT NOT NULL, slot TEXT NOT NULL,
+  boot_id TEXT NOT NULL, pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL,
+  generation INTEGER NOT NULL, PRIMARY KEY(request_id, target)) STRICT, WITHOUT ROWID;
+)sql";
+
+// FULL: a commit that was acknowledged survives a power cut (WAL with NORMAL may roll it back). No
+// checkpoints inside commits: the engine does them. mmap off: an I/O error must not be a SIGBUS.
+// secure_delete off: Debian compiles it in, and it doubles the writes.
+constexpr std::array kWriterPragmas = {
+    "PRAGMA journal_mode=WAL",     "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=0", "PRAGMA secure_delete=OFF",
+    "PRAGMA mmap_size=0",          "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-32768",    "PRAGMA journal_size_limit=67108864"};
+
+absl::Status CreateTables(Database* database) {
+  for (const std::string& sql :
+       {std::string("BEGIN IMMEDIATE"), std::string(kTables),
+        fmt::format("INSERT INTO meta VALUES('schema_version', {})", kSchemaVersion),
+        std::string("INSERT INTO meta VALUES('own_epoch', 0)"), std::string("COMMIT")}) {
+    if (absl::Status done = database->Execute(sql); !done.ok()) return done;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckVersion(Database* database, const std::string& path) {
+  auto version = database->Ask("SELECT value FROM meta WHERE key = 'schema_version'");
+  if (!version.ok()) return version.status();
+  if (*version == std::to_string(kSchemaVersion)) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "{} has schema version {}, this procctl-controller knows {}; start the version that "
+      "made it, or use another state_dir",
+      path, *version, kSchemaVersion));
+}
+
+}  // namespace
+
+absl::StatusOr<Database> OpenForWriting(const std::string& path) {
+  auto database = Database::Open(path, Database::Access::kReadWrite);
+  if (!database.ok()) return database;
+  // Only a new database takes this; deleted pages can then be given back in pieces.
+  if (absl::Status set = database->Execute("PRAGMA auto_vacuum=INCREMENTAL"); !set.ok()) return set;
+  for (const char* pragma : kWriterPragmas) {
+    if (absl::Status set = database->Execute(pragma); !set.ok()) return set;
+  }
+  auto tables = database->Ask("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'");
+  if (!tables.ok()) return tables.status();
+  if (*tables == "0") {
+    if (absl::Status created = CreateTables(&*database); !created.ok()) return created;
+  }
+  if (absl::Status version = CheckVersion(&*database, path); !version.ok()) return version;
+  return database;
+}
+
+absl::StatusOr<Database> OpenForReading(const std::string& path) {
+  auto database = Database::Open(path, Database::Access::kReadOnly);
+  if (!database.ok()) return database;
+  if (absl::Status set = database->Execute("PRAGMA mmap_size=0"); !set.ok()) return set;
+  return database;
+}
+
+absl::StatusOr<std::int64_t> NextOwnEpoch(Database* database) {
+  if (absl::Status done =
+          database->Execute("UPDATE meta SET value = value + 1 WHERE key = 'own_epoch'");
+      !done.ok()) {
+    return done;
+  }
+  auto text = database->Ask("SELECT value FROM meta WHERE key = 'own_epoch'");
+  if (!text.ok()) return text.status();
+  std::int64_t epoch = 0;
+  std::from_chars(text->data(), text->data() + text->size(), epoch);
+  return epoch;
+}
+
+}  // namespace procctl::controller

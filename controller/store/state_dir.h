@@ -1,0 +1,33 @@
+// The folder that holds all a controller must remember, and the lock that keeps a second one out of
+// it.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace procctl::controller {
+
+class StateDir {
+ public:
+  // Makes `path` (with its parents) if it is missing, closes it to everybody else (0700) and takes
+  // its lock. FAILED_PRECONDITION if another controller holds the lock, or the folder belongs to
+  // another user.
+  static absl::StatusOr<StateDir> Open(const std::string& path);
+
+  StateDir(StateDir&& other) noexcept;
+  StateDir& operator=(StateDir&&) = delete;
+  // Lets the lock go; so does the end of the process, whatever its kind.
+  ~StateDir();
+
+  const std::string& path() const { return path_; }
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  StateDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+
+  std::string path_;
+  int lock_fd_;
+};
+
+}  // namespace procctl::controller

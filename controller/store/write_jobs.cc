@@ -1,0 +1,235 @@
+#include "controller/store/write_jobs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "controller/core/event_cursor.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+namespace {
+
+class ClaimJob : public WriteJob {
+ public:
+  ClaimJob(std::string node, std::int64_t at_least, Coordinator::Claimed done)
+      : node_(std::move(node)), at_least_(at_least), done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    auto known = tables->SessionEpoch(node_);
+    if (!known.ok()) return known.status();
+    epoch_ = std::max(*known, at_least_) + 1;
+    return tables->SetSessionEpoch(node_, epoch_);
+  }
+  void Committed() override { done_(epoch_); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this); }
+  std::size_t Rows() const override { return 1; }
+
+ private:
+  std::string node_;
+  std::int64_t at_least_;
+  Coordinator::Claimed done_;
+  std::int64_t epoch_ = 0;
+};
+
+// Events of one origin, against its cursors.
+class EventsJob : public WriteJob {
+ public:
+  EventsJob(std::string origin, std::vector<v1::Event> events, CommitLog::Appended done)
+      : origin_(std::move(origin)), events_(std::move(events)), done_(std::move(done)) {
+    for (const v1::Event& event : events_) bytes_ += event.ByteSizeLong();
+  }
+
+  void Committed() override {
+    if (!refused_.ok()) return done_(refused_);
+    for (const std::size_t index : fresh_) result_.fresh.push_back(std::move(events_[index]));
+    done_(std::move(result_));
+  }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return bytes_; }
+  std::size_t Rows() const override { return events_.size() + 1; }
+
+ protected:
+  // First judges all events, then writes: a refused batch leaves nothing behind.
+  absl::Status Commit(WriterTables* tables) {
+    refused_ = absl::OkStatus();
+    result_ = Committed_();
+    fresh_.clear();
+    if (absl::Status judged = Judge(tables); !judged.ok() || !refused_.ok()) return judged;
+    const WallTime now = std::chrono::system_clock::now();
+    for (const std::size_t index : fresh_) {
+      if (absl::Status done = tables->InsertEvent(events_[index], now); !done.ok()) return done;
+    }
+    for (const Cursor& cursor : result_.cursors) {
+      if (fresh_.empty()) break;
+      if (absl::Status done = tables->SetCursor(origin_, cursor); !done.ok()) return done;
+    }
+    return absl::OkStatus();
+  }
+
+  void Refuse(absl::Status why) { refused_ = std::move(why); }
+
+  std::string origin_;
+  std::vector<v1::Event> events_;
+
+ private:
+  using Committed_ = procctl::controller::Committed;
+
+  absl::Status Judge(WriterTables* tables) {
+    for (std::size_t i = 0; i < events_.size(); ++i) {
+      const v1::Event& event = events_[i];
+      refused_ = CheckEventIdentity(event, origin_);
+      if (!refused_.ok()) return absl::OkStatus();
+      auto cursor = std::find_if(result_.cursors.begin(), result_.cursors.end(),
+                                 [&](const Cursor& c) { return c.epoch == event.id().epoch(); });
+      if (cursor == result_.cursors.end()) {
+        auto seq = tables->CursorOf(origin_, event.id().epoch());
+        if (!seq.ok()) return seq.status();
+        cursor = result_.cursors.insert(cursor, {event.id().epoch(), *seq});
+      }
+      switch (JudgeArrival(cursor->seq, event)) {
+        case Arrival::kDuplicate:
+          break;
+        case Arrival::kNext:
+          cursor->seq = event.id().seq();
+          fresh_.push_back(i);
+          break;
+        case Arrival::kGap:
+          refused_ = absl::AbortedError(
+              fmt::format("event {}/{} of {} after {}: a gap; start again from the cursors",
+                          event.id().epoch(), event.id().seq(), origin_, cursor->seq));
+          return absl::OkStatus();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  CommitLog::Appended done_;
+  std::size_t bytes_ = 0;
+  absl::Status refused_;
+  Committed_ result_;
+  std::vector<std::size_t> fresh_;
+};
+
+class AppendJob : public EventsJob {
+ public:
+  AppendJob(NodeBatch batch, CommitLog::Appended done)
+      : EventsJob(std::move(batch.node), std::move(batch.events), std::move(done)),
+        session_epoch_(batch.session_epoch) {
+    // A node speaks only for itself, whatever it writes into its events.
+    for (v1::Event& event : events_) event.set_node(origin_);
+  }
+
+  absl::Status Run(WriterTables* tables) override {
+    auto current = tables->SessionEpoch(origin_);
+    if (!current.ok()) return current.status();
+    if (*current != session_epoch_) {
+      Refuse(absl::AbortedError(fmt::format("session {} of node {} was superseded by session {}",
+                                            session_epoch_, origin_, *current)));
+      return absl::OkStatus();
+    }
+    return Commit(tables);
+  }
+
+ private:
+  std::int64_t session_epoch_;
+};
+
+class OwnEventsJob : public EventsJob {
+ public:
+  OwnEventsJob(std::string origin, std::int64_t epoch, std::vector<v1::Event> events,
+               CommitLog::Appended done)
+      : EventsJob(std::move(origin), std::move(events), std::move(done)), epoch_(epoch) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    auto seq = tables->CursorOf(origin_, epoch_);
+    if (!seq.ok()) return seq.status();
+    std::int64_t next = *seq;
+    for (v1::Event& event : events_) {
+      event.mutable_id()->set_origin(origin_);
+      event.mutable_id()->set_epoch(epoch_);
+      event.mutable_id()->set_seq(++next);
+    }
+    return Commit(tables);
+  }
+
+ private:
+  std::int64_t epoch_;
+};
+
+class LoadCursorsJob : public WriteJob {
+ public:
+  LoadCursorsJob(std::string node, CommitLog::Loaded done)
+      : node_(std::move(node)), done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    auto cursors = tables->NewestCursors(node_, CommitLog::kMostCursors);
+    if (!cursors.ok()) return cursors.status();
+    cursors_ = *std::move(cursors);
+    return absl::OkStatus();
+  }
+  void Committed() override { done_(std::move(cursors_)); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this); }
+  std::size_t Rows() const override { return 1; }
+
+ private:
+  std::string node_;
+  CommitLog::Loaded done_;
+  std::vector<Cursor> cursors_;
+};
+
+class RecordRequestJob : public WriteJob {
+ public:
+  RecordRequestJob(KillRequest request, WallTime at, History::Recorded done)
+      : request_(std::move(request)), at_(at), done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    auto inserted = tables->InsertRequest(request_, at_);
+    if (!inserted.ok()) return inserted.status();
+    result_ =
+        *inserted
+            ? absl::OkStatus()
+            : absl::AlreadyExistsError(fmt::format("request {} is recorded already", request_.id));
+    return absl::OkStatus();
+  }
+  void Committed() override { done_(result_); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this) + 256 * request_.targets.size(); }
+  std::size_t Rows() const override { return 1 + request_.targets.size(); }
+
+ private:
+  KillRequest request_;
+  WallTime at_;
+  History::Recorded done_;
+  absl::Status result_;
+};
+
+}  // namespace
+
+std::unique_ptr<WriteJob> MakeClaimJob(std::string node, std::int64_t at_least,
+                                       Coordinator::Claimed done) {
+  return std::make_unique<ClaimJob>(std::move(node), at_least, std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeAppendJob(NodeBatch batch, CommitLog::Appended done) {
+  return std::make_unique<AppendJob>(std::move(batch), std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeOwnEventsJob(std::string origin, std::int64_t epoch,
+                                           std::vector<v1::Event> events,
+                                           CommitLog::Appended done) {
+  return std::make_unique<OwnEventsJob>(std::move(origin), epoch, std::move(events),
+                                        std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded done) {
+  return std::make_unique<LoadCursorsJob>(std::move(node), std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeRecordRequestJob(KillRequest request, WallTime at,
+                                               History::Recorded done) {
+  return std::make_unique<RecordRequestJob>(std::move(request), at, std::move(done));
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,29 @@
+// What callers ask of the writer, as jobs.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/store/commit_log.h"
+#include "controller/store/coordinator.h"
+#include "controller/store/history.h"
+#include "controller/store/writer.h"
+
+namespace procctl::controller {
+
+std::unique_ptr<WriteJob> MakeClaimJob(std::string node, std::int64_t at_least,
+                                       Coordinator::Claimed done);
+
+std::unique_ptr<WriteJob> MakeAppendJob(NodeBatch batch, CommitLog::Appended done);
+
+// `origin` and `epoch`: the controller's own; the job gives out the numbers.
+std::unique_ptr<WriteJob> MakeOwnEventsJob(std::string origin, std::int64_t epoch,
+                                           std::vector<v1::Event> events, CommitLog::Appended done);
+
+std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded done);
+
+std::unique_ptr<WriteJob> MakeRecordRequestJob(KillRequest request, WallTime at,
+                                               History::Recorded done);
+
+}  // namespace procctl::controller

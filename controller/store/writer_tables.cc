@@ -1,0 +1,138 @@
+#include "controller/store/writer_tables.h"
+
+namespace procctl::controller {
+namespace {
+
+// Bounds what a long life of many guardian epochs may keep in memory.
+constexpr size_t kMostCached = 200'000;
+
+std::int64_t Nanos(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+// The first column of the one row that `query` may find, or 0.
+absl::StatusOr<std::int64_t> NumberOrZero(absl::StatusOr<Query> query) {
+  if (!query.ok()) return query.status();
+  auto row = query->Step();
+  if (!row.ok()) return row.status();
+  return *row ? query->Integer(0) : 0;
+}
+
+}  // namespace
+
+void WriterTables::Forget() {
+  session_epochs_.clear();
+  cursors_.clear();
+}
+
+absl::StatusOr<std::int64_t> WriterTables::SessionEpoch(const std::string& node) {
+  if (const auto known = session_epochs_.find(node); known != session_epochs_.end()) {
+    return known->second;
+  }
+  auto query = database_->Prepare("SELECT session_epoch FROM nodes WHERE node = ?");
+  if (query.ok()) query->Bind(node);
+  auto epoch = NumberOrZero(std::move(query));
+  if (epoch.ok()) session_epochs_[node] = *epoch;
+  return epoch;
+}
+
+absl::Status WriterTables::SetSessionEpoch(const std::string& node, std::int64_t session_epoch) {
+  auto query = database_->Prepare(
+      "INSERT INTO nodes VALUES(?, ?) "
+      "ON CONFLICT(node) DO UPDATE SET session_epoch = excluded.session_epoch");
+  if (!query.ok()) return query.status();
+  if (absl::Status done = query->Bind(node).Bind(session_epoch).Run(); !done.ok()) return done;
+  session_epochs_[node] = session_epoch;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::int64_t> WriterTables::CursorOf(const std::string& origin, std::int64_t epoch) {
+  const auto key = std::make_pair(origin, epoch);
+  if (const auto known = cursors_.find(key); known != cursors_.end()) return known->second;
+  if (cursors_.size() > kMostCached) cursors_.clear();
+  auto query = database_->Prepare("SELECT seq FROM cursors WHERE origin = ? AND epoch = ?");
+  if (query.ok()) query->Bind(origin).Bind(epoch);
+  auto seq = NumberOrZero(std::move(query));
+  if (seq.ok()) cursors_[key] = *seq;
+  return seq;
+}
+
+absl::Status WriterTables::SetCursor(const std::string& origin, const Cursor& cursor) {
+  auto query = database_->Prepare(
+      "INSERT INTO cursors VALUES(?, ?, ?) "
+      "ON CONFLICT(origin, epoch) DO UPDATE SET seq = excluded.seq");
+  if (!query.ok()) return query.status();
+  if (absl::Status done = query->Bind(origin).Bind(cursor.epoch).Bind(cursor.seq).Run();
+      !done.ok()) {
+    return done;
+  }
+  cursors_[std::make_pair(origin, cursor.epoch)] = cursor.seq;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Cursor>> WriterTables::NewestCursors(const std::string& origin,
+                                                                std::size_t most) {
+  auto query = database_->Prepare(
+      "SELECT epoch, seq FROM cursors WHERE origin = ? ORDER BY epoch DESC LIMIT ?");
+  if (!query.ok()) return query.status();
+  query->Bind(origin).Bind(static_cast<std::int64_t>(most));
+  std::vector<Cursor> cursors;
+  for (;;) {
+    auto row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return cursors;
+    cursors.push_back({query->Integer(0), query->Integer(1)});
+  }
+}
+
+absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received_at) {
+  // The cursor has left out what is there already; the unique index stands behind it.
+  auto query = database_->Prepare(
+      "INSERT INTO events(origin, epoch, seq, received_ns, node, slot, name, pid, kind, cause, "
+      "verdict, "
+      "order_id, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!query.ok()) return query.status();
+  query->Bind(event.id().origin())
+      .Bind(event.id().epoch())
+      .Bind(event.id().seq())
+      .Bind(Nanos(received_at))
+      .Bind(event.node())
+      .Bind(event.slot())
+      .Bind(event.name())
+      .Bind(event.incarnation().pid())
+      .Bind(event.kind())
+      .Bind(event.cause())
+      .Bind(event.verdict());
+  if (event.order_id().empty()) {
+    query->BindNull();
+  } else {
+    query->Bind(event.order_id());
+  }
+  return query->BindBlob(event.SerializeAsString()).Run();
+}
+
+absl::StatusOr<bool> WriterTables::InsertRequest(const KillRequest& request, WallTime at) {
+  auto insert = database_->Prepare(
+      "INSERT INTO requests(request_id, issuer, received_ns, grace_ns, time_to_live_ns, reason) "
+      "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING");
+  if (!insert.ok()) return insert.status();
+  insert->Bind(request.id).Bind(request.issuer).Bind(Nanos(at));
+  request.grace ? insert->Bind(request.grace->count()) : insert->BindNull();
+  request.time_to_live ? insert->Bind(request.time_to_live->count()) : insert->BindNull();
+  if (absl::Status done = insert->Bind(request.reason).Run(); !done.ok()) return done;
+  if (database_->Changes() == 0) return false;
+  for (size_t i = 0; i < request.targets.size(); ++i) {
+    const KillTarget& target = request.targets[i];
+    auto row = database_->Prepare("INSERT INTO targets VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    if (!row.ok()) return row.status();
+    row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.slot);
+    row->Bind(target.incarnation.boot_id())
+        .Bind(target.incarnation.pid())
+        .Bind(target.incarnation.start_ticks())
+        .Bind(target.incarnation.generation());
+    if (absl::Status done = row->Run(); !done.ok()) return done;
+  }
+  return true;
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,40 @@
+// Where every event of the guardian begins: numbered, dated, logged, kept until the uplink has it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "node/core/event_ring.h"
+
+namespace procctl::node {
+
+class EventLog {
+ public:
+  // Twice what a host-wide failure of the largest sensible table produces in one grace.
+  static constexpr size_t kCapacity = 65536;
+
+  EventLog(std::string node, std::string boot_id, int64_t epoch)
+      : node_(std::move(node)), boot_id_(std::move(boot_id)), ring_(epoch, kCapacity) {}
+
+  // Called after every new event; the uplink's link hangs here.
+  void OnNew(std::function<void()> listener) { listener_ = std::move(listener); }
+
+  // Fills id, node, times and boot id.
+  void Record(v1::Event event);
+
+  void Spooled(int64_t epoch, int64_t seq) { ring_.Spooled(epoch, seq); }
+  const EventRing& ring() const { return ring_; }
+  const std::string& boot_id() const { return boot_id_; }
+  const std::string& node() const { return node_; }
+
+ private:
+  std::string node_;
+  std::string boot_id_;
+  EventRing ring_;
+  std::function<void()> listener_;
+};
+
+// An event of this kind with a message and nothing else.
+v1::Event MakeEvent(v1::EventKind kind, v1::Severity severity, std::string message);
+
+}  // namespace procctl::node

@@ -1,0 +1,59 @@
+// procctl-node: the guardian of one host.
+#include <cstdio>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/synchronization/mutex.h"
+#include "node/guardian/guardian.h"
+#include "node/guardian/settings.h"
+#include "proto/support/logging.h"
+#include "proto/support/version.h"
+
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kBadConfig = 2;
+
+int Refuse(const absl::Status& status, int code) {
+  std::fprintf(stderr, "procctl-node: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Debian builds Abseil with its deadlock detector on, which aborts on mere suspicion.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+
+  CLI::App app(
+      "Guards the processes of this host: one that stays silent past its timeout is stopped.");
+  app.footer(
+      "Example:\n  procctl-node check /etc/procctl/node.yaml && procctl-node "
+      "/etc/procctl/node.yaml");
+  app.set_version_flag("--version", procctl::kVersion);
+  std::string file;
+  app.add_option("config", file,
+                 "Configuration file (YAML; keys in proto/procctl/v1/config.proto)");
+  CLI::App* check = app.add_subcommand("check", "Check a configuration file and do nothing else");
+  check->add_option("config", file, "Configuration file")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : kBadConfig;
+  }
+  if (file.empty()) {
+    std::fprintf(stderr, "procctl-node: no configuration file given; try procctl-node --help\n");
+    return kBadConfig;
+  }
+  const auto settings = procctl::node::ReadSettings(file);
+  if (!settings.ok()) return Refuse(settings.status(), kBadConfig);
+  if (check->parsed()) {
+    std::printf("%s: good\n", file.c_str());
+    return 0;
+  }
+  const absl::Status logging =
+      procctl::StartLogging("procctl-node", settings->log_format, settings->log_level);
+  if (!logging.ok()) return Refuse(logging, kBadConfig);
+  const absl::Status ran = procctl::node::RunGuardian(*settings);
+  return ran.ok() ? 0 : Refuse(ran, kFailed);
+}

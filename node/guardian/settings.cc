@@ -1,0 +1,293 @@
+#include "node/guardian/settings.h"
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+
+#include "node/core/classic_row.h"
+#include "node/os/state_files.h"
+#include "procctl/v1/config.pb.h"
+#include "proto/support/duration_text.h"
+#include "proto/support/time_convert.h"
+#include "proto/support/yaml_config.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::node {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// The same rule as in certificates; repeated here because that code speaks gRPC and the guardian
+// must not.
+bool IsNodeId(const std::string& id) {
+  return !id.empty() && id.size() <= 63 && id.front() != '-' && id.front() != '.' &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+         });
+}
+
+std::string HomeFolder() {
+  const char* home = std::getenv("HOME");
+  return home == nullptr ? "" : home;
+}
+
+template <typename T>
+bool ReadNumber(const std::string& text, int base, T* out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out, base);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+class Checker {
+ public:
+  Checker(const std::string& file, const v1::NodeConfig& config, const ConfigLines& lines)
+      : file_(file), config_(config), lines_(lines), root_(geteuid() == 0) {}
+
+  absl::StatusOr<Settings> Check() {
+    for (const auto part : {&Checker::Basics, &Checker::Heartbeat, &Checker::Classic,
+                            &Checker::Controller, &Checker::Uplink}) {
+      if (absl::Status s = (this->*part)(); !s.ok()) return s;
+    }
+    return settings_;
+  }
+
+ private:
+  absl::Status Refuse(std::string_view key, std::string_view what) const {
+    return ConfigRefusal(file_, lines_, key, what);
+  }
+
+  absl::Status Between(std::string_view key, const google::protobuf::Duration& given, bool present,
+                       Nanos standard, Nanos least, Nanos most, Nanos* out) const {
+    *out = present ? FromProto(given) : standard;
+    if (*out >= least && *out <= most) return absl::OkStatus();
+    return Refuse(key, fmt::format("{} is not between {} and {}", FormatDuration(*out),
+                                   FormatDuration(least), FormatDuration(most)));
+  }
+
+  absl::Status Count(std::string_view key, int64_t given, int64_t standard, int64_t most,
+                     int64_t* out) const {
+    // Absent and 0 are the same in proto3; the file knows which it was.
+    const bool present = lines_.find(key) != lines_.end();
+    *out = present ? given : standard;
+    if (*out >= 1 && *out <= most) return absl::OkStatus();
+    return Refuse(key, fmt::format("{} is not between 1 and {}", *out, most));
+  }
+
+  absl::Status Basics() {
+    settings_.node = config_.node();
+    if (!IsNodeId(settings_.node)) {
+      return Refuse(
+          "node",
+          config_.node().empty()
+              ? "every node needs an id; add for example: node: web-01"
+              : fmt::format("\"{}\" is not an id: 1 to 63 of a-z, 0-9, '.' and '-', not starting "
+                            "with '.' or '-'",
+                            config_.node()));
+    }
+    settings_.runtime_dir = config_.runtime_dir();
+    if (settings_.runtime_dir.empty() && root_) settings_.runtime_dir = "/run/procctl";
+    if (settings_.runtime_dir.empty()) {
+      const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+      if (runtime == nullptr)
+        return Refuse("runtime_dir", "$XDG_RUNTIME_DIR is not set; name a folder here");
+      settings_.runtime_dir = std::string(runtime) + "/procctl";
+    }
+    settings_.state_dir = config_.state_dir();
+    if (settings_.state_dir.empty()) {
+      if (!root_ && HomeFolder().empty())
+        return Refuse("state_dir", "$HOME is not set; name a folder here");
+      settings_.state_dir = root_ ? "/var/lib/procctl" : HomeFolder() + "/.local/state/procctl";
+    }
+    for (const auto& [key, path] : {std::pair("runtime_dir", settings_.runtime_dir),
+                                    std::pair("state_dir", settings_.state_dir)}) {
+      if (path.front() != '/')
+        return Refuse(key, fmt::format("\"{}\" must be an absolute path", path));
+    }
+    if (!config_.mode().empty() && config_.mode() != "enforce" && config_.mode() != "observe") {
+      return Refuse("mode",
+                    fmt::format("\"{}\" is unknown; use enforce or observe", config_.mode()));
+    }
+    settings_.enforce = config_.mode() != "observe";
+    if (auto s = Between("scan_interval", config_.scan_interval(), config_.has_scan_interval(),
+                         milliseconds(100), milliseconds(10), seconds(1), &settings_.scan_interval);
+        !s.ok()) {
+      return s;
+    }
+    settings_.protected_names = AlwaysProtected();
+    for (int i = 0; i < config_.protected__size(); ++i) {
+      const std::string& name = config_.protected_(i);
+      if (name.empty() || name.size() > 15) {
+        return Refuse(
+            fmt::format("protected.{}", i),
+            fmt::format("\"{}\" cannot be a process name: the kernel keeps 1 to 15 bytes of it",
+                        name));
+      }
+      settings_.protected_names.insert(name);
+    }
+    settings_.log_format = config_.log().format();
+    settings_.log_level = config_.log().level();
+    return Between("grace", config_.grace(), config_.has_grace(), seconds(5), milliseconds(100),
+                   hours(1), &settings_.grace);
+  }
+
+  absl::Status Heartbeat() {
+    const v1::HeartbeatConfig& heartbeat = config_.heartbeat();
+    RegistrationLimits& limits = settings_.limits;
+    limits.guardian_uid = geteuid();
+    // A beat is seen at the next scan: below four intervals a punctual program could look late.
+    const Nanos least = 4 * settings_.scan_interval;
+    if (auto s = Between("heartbeat.min_timeout", heartbeat.min_timeout(),
+                         heartbeat.has_min_timeout(), std::max<Nanos>(milliseconds(500), least),
+                         least, hours(24), &limits.min_timeout);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s =
+            Between("heartbeat.max_timeout", heartbeat.max_timeout(), heartbeat.has_max_timeout(),
+                    hours(24), limits.min_timeout, hours(24 * 30), &limits.max_timeout);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s = Count("heartbeat.max_slots", heartbeat.max_slots(), 16384, 1'000'000,
+                       &limits.max_slots);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s = Count("heartbeat.max_slots_per_user", heartbeat.max_slots_per_user(),
+                       std::min<int64_t>(4096, limits.max_slots), limits.max_slots,
+                       &limits.max_slots_per_user);
+        !s.ok()) {
+      return s;
+    }
+    settings_.socket_mode = root_ ? 0666 : 0600;
+    if (!heartbeat.socket_mode().empty() &&
+        (!ReadNumber(heartbeat.socket_mode(), 8, &settings_.socket_mode) ||
+         settings_.socket_mode > 0777)) {
+      return Refuse(
+          "heartbeat.socket_mode",
+          fmt::format("\"{}\" is not an octal mode such as \"0660\"", heartbeat.socket_mode()));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Classic() {
+    const v1::ClassicConfig& classic = config_.classic();
+    if (!classic.enabled()) return absl::OkStatus();
+    ClassicSettings out;
+    out.key = kDefaultClassicKey;
+    if (!classic.key().empty()) {
+      const bool hex = classic.key().substr(0, 2) == "0x";
+      int64_t key = 0;
+      if (!ReadNumber(hex ? classic.key().substr(2) : classic.key(), hex ? 16 : 10, &key) ||
+          key <= 0 || key > INT32_MAX) {
+        return Refuse("classic.key",
+                      fmt::format("\"{}\" is not a key such as 0x5095", classic.key()));
+      }
+      out.key = static_cast<key_t>(key);
+    }
+    int64_t rows = 0;
+    if (auto s = Count("classic.slots", classic.slots(), 1000, 100'000, &rows); !s.ok()) return s;
+    out.rows = static_cast<int32_t>(rows);
+    out.group = getegid();
+    if (!classic.group().empty()) {
+      const group* entry = getgrnam(classic.group().c_str());
+      if (entry == nullptr) {
+        return Refuse(
+            "classic.group",
+            fmt::format("there is no group \"{0}\"; run: groupadd --system {0}", classic.group()));
+      }
+      out.group = entry->gr_gid;
+    }
+    for (int i = 0; i < classic.users_size(); ++i) {
+      const auto user = FindUser(classic.users(i));
+      if (!user.ok())
+        return Refuse(fmt::format("classic.users.{}", i), std::string(user.status().message()));
+      out.users.push_back(user->uid);
+    }
+    settings_.classic = out;
+    return absl::OkStatus();
+  }
+
+  absl::Status Controller() {
+    const v1::ControllerLinkConfig& controller = config_.controller();
+    if (controller.address().empty()) {
+      if (config_.has_controller()) {
+        return Refuse("controller.address",
+                      "is missing; write host:port, or leave out controller altogether");
+      }
+      return absl::OkStatus();
+    }
+    const size_t colon = controller.address().rfind(':');
+    int port = 0;
+    if (colon == std::string::npos || colon == 0 ||
+        !ReadNumber(controller.address().substr(colon + 1), 10, &port) || port < 1 ||
+        port > 65535) {
+      return Refuse("controller.address",
+                    fmt::format("\"{}\" is not host:port", controller.address()));
+    }
+    for (const auto& [key, path] : {std::pair("controller.ca", controller.ca()),
+                                    std::pair("controller.cert", controller.cert()),
+                                    std::pair("controller.key", controller.key())}) {
+      if (path.empty()) {
+        return Refuse(key, "is missing; procctl-controller init makes the three files of a node");
+      }
+      if (const auto text = ReadFile(path); !text.ok())
+        return Refuse(key, std::string(text.status().message()));
+    }
+    struct stat key_info {};
+    if (stat(controller.key().c_str(), &key_info) == 0 && (key_info.st_mode & 077) != 0) {
+      return Refuse("controller.key",
+                    fmt::format("{0} can be read by others; run: chmod 600 {0}", controller.key()));
+    }
+    settings_.controller = ControllerSettings{controller.address(), controller.server_name(),
+                                              controller.ca(), controller.cert(), controller.key()};
+    return absl::OkStatus();
+  }
+
+  absl::Status Uplink() {
+    const v1::UplinkConfig& uplink = config_.uplink();
+    settings_.uplink_path = uplink.path();
+    if (settings_.uplink_path.empty()) {
+      std::error_code error;
+      const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+      settings_.uplink_path = (self.parent_path() / "procctl-uplink").string();
+    }
+    if (access(settings_.uplink_path.c_str(), X_OK) != 0) {
+      return Refuse(
+          "uplink.path",
+          fmt::format("{} cannot be executed; install procctl-uplink beside procctl-node or "
+                      "name it here",
+                      settings_.uplink_path));
+    }
+    if (root_) {
+      const auto user = FindUser(uplink.user().empty() ? "procctl" : uplink.user());
+      if (!user.ok()) return Refuse("uplink.user", std::string(user.status().message()));
+      settings_.uplink_user = *user;
+    }
+    return Count("uplink.spool_events", uplink.spool_events(), 1'000'000, 100'000'000,
+                 &settings_.spool_events);
+  }
+
+  const std::string& file_;
+  const v1::NodeConfig& config_;
+  const ConfigLines& lines_;
+  const bool root_;
+  Settings settings_;
+};
+
+}  // namespace
+
+absl::StatusOr<Settings> ReadSettings(const std::string& file) {
+  v1::NodeConfig config;
+  ConfigLines lines;
+  if (absl::Status s = ReadYamlConfig(file, &config, &lines); !s.ok()) return s;
+  return Checker(file, config, lines).Check();
+}
+
+}  // namespace procctl::node

@@ -1,0 +1,57 @@
+// What a guardian runs with: the configuration file with every default filled in and every bound
+// checked.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "node/core/may_signal.h"
+#include "node/core/mono_time.h"
+#include "node/core/registration.h"
+#include "node/os/spawn.h"
+
+namespace procctl::node {
+
+struct ClassicSettings {
+  key_t key = 0;
+  int32_t rows = 0;
+  gid_t group = 0;
+  std::vector<uid_t> users;  // empty: any
+};
+
+struct ControllerSettings {
+  std::string address;
+  std::string server_name;
+  std::string ca;  // paths
+  std::string cert;
+  std::string key;
+};
+
+struct Settings {
+  std::string node;
+  std::string runtime_dir;
+  std::string state_dir;
+  bool enforce = true;
+  Nanos scan_interval{};
+  Nanos grace{};
+  RegistrationLimits limits;
+  mode_t socket_mode = 0;
+  std::set<std::string> protected_names;
+  std::optional<ClassicSettings> classic;
+  std::optional<ControllerSettings> controller;
+  std::string uplink_path;
+  // Absent: the uplink runs as the guardian's own user.
+  std::optional<SpawnUser> uplink_user;
+  int64_t spool_events = 0;
+  std::string log_format;
+  std::string log_level;
+};
+
+// Reads and checks FILE. INVALID_ARGUMENT and others: "FILE:LINE: key: fact; hint".
+absl::StatusOr<Settings> ReadSettings(const std::string& file);
+
+}  // namespace procctl::node

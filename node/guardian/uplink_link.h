@@ -1,0 +1,64 @@
+// The guardian's end of the link: hands over events and rows as fast as the uplink reads, and never
+// waits for it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "node/guardian/event_log.h"
+#include "node/guardian/table.h"
+#include "node/os/poller.h"
+#include "node/os/unique_fd.h"
+#include "procctl/v1/link.pb.h"
+
+namespace procctl::node {
+
+class UplinkLink {
+ public:
+  UplinkLink(Table* table, EventLog* log, Poller* poller,
+             std::function<void(const v1::LinkOrder&)> on_order);
+
+  // A new uplink is at the other end: it gets the hello, every event that is not spooled, all rows,
+  // then changes.
+  absl::Status Connect(UniqueFd fd, v1::LinkHello hello);
+  // The uplink is gone. Events stay in the ring.
+  void Disconnect();
+
+  void RowChanged(int64_t generation);
+  void RowRemoved(int64_t generation);
+  // Sends what there is to send, as far as the socket takes it.
+  void Pump();
+  // True if all events were read and spooled by the uplink.
+  bool Drained() const { return log_->ring().events().empty(); }
+
+ private:
+  void OnReady(uint32_t events);
+  void ReadAll();
+  void Take(const std::string& bytes);
+  // Sends one message; false if the socket is full (EPOLLOUT is armed) or the peer is gone.
+  bool SendOne(const v1::LinkUp& message);
+  bool SendEvents();
+  bool SendSnapshot();
+  bool SendChanges();
+  void StartSnapshot();
+
+  Table* table_;
+  EventLog* log_;
+  Poller* poller_;
+  std::function<void(const v1::LinkOrder&)> on_order_;
+
+  UniqueFd fd_;
+  Poller::Token token_ = 0;
+  bool waiting_for_room_ = false;
+  std::optional<v1::LinkHello> hello_;  // not sent yet
+  int64_t sent_seq_ = 0;
+  bool snapshot_ = false;
+  int64_t snapshot_after_ = 0;  // generation of the last row sent
+  std::set<int64_t> changed_;
+  std::vector<int64_t> removed_;
+};
+
+}  // namespace procctl::node

@@ -1,0 +1,27 @@
+// The only place of the guardian that reads clocks.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "node/core/mono_time.h"
+
+namespace procctl::node {
+
+struct ClockReading {
+  MonoTime mono;
+  // CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows only while the host is suspended.
+  Nanos suspended{};
+};
+
+ClockReading ReadClocks();
+MonoTime MonoNow();
+// CLOCK_BOOTTIME.
+Nanos SinceBoot();
+// To show, never to decide.
+std::chrono::system_clock::time_point WallNow();
+
+// /proc/sys/kernel/random/boot_id; "unknown" where /proc does not have it.
+std::string ReadBootId();
+
+}  // namespace procctl::node

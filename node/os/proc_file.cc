@@ -1,0 +1,140 @@
+#include "node/os/proc_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+
+#include "node/os/unique_fd.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::node {
+namespace {
+
+constexpr uint64_t kPfKthread = 0x00200000;  // PF_KTHREAD of the kernel's sched.h, field 9 of stat
+constexpr int kMostAncestors = 256;
+
+template <typename T>
+bool ReadNumber(std::string_view text, T* out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// Value of "Key:\tvalue" up to the end of the line.
+std::string_view Field(std::string_view text, std::string_view key) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = text.substr(at, end - at);
+    if (line.substr(0, key.size()) == key) return line.substr(key.size());
+    at = end + 1;
+  }
+  return {};
+}
+
+std::string_view FirstWord(std::string_view text, size_t skip = 0) {
+  for (;;) {
+    const size_t begin = text.find_first_not_of(" \t");
+    if (begin == std::string_view::npos) return {};
+    text.remove_prefix(begin);
+    const size_t end = std::min(text.find_first_of(" \t\n"), text.size());
+    if (skip == 0) return text.substr(0, end);
+    --skip;
+    text.remove_prefix(end);
+  }
+}
+
+}  // namespace
+
+std::optional<ProcStat> ParseStat(std::string_view text) {
+  // "pid (comm) state ppid ...": comm may itself hold ") R 1 (", so the last parenthesis counts.
+  const size_t open = text.find('(');
+  const size_t close = text.rfind(')');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open)
+    return std::nullopt;
+  ProcStat stat;
+  stat.comm = std::string(text.substr(open + 1, close - open - 1));
+  std::string_view rest = text.substr(close + 1);
+  std::array<std::string_view, 20> fields;  // fields 3 (state) to 22 (start time)
+  for (auto& field : fields) {
+    field = FirstWord(rest);
+    if (field.empty()) return std::nullopt;
+    rest.remove_prefix(static_cast<size_t>(field.data() + field.size() - rest.data()));
+  }
+  uint64_t flags = 0;
+  if (fields[0].size() != 1 || !ReadNumber(fields[1], &stat.parent) ||
+      !ReadNumber(fields[6], &flags) || !ReadNumber(fields[19], &stat.start_ticks)) {
+    return std::nullopt;
+  }
+  stat.state = fields[0][0];
+  stat.kernel_thread = (flags & kPfKthread) != 0;
+  return stat;
+}
+
+std::optional<ProcStatus> ParseStatus(std::string_view text) {
+  ProcStatus status;
+  // "Uid:\treal effective saved fs". The name comes first in the file and has its newlines escaped
+  // by the kernel.
+  if (!ReadNumber(FirstWord(Field(text, "Uid:"), 1), &status.uid)) return std::nullopt;
+  if (!ReadNumber(FirstWord(Field(text, "TracerPid:")), &status.tracer)) return std::nullopt;
+  return status;
+}
+
+std::string ParseCgroupV2Path(std::string_view text) {
+  const std::string_view path = Field(text, "0::");
+  return std::string(path);
+}
+
+std::optional<std::string> ReadSmallFile(const std::string& path, size_t most) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd) return std::nullopt;
+  std::string text(most, '\0');
+  size_t used = 0;
+  while (used < most) {
+    const ssize_t n = read(fd.get(), text.data() + used, most - used);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::nullopt;
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+  }
+  text.resize(used);
+  return text;
+}
+
+std::optional<ProcStat> ReadStat(int32_t pid) {
+  const auto text = ReadSmallFile(fmt::format("/proc/{}/stat", pid), 4096);
+  return text ? ParseStat(*text) : std::nullopt;
+}
+
+std::optional<ProcStatus> ReadStatus(int32_t pid) {
+  const auto text = ReadSmallFile(fmt::format("/proc/{}/status", pid));
+  return text ? ParseStatus(*text) : std::nullopt;
+}
+
+bool IsFrozen(int32_t pid) {
+  const auto cgroups = ReadSmallFile(fmt::format("/proc/{}/cgroup", pid));
+  if (!cgroups) return false;
+  const std::string path = ParseCgroupV2Path(*cgroups);
+  if (path.empty() || path == "/" || path.find("..") != std::string::npos) return false;
+  // Pure v2 hosts mount it at the top, hybrid ones below /unified. cgroup.events tells the
+  // effective state: a group under a frozen one is frozen too.
+  for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    const auto events = ReadSmallFile(fmt::format("{}{}/cgroup.events", root, path), 4096);
+    if (events) return FirstWord(Field(*events, "frozen")) == "1";
+  }
+  return false;
+}
+
+std::set<int32_t> OwnLine() {
+  std::set<int32_t> line;
+  int32_t pid = getpid();
+  for (int i = 0; i < kMostAncestors && pid > 0 && line.insert(pid).second; ++i) {
+    const auto stat = ReadStat(pid);
+    if (!stat) break;
+    pid = stat->parent;
+  }
+  return line;
+}
+
+}  // namespace procctl::node

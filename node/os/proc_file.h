@@ -1,0 +1,45 @@
+// /proc/<pid>/... read and parsed. Only files whose reading cannot wait for the process itself:
+// nothing here takes its memory lock (no cmdline, no maps), so a target in uninterruptible sleep
+// holds up nobody.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace procctl::node {
+
+struct ProcStat {
+  std::string comm;  // raw bytes, up to 15
+  char state = '?';
+  int32_t parent = 0;
+  int64_t start_ticks = 0;
+  bool kernel_thread = false;
+};
+
+struct ProcStatus {
+  int64_t uid = -1;  // effective
+  int32_t tracer = 0;
+};
+
+// Pure parsers of foreign bytes: the name may hold blanks, parentheses and newlines.
+std::optional<ProcStat> ParseStat(std::string_view text);
+std::optional<ProcStatus> ParseStatus(std::string_view text);
+// Path of the v2 hierarchy ("0::/a/b" -> "/a/b"); empty if there is none.
+std::string ParseCgroupV2Path(std::string_view text);
+
+// Nullopt if there is no such process (or /proc does not show it).
+std::optional<ProcStat> ReadStat(int32_t pid);
+std::optional<ProcStatus> ReadStatus(int32_t pid);
+// True if the process's v2 cgroup, or one above it, is frozen. False where that cannot be told.
+bool IsFrozen(int32_t pid);
+
+// This process and all its ancestors up to init.
+std::set<int32_t> OwnLine();
+
+// Up to `most` bytes of a small kernel file; nullopt if it cannot be opened.
+std::optional<std::string> ReadSmallFile(const std::string& path, size_t most = 16384);
+
+}  // namespace procctl::node

@@ -1,0 +1,91 @@
+#include "node/os/process_ref.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "node/os/proc_file.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::node {
+
+namespace {
+
+absl::StatusOr<UniqueFd> OpenPidfd(int32_t pid) {
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (pidfd) return pidfd;
+  const int error = errno;
+  const std::string what = fmt::format("pidfd_open({}): {}", pid, std::strerror(error));
+  // EINVAL: a thread that leads no process, or not a pid at all.
+  return error == ESRCH || error == EINVAL ? absl::NotFoundError(what)
+                                           : absl::ResourceExhaustedError(what);
+}
+
+absl::Status Ended(int32_t pid) {
+  return absl::NotFoundError(fmt::format("process {} has ended", pid));
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessRef> ProcessRef::Open(int32_t pid) {
+  auto pidfd = OpenPidfd(pid);
+  if (!pidfd.ok()) return pidfd.status();
+  return FromPidfd(*std::move(pidfd), pid);
+}
+
+absl::StatusOr<ProcessRef> ProcessRef::FromPidfd(UniqueFd pidfd, int32_t pid) {
+  const auto stat = ReadStat(pid);
+  if (!stat) return Ended(pid);
+  ProcessRef ref({pid, stat->start_ticks}, std::move(pidfd));
+  // Still alive after its start time was read: so the start time is that of the pidfd's process,
+  // not of a later owner of the pid.
+  if (!ref.Alive()) return Ended(pid);
+  return ref;
+}
+
+absl::StatusOr<ProcessRef> ProcessRef::OwnChild(int32_t pid) {
+  auto pidfd = OpenPidfd(pid);
+  if (!pidfd.ok()) return pidfd.status();
+  const auto stat = ReadStat(pid);
+  if (!stat) return Ended(pid);
+  return ProcessRef({pid, stat->start_ticks}, *std::move(pidfd));
+}
+
+bool ProcessRef::Alive() const {
+  pollfd p{pidfd_.get(), POLLIN, 0};
+  return poll(&p, 1, 0) == 0;
+}
+
+TargetFacts ProcessRef::Facts() const {
+  TargetFacts facts;
+  const int32_t pid = identity_.pid;
+  if (const auto stat = ReadStat(pid)) {
+    facts.start_ticks = stat->start_ticks;
+    facts.comm = stat->comm;
+    facts.kernel_thread = stat->kernel_thread;
+  }
+  if (const auto status = ReadStatus(pid)) {
+    facts.uid = status->uid;
+    facts.tracer = status->tracer;
+  }
+  facts.frozen = IsFrozen(pid);
+  // Last: all of the above was about the pidfd's process if it is still there now.
+  facts.alive = Alive();
+  return facts;
+}
+
+absl::Status ProcessRef::Signal(int signal) const {
+  if (syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) == 0)
+    return absl::OkStatus();
+  const int error = errno;
+  const std::string what =
+      fmt::format("signal {} to pid {}: {}", signal, identity_.pid, std::strerror(error));
+  return error == ESRCH ? absl::NotFoundError(what) : absl::PermissionDeniedError(what);
+}
+
+}  // namespace procctl::node

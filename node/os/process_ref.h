@@ -1,0 +1,46 @@
+// A process that stays the same process: pid, pidfd and start time held together. The only way to
+// send a signal.
+#pragma once
+
+#include <sys/types.h>
+
+#include "absl/status/statusor.h"
+#include "node/core/may_signal.h"
+#include "node/core/process_identity.h"
+#include "node/os/unique_fd.h"
+
+namespace procctl::node {
+
+class ProcessRef {
+ public:
+  // Binds the process that has this pid now. NOT_FOUND if there is none; RESOURCE_EXHAUSTED when
+  // out of descriptors.
+  static absl::StatusOr<ProcessRef> Open(int32_t pid);
+  // Binds the process behind a pidfd (SO_PEERPIDFD), whose pid is `pid`.
+  static absl::StatusOr<ProcessRef> FromPidfd(UniqueFd pidfd, int32_t pid);
+
+  // Binds a child of ours that was not waited for: its pid cannot be somebody else's, so it may
+  // have ended.
+  static absl::StatusOr<ProcessRef> OwnChild(int32_t pid);
+
+  const ProcessIdentity& identity() const { return identity_; }
+  // Readable once the process has ended.
+  int pidfd() const { return pidfd_.get(); }
+  bool Alive() const;
+
+  // What the kernel says of it now, for MaySignal.
+  TargetFacts Facts() const;
+
+  // By pidfd: never reaches anybody else. NOT_FOUND if it has ended, PERMISSION_DENIED if the
+  // kernel refuses.
+  absl::Status Signal(int signal) const;
+
+ private:
+  ProcessRef(ProcessIdentity identity, UniqueFd pidfd)
+      : identity_(identity), pidfd_(std::move(pidfd)) {}
+
+  ProcessIdentity identity_;
+  UniqueFd pidfd_;
+};
+
+}  // namespace procctl::node

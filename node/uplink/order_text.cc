@@ -1,0 +1,32 @@
+#include "node/uplink/order_text.h"
+
+#include <algorithm>
+#include <string>
+
+namespace procctl::uplink {
+namespace {
+
+void Cut(std::size_t limit, std::string* text) {
+  if (text->size() <= limit) return;
+  // Not inside a UTF-8 sequence: a strict reader would drop the whole message.
+  while (limit > 0 && (static_cast<unsigned char>((*text)[limit]) & 0xC0) == 0x80) --limit;
+  text->resize(limit);
+}
+
+}  // namespace
+
+bool IsOrderId(std::string_view text) {
+  return !text.empty() && text.size() <= 128 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+void FitForLink(v1::Order* order) {
+  constexpr std::size_t kText = 4096;
+  Cut(kText, order->mutable_reason());
+  Cut(kText, order->mutable_issuer());
+  Cut(kText, order->mutable_slot());
+  Cut(kText, order->mutable_incarnation()->mutable_boot_id());
+  Cut(1024, order->mutable_order_id());
+}
+
+}  // namespace procctl::uplink

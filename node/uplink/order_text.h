@@ -1,0 +1,19 @@
+// An order's texts come from people, through a controller: they must fit where they go. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "procctl/v1/order.pb.h"
+
+namespace procctl::uplink {
+
+// 1 to 128 bytes of printable ASCII.
+bool IsOrderId(std::string_view text);
+
+// A link packet has room for 64 KiB. Texts that are only for the record (reason, issuer, slot) are
+// cut to 4 KiB each, at a character; an order id that is too long is cut to 1 KiB, which the
+// guardian refuses as malformed. Nothing is dropped.
+void FitForLink(v1::Order* order);
+
+}  // namespace procctl::uplink

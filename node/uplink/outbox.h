@@ -1,0 +1,76 @@
+// Decides what one session sends next. Pure: clock and randomness come in; the caller locks and
+// writes.
+//
+// Order of one session: events above the controller's cursors, then a snapshot of the slots, then
+// deltas, events and heartbeats as they come. A controller can ask for a new snapshot at any time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "node/uplink/boot_clock.h"
+#include "node/uplink/event_sender.h"
+#include "node/uplink/event_window.h"
+#include "node/uplink/slot_mirror.h"
+#include "procctl/v1/node_service.pb.h"
+
+namespace procctl::uplink {
+
+// Used where a controller names none, or none that makes sense (allowed: 100 ms to 1 h).
+inline constexpr std::chrono::seconds kDefaultHeartbeatInterval{10};
+// A spool that cannot deliver what is to be replayed does not hold up the slots for longer.
+inline constexpr std::chrono::seconds kReplayPatience{3};
+
+std::chrono::nanoseconds HeartbeatInterval(const v1::Welcome& welcome);
+
+class Outbox {
+ public:
+  // `replay_until`: the newest event at Welcome; the snapshot comes behind it.
+  Outbox(const v1::Welcome& welcome, EventPosition replay_until, RecordOrigin origin, BootTime now,
+         double unit);
+
+  // What the moment adds. `unit`: random in [0, 1), for jitter.
+  struct Moment {
+    BootTime now;
+    std::chrono::system_clock::time_point wall;
+    double unit = 0;
+    std::int64_t events_waiting = 0;
+  };
+
+  // The next message, taken as sent; nullopt: nothing until WakeAt or until something changes.
+  std::optional<v1::SessionRequest> Next(const Moment& moment, const EventWindow& events,
+                                         SlotMirror* slots);
+
+  // When Next may have something although nothing changed.
+  BootTime WakeAt(const EventWindow& events, const SlotMirror& slots) const;
+
+  void RequestSnapshot() { snapshot_wanted_ = true; }
+
+  // Highest seq of the epoch that the controller can know of. An acknowledgement above it is not
+  // believed.
+  std::int64_t sent(std::int64_t epoch) const { return events_.sent(epoch); }
+
+ private:
+  // Once false it stays so.
+  bool Replaying(BootTime now, const EventWindow& events);
+  bool TakeEvents(const Moment& moment, const EventWindow& events, v1::SessionRequest* request);
+  bool TakeSlots(BootTime now, SlotMirror* slots, v1::SessionRequest* request);
+
+  EventSender events_;
+  bool replaying_ = true;
+  EventPosition replay_until_;
+  BootTime replay_patience_ends_;
+  std::chrono::nanoseconds heartbeat_interval_;
+  BootTime heartbeat_due_;
+
+  bool snapshot_wanted_ = true;
+  std::int64_t snapshot_number_ = 0;
+  std::optional<std::vector<std::int64_t>> snapshot_rows_;
+  std::size_t snapshot_next_ = 0;
+  std::int64_t snapshot_revision_ = 0;
+  bool slots_turn_ = false;
+};
+
+}  // namespace procctl::uplink

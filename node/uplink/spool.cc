@@ -1,0 +1,300 @@
+#include "node/uplink/spool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::uplink {
+namespace {
+
+constexpr absl::Duration kRetry = absl::Seconds(1);
+// Rows of one commit: enough to make the fsync cheap, small enough to be done soon.
+constexpr std::size_t kMaxCommit = 4'000;
+
+SpooledEvent ToSpooled(const v1::Event& event) {
+  SpooledEvent spooled;
+  spooled.position = PositionOf(event);
+  spooled.body = event.SerializeAsString();
+  if (event.kind() == v1::EVENT_KIND_VERDICT) spooled.decided_order = event.order_id();
+  return spooled;
+}
+
+}  // namespace
+
+Spool::Spool(SpoolOptions options, SpoolListener* listener)
+    : options_(std::move(options)), listener_(listener) {}
+
+Spool::~Spool() {
+  if (thread_.joinable()) (void)Stop(std::chrono::hours(1));
+}
+
+void Spool::Start(std::chrono::milliseconds patience) {
+  thread_ = std::thread([this] { Run(); });
+  absl::MutexLock lock(&mutex_);
+  (void)mutex_.AwaitWithTimeout(absl::Condition(&tried_open_), absl::FromChrono(patience));
+}
+
+bool Spool::Stop(std::chrono::milliseconds patience) {
+  bool ended = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_ = true;
+    ended = mutex_.AwaitWithTimeout(absl::Condition(&ended_), absl::FromChrono(patience));
+  }
+  if (ended) {
+    thread_.join();
+  } else {
+    thread_.detach();
+  }
+  return ended;
+}
+
+void Spool::Add(const v1::Event& event) {
+  absl::MutexLock lock(&mutex_);
+  queue_.push_back(ToSpooled(event));
+}
+
+bool Spool::Full() const {
+  absl::MutexLock lock(&mutex_);
+  return queue_.size() >= kMaxQueued;
+}
+
+void Spool::Acknowledge(EventPosition upto) {
+  absl::MutexLock lock(&mutex_);
+  // While the disk does not write, these would pile up for nothing.
+  while (broken_ && !queue_.empty() && queue_.front().position.epoch == upto.epoch &&
+         queue_.front().position.seq <= upto.seq) {
+    queue_.pop_front();
+  }
+  for (EventPosition& known : acknowledged_) {
+    if (known.epoch != upto.epoch) continue;
+    known.seq = std::max(known.seq, upto.seq);
+    return;
+  }
+  acknowledged_.push_back(upto);
+}
+
+void Spool::Request(const EventWindow::Page& page) {
+  absl::MutexLock lock(&mutex_);
+  page_ = page;
+}
+
+std::uint64_t Spool::AddIntent(OrderRecord record) {
+  absl::MutexLock lock(&mutex_);
+  intents_.push_back(std::move(record));
+  return ++last_ticket_;
+}
+
+bool Spool::SaveSessionEpoch(std::int64_t epoch, std::chrono::milliseconds patience) {
+  absl::MutexLock lock(&mutex_);
+  wanted_session_epoch_ = std::max(wanted_session_epoch_, epoch);
+  const auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return saved_session_epoch_ >= wanted_session_epoch_ || broken_;
+  };
+  (void)mutex_.AwaitWithTimeout(absl::Condition(&settled), absl::FromChrono(patience));
+  return saved_session_epoch_ >= epoch;
+}
+
+std::int64_t Spool::waiting() const {
+  absl::MutexLock lock(&mutex_);
+  return rows_ + static_cast<std::int64_t>(queue_.size());
+}
+
+bool Spool::HasWorkLocked() const {
+  return !queue_.empty() || !acknowledged_.empty() || !intents_.empty() ||
+         wanted_session_epoch_ > saved_session_epoch_;
+}
+
+bool Spool::IdleLocked() const {
+  return !stop_ && (broken_ || (!page_.has_value() && !HasWorkLocked()));
+}
+
+void Spool::Run() {
+  absl::MutexLock lock(&mutex_);
+  absl::Time retry_at = absl::InfinitePast();
+  const auto wake = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !IdleLocked(); };
+  for (;;) {
+    const bool retry = absl::Now() >= retry_at;
+    if (db_ == nullptr && (retry || stop_)) OpenLocked();
+    if (db_ != nullptr && HasWorkLocked() && (!broken_ || retry || stop_)) WriteLocked();
+    if (page_.has_value() && (!broken_ || retry)) PageLocked();
+    if (stop_ && (broken_ || !HasWorkLocked())) break;
+    if (broken_ && retry) retry_at = absl::Now() + kRetry;
+    if (!broken_) retry_at = absl::InfinitePast();
+    (void)mutex_.AwaitWithDeadline(absl::Condition(&wake),
+                                   broken_ ? retry_at : absl::InfiniteFuture());
+  }
+  if (HasWorkLocked()) {
+    spdlog::error("spool: {} events could not be written before the end; the guardian keeps them",
+                  queue_.size());
+  }
+  db_.reset();
+  ended_ = true;
+}
+
+void Spool::OpenLocked() {
+  SpoolContent content;
+  mutex_.Unlock();
+  absl::StatusOr<std::unique_ptr<SpoolDb>> db = SpoolDb::Open(options_, &content);
+  mutex_.Lock();
+  if (!db.ok()) {
+    if (absl::IsDataLoss(db.status())) {
+      ReplaceLocked(db.status());
+    } else {
+      FailedLocked(db.status());
+    }
+    if (db_ == nullptr) {
+      tried_open_ = true;
+      return;
+    }
+  } else {
+    db_ = *std::move(db);
+  }
+  rows_ = db_->rows();
+  saved_session_epoch_ = content.max_session_epoch;
+  wanted_session_epoch_ = std::max(wanted_session_epoch_, saved_session_epoch_);
+  // Only if the spool could not be opened at first: the guardian sent these again although they
+  // were spooled before.
+  while (!queue_.empty() && queue_.front().position.epoch == options_.guardian_epoch &&
+         queue_.front().position.seq <= content.spooled_seq) {
+    queue_.pop_front();
+  }
+  page_.reset();
+  WorksLocked();
+  mutex_.Unlock();
+  listener_->OnSpoolLoaded(std::move(content));
+  mutex_.Lock();
+  tried_open_ = true;
+}
+
+void Spool::WriteLocked() {
+  SpoolBatch batch;
+  const std::size_t count = std::min(queue_.size(), kMaxCommit);
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  batch.events.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  batch.acknowledged = std::exchange(acknowledged_, {});
+  batch.intents = std::exchange(intents_, {});
+  const std::uint64_t ticket = last_ticket_;
+  if (wanted_session_epoch_ > saved_session_epoch_) batch.max_session_epoch = wanted_session_epoch_;
+  // They count as waiting while the disk works.
+  rows_ += static_cast<std::int64_t>(count);
+
+  mutex_.Unlock();
+  absl::StatusOr<std::vector<v1::Event>> folded = db_->Apply(batch);
+  mutex_.Lock();
+  if (!folded.ok()) {
+    rows_ -= static_cast<std::int64_t>(count);
+    queue_.insert(queue_.begin(), std::make_move_iterator(batch.events.begin()),
+                  std::make_move_iterator(batch.events.end()));
+    acknowledged_.insert(acknowledged_.begin(), batch.acknowledged.begin(),
+                         batch.acknowledged.end());
+    intents_.insert(intents_.begin(), std::make_move_iterator(batch.intents.begin()),
+                    std::make_move_iterator(batch.intents.end()));
+    if (absl::IsDataLoss(folded.status())) {
+      ReplaceLocked(folded.status());
+    } else {
+      FailedLocked(folded.status());
+    }
+    return;
+  }
+  WorksLocked();
+  rows_ = db_->rows();
+  if (batch.max_session_epoch.has_value()) saved_session_epoch_ = *batch.max_session_epoch;
+  std::int64_t spooled = 0;
+  for (const SpooledEvent& event : batch.events) {
+    if (event.position.epoch == options_.guardian_epoch) spooled = event.position.seq;
+  }
+  mutex_.Unlock();
+  if (!folded->empty()) listener_->OnFolded(*std::move(folded));
+  if (!batch.intents.empty()) listener_->OnIntentsWritten(ticket);
+  if (count > 0) listener_->OnSpooled(spooled);
+  mutex_.Lock();
+}
+
+void Spool::PageLocked() {
+  const EventWindow::Page page = *std::exchange(page_, std::nullopt);
+  std::vector<v1::Event> events;
+  if (db_ != nullptr) {
+    mutex_.Unlock();
+    absl::StatusOr<std::vector<v1::Event>> read = db_->Read(page.after, page.limit);
+    mutex_.Lock();
+    if (!read.ok()) {
+      if (absl::IsDataLoss(read.status())) {
+        ReplaceLocked(read.status());
+      } else {
+        FailedLocked(read.status());
+      }
+      if (!page_.has_value()) page_ = page;  // For the next try, unless a newer one came meanwhile.
+      return;
+    }
+    if (!HasWorkLocked()) WorksLocked();
+    events = *std::move(read);
+  }
+  // What is not on disk yet stands behind what is.
+  for (const SpooledEvent& queued : queue_) {
+    if (events.size() >= page.limit) break;
+    if (queued.position <= page.after) continue;
+    v1::Event event;
+    if (event.ParseFromString(queued.body)) events.push_back(std::move(event));
+  }
+  const bool all = events.size() < page.limit;
+  const EventPosition scanned = all ? page.newest : PositionOf(events.back());
+  mutex_.Unlock();
+  listener_->OnPage(page.after, std::move(events), scanned);
+  mutex_.Lock();
+}
+
+void Spool::FailedLocked(const absl::Status& status) {
+  if (!broken_) {
+    spdlog::error(
+        "{}; check space, permissions and mount of {}; events stay in memory and with the "
+        "guardian, "
+        "retrying every second",
+        std::string(status.message()), options_.state_dir);
+  }
+  broken_ = true;
+}
+
+void Spool::WorksLocked() {
+  if (broken_) spdlog::info("spool: {}/spool.db can be written again", options_.state_dir);
+  broken_ = false;
+}
+
+void Spool::ReplaceLocked(const absl::Status& why) {
+  db_.reset();
+  mutex_.Unlock();
+  const absl::StatusOr<std::string> aside = SpoolDb::SetAside(options_);
+  SpoolContent content;
+  absl::StatusOr<std::unique_ptr<SpoolDb>> fresh =
+      aside.ok() ? SpoolDb::Open(options_, &content)
+                 : absl::StatusOr<std::unique_ptr<SpoolDb>>(aside.status());
+  mutex_.Lock();
+  if (!fresh.ok()) {
+    FailedLocked(fresh.status());
+    return;
+  }
+  spdlog::error(
+      "{}; moved it to {} and started an empty one: what was in it and not yet at a controller is "
+      "recorded as lost",
+      std::string(why.message()), *aside);
+  db_ = *std::move(fresh);
+  rows_ = 0;
+  saved_session_epoch_ = 0;
+  broken_ = false;
+  mutex_.Unlock();
+  std::vector<v1::Event> rescued = listener_->OnSpoolReplaced();
+  mutex_.Lock();
+  // What is in the queue anyway stands behind them.
+  while (!rescued.empty() && !queue_.empty() &&
+         PositionOf(rescued.back()) >= queue_.front().position) {
+    rescued.pop_back();
+  }
+  for (auto event = rescued.rbegin(); event != rescued.rend(); ++event) {
+    queue_.push_front(ToSpooled(*event));
+  }
+}
+
+}  // namespace procctl::uplink

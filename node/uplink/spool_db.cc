@@ -1,0 +1,345 @@
+#include "node/uplink/spool_db.h"
+
+#include <stdio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+
+#include "node/uplink/fold_plan.h"
+#include "spdlog/fmt/chrono.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::uplink {
+namespace {
+
+constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kMaxOrders = 10'000;
+
+std::string DatabasePath(const SpoolOptions& options) { return options.state_dir + "/spool.db"; }
+
+absl::StatusOr<std::int64_t> ReadOne(sqlite3* db, const char* sql) {
+  absl::StatusOr<Statement> statement = Statement::Prepare(db, sql);
+  if (!statement.ok()) return statement.status();
+  const absl::StatusOr<bool> row = statement->Step();
+  if (!row.ok()) return row.status();
+  return *row ? statement->Int(0) : 0;
+}
+
+absl::StatusOr<v1::Event> ParseBody(EventPosition position, std::string_view body) {
+  v1::Event event;
+  if (!event.ParseFromArray(body.data(), static_cast<int>(body.size())) ||
+      PositionOf(event) != position) {
+    return absl::DataLossError(
+        fmt::format("spool: the body of event {}:{} is damaged", position.epoch, position.seq));
+  }
+  return event;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SpoolDb>> SpoolDb::Open(const SpoolOptions& options,
+                                                       SpoolContent* content) {
+  std::unique_ptr<SpoolDb> spool(new SpoolDb(options));
+  const std::string path = DatabasePath(options);
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(
+      path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  spool->db_.reset(db);
+  if (code != SQLITE_OK) return SqliteError(db, code, "open " + path);
+  (void)sqlite3_extended_result_codes(db, 1);
+  (void)sqlite3_busy_timeout(db, 200);
+  // Exclusive: two uplinks on one spool would each believe in its own numbers. It also needs no
+  // shared-memory file, and so nothing that a full disk could turn into SIGBUS. None of these
+  // writes to a database that is in order, so a full disk can still be read.
+  for (const char* pragma :
+       {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+        "PRAGMA secure_delete=OFF", "PRAGMA journal_size_limit=16777216", "PRAGMA mmap_size=0"}) {
+    if (absl::Status status = Execute(db, pragma); !status.ok()) return status;
+  }
+  if (absl::Status status = spool->MakeSchema(); !status.ok()) return status;
+  if (absl::Status status = spool->Prepare(); !status.ok()) return status;
+  if (absl::Status status = spool->Load(content); !status.ok()) return status;
+  return spool;
+}
+
+absl::StatusOr<std::string> SpoolDb::SetAside(const SpoolOptions& options) {
+  const std::string path = DatabasePath(options);
+  const std::string aside =
+      fmt::format("{}.corrupt-{:%Y%m%dT%H%M%SZ}", path, fmt::gmtime(std::time(nullptr)));
+  // The log first: a database without its log is older, a log without its database is nothing.
+  for (const char* suffix : {"-wal", "-shm", ""}) {
+    if (rename((path + suffix).c_str(), (aside + suffix).c_str()) != 0 && errno != ENOENT) {
+      return absl::UnavailableError(
+          fmt::format("rename {}{} to {}: {}", path, suffix, aside, std::strerror(errno)));
+    }
+  }
+  return aside;
+}
+
+absl::Status SpoolDb::MakeSchema() {
+  const absl::StatusOr<std::int64_t> version = ReadOne(db_.get(), "PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*version == kSchemaVersion) return absl::OkStatus();
+  if (*version != 0) {
+    return absl::DataLossError(
+        fmt::format("spool: schema version {} is not {}; it was made by another version of procctl",
+                    *version, kSchemaVersion));
+  }
+  absl::Status status = Execute(db_.get(), R"(
+      BEGIN IMMEDIATE;
+      CREATE TABLE events(epoch INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
+                          UNIQUE(epoch, seq));
+      CREATE TABLE orders(n INTEGER PRIMARY KEY AUTOINCREMENT, order_id TEXT NOT NULL UNIQUE,
+                          guardian_epoch INTEGER NOT NULL, verdict_seen INTEGER NOT NULL,
+                          at INTEGER NOT NULL);
+      CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      PRAGMA user_version=1;)");
+  if (status.ok()) {
+    absl::StatusOr<Statement> owner =
+        Statement::Prepare(db_.get(), "INSERT INTO meta VALUES('node_id', ?1)");
+    status = owner.ok() ? owner->BindText(1, options_.origin.node_id).Run() : owner.status();
+  }
+  if (status.ok()) status = Execute(db_.get(), "COMMIT");
+  if (!status.ok() && sqlite3_get_autocommit(db_.get()) == 0) {
+    (void)Execute(db_.get(), "ROLLBACK");  // The first failure is the one to tell.
+  }
+  return status;
+}
+
+absl::Status SpoolDb::Prepare() {
+  sql_ = std::make_unique<Statements>();
+  const std::pair<std::optional<Statement>*, const char*> all[] = {
+      {&sql_->insert_event, "INSERT OR IGNORE INTO events(epoch, seq, body) VALUES(?1, ?2, ?3)"},
+      {&sql_->delete_events, "DELETE FROM events WHERE epoch = ?1 AND seq <= ?2"},
+      {&sql_->read_events,
+       "SELECT epoch, seq, body FROM events WHERE (epoch, seq) > (?1, ?2) "
+       "ORDER BY epoch, seq LIMIT ?3"},
+      {&sql_->nth_event,
+       "SELECT seq, body FROM events WHERE epoch = ?1 ORDER BY seq LIMIT 1 OFFSET ?2"},
+      {&sql_->insert_order,
+       "INSERT OR IGNORE INTO orders(order_id, guardian_epoch, verdict_seen, at) "
+       "VALUES(?1, ?2, ?3, ?4)"},
+      {&sql_->trim_orders, "DELETE FROM orders WHERE n <= (SELECT max(n) FROM orders) - ?1"},
+      {&sql_->decide_order, "UPDATE orders SET verdict_seen = 1 WHERE order_id = ?1"},
+      {&sql_->get_meta, "SELECT value FROM meta WHERE key = ?1"},
+      {&sql_->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
+  };
+  for (const auto& [slot, text] : all) {
+    absl::StatusOr<Statement> statement = Statement::Prepare(db_.get(), text);
+    if (!statement.ok()) return statement.status();
+    *slot = *std::move(statement);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SpoolDb::Load(SpoolContent* content) {
+  Statement& get = *sql_->get_meta;
+  const absl::StatusOr<bool> owner = get.BindText(1, "node_id").Step();
+  if (!owner.ok()) return owner.status();
+  const std::string node_id(*owner ? get.Bytes(0) : "");
+  get.Reset();
+  if (node_id != options_.origin.node_id) {
+    return absl::DataLossError(fmt::format("spool: it belongs to node \"{}\", this is node \"{}\"",
+                                           node_id, options_.origin.node_id));
+  }
+
+  absl::StatusOr<Statement> count =
+      Statement::Prepare(db_.get(), "SELECT epoch, count(*), max(seq) FROM events GROUP BY epoch");
+  if (!count.ok()) return count.status();
+  for (;;) {
+    const absl::StatusOr<bool> row = count->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    rows_by_epoch_[count->Int(0)] = count->Int(1);
+    content->newest = {count->Int(0), count->Int(2)};
+  }
+
+  const absl::StatusOr<std::int64_t> max_session_epoch = GetMeta("max_session_epoch");
+  if (!max_session_epoch.ok()) return max_session_epoch.status();
+  content->max_session_epoch = *max_session_epoch;
+  const absl::StatusOr<std::int64_t> epoch = GetMeta("spooled_epoch");
+  if (!epoch.ok()) return epoch.status();
+  const absl::StatusOr<std::int64_t> seq = GetMeta("spooled_seq");
+  if (!seq.ok()) return seq.status();
+  if (std::max(*epoch, content->newest.epoch) > options_.guardian_epoch) {
+    return absl::DataLossError(fmt::format(
+        "spool: it holds epoch {} of a guardian that is now in epoch {}: the guardian's state "
+        "folder was lost or replaced",
+        std::max(*epoch, content->newest.epoch), options_.guardian_epoch));
+  }
+  content->spooled_seq = *epoch == options_.guardian_epoch ? *seq : 0;
+
+  absl::StatusOr<Statement> orders = Statement::Prepare(
+      db_.get(), "SELECT order_id, guardian_epoch, verdict_seen FROM orders ORDER BY n");
+  if (!orders.ok()) return orders.status();
+  for (;;) {
+    const absl::StatusOr<bool> row = orders->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    content->orders.push_back({std::string(orders->Bytes(0)), orders->Int(1), orders->Int(2) != 0});
+  }
+  return absl::OkStatus();
+}
+
+std::int64_t SpoolDb::rows() const {
+  std::int64_t rows = 0;
+  for (const auto& [epoch, count] : rows_by_epoch_) rows += count;
+  return rows;
+}
+
+absl::StatusOr<std::vector<v1::Event>> SpoolDb::Apply(const SpoolBatch& batch) {
+  // Intents alone need no fsync: an intent that a power cut takes belongs to a boot that is over,
+  // and no process of a later boot matches the order's incarnation. A crash of the uplink alone
+  // loses nothing that was committed.
+  const bool full = !batch.events.empty() || batch.max_session_epoch.has_value();
+  if (full != full_sync_) {
+    if (absl::Status status =
+            Execute(db_.get(), full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+        !status.ok()) {
+      return status;
+    }
+    full_sync_ = full;
+  }
+  const std::map<std::int64_t, std::int64_t> rows_before = rows_by_epoch_;
+  std::vector<v1::Event> folded;
+  absl::Status status = Execute(db_.get(), "BEGIN IMMEDIATE");
+  if (status.ok()) status = Write(batch, &folded);
+  if (status.ok()) status = Execute(db_.get(), "COMMIT");
+  if (status.ok()) return folded;
+  rows_by_epoch_ = rows_before;
+  if (sqlite3_get_autocommit(db_.get()) == 0) {
+    (void)Execute(db_.get(), "ROLLBACK");  // The first failure is the one to tell.
+  }
+  return status;
+}
+
+absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* folded) {
+  for (const OrderRecord& order : batch.intents) {
+    const absl::Status status = sql_->insert_order->BindText(1, order.order_id)
+                                    .Bind(2, order.guardian_epoch)
+                                    .Bind(3, order.verdict_seen ? 1 : 0)
+                                    .Bind(4, std::time(nullptr))
+                                    .Run();
+    if (!status.ok()) return status;
+  }
+  if (!batch.intents.empty()) {
+    if (absl::Status status = sql_->trim_orders->Bind(1, kMaxOrders).Run(); !status.ok()) {
+      return status;
+    }
+  }
+  std::int64_t spooled_seq = 0;
+  for (const SpooledEvent& event : batch.events) {
+    const absl::Status status = sql_->insert_event->Bind(1, event.position.epoch)
+                                    .Bind(2, event.position.seq)
+                                    .BindBlob(3, event.body)
+                                    .Run();
+    if (!status.ok()) return status;
+    rows_by_epoch_[event.position.epoch] += sqlite3_changes(db_.get());
+    if (event.position.epoch == options_.guardian_epoch) {
+      spooled_seq = std::max(spooled_seq, event.position.seq);
+    }
+    if (event.decided_order.empty()) continue;
+    if (absl::Status decided = sql_->decide_order->BindText(1, event.decided_order).Run();
+        !decided.ok()) {
+      return decided;
+    }
+  }
+  if (spooled_seq > 0) {
+    if (absl::Status status = SetMeta("spooled_epoch", options_.guardian_epoch); !status.ok()) {
+      return status;
+    }
+    if (absl::Status status = SetMeta("spooled_seq", spooled_seq); !status.ok()) return status;
+  }
+  for (const EventPosition upto : batch.acknowledged) {
+    const absl::Status status = sql_->delete_events->Bind(1, upto.epoch).Bind(2, upto.seq).Run();
+    if (!status.ok()) return status;
+    const auto rows = rows_by_epoch_.find(upto.epoch);
+    if (rows == rows_by_epoch_.end()) continue;
+    rows->second -= sqlite3_changes(db_.get());
+    if (rows->second <= 0) rows_by_epoch_.erase(rows);
+  }
+  if (batch.max_session_epoch.has_value()) {
+    if (absl::Status status = SetMeta("max_session_epoch", *batch.max_session_epoch);
+        !status.ok()) {
+      return status;
+    }
+  }
+  return FoldOldest(folded);
+}
+
+absl::Status SpoolDb::FoldOldest(std::vector<v1::Event>* folded) {
+  for (const Fold& fold : PlanFolds(rows_by_epoch_, options_.max_events)) {
+    absl::StatusOr<v1::Event> record = FoldOne(fold.epoch, fold.rows);
+    if (!record.ok()) return record.status();
+    folded->push_back(*std::move(record));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Event> SpoolDb::FoldOne(std::int64_t epoch, std::int64_t rows) {
+  Statement& nth = *sql_->nth_event;
+  absl::StatusOr<bool> row = nth.Bind(1, epoch).Bind(2, 0).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return absl::DataLossError("spool: fewer events than were counted");
+  const absl::StatusOr<v1::Event> oldest = ParseBody({epoch, nth.Int(0)}, nth.Bytes(1));
+  nth.Reset();
+  if (!oldest.ok()) return oldest.status();
+  row = nth.Bind(1, epoch).Bind(2, rows - 1).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return absl::DataLossError("spool: fewer events than were counted");
+  const std::int64_t last = nth.Int(0);
+  nth.Reset();
+
+  v1::Event record = MakeLost(
+      options_.origin, epoch, FirstSeq(*oldest), last,
+      fmt::format("the spool's bound of {} events was reached while no controller took them",
+                  options_.max_events),
+      std::chrono::system_clock::now());
+  if (absl::Status status = sql_->delete_events->Bind(1, epoch).Bind(2, last).Run(); !status.ok()) {
+    return status;
+  }
+  const std::string body = record.SerializeAsString();
+  if (absl::Status status =
+          sql_->insert_event->Bind(1, epoch).Bind(2, last).BindBlob(3, body).Run();
+      !status.ok()) {
+    return status;
+  }
+  rows_by_epoch_[epoch] -= rows - 1;
+  return record;
+}
+
+absl::StatusOr<std::vector<v1::Event>> SpoolDb::Read(EventPosition after, std::size_t limit) {
+  std::vector<v1::Event> events;
+  Statement& read = *sql_->read_events;
+  read.Bind(1, after.epoch).Bind(2, after.seq).Bind(3, static_cast<std::int64_t>(limit));
+  for (;;) {
+    const absl::StatusOr<bool> row = read.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    absl::StatusOr<v1::Event> event = ParseBody({read.Int(0), read.Int(1)}, read.Bytes(2));
+    if (!event.ok()) {
+      read.Reset();
+      return event.status();
+    }
+    events.push_back(*std::move(event));
+  }
+  read.Reset();
+  return events;
+}
+
+absl::Status SpoolDb::SetMeta(std::string_view key, std::int64_t value) {
+  return sql_->set_meta->BindText(1, key).Bind(2, value).Run();
+}
+
+absl::StatusOr<std::int64_t> SpoolDb::GetMeta(std::string_view key) {
+  const absl::StatusOr<bool> row = sql_->get_meta->BindText(1, key).Step();
+  if (!row.ok()) return row.status();
+  const std::int64_t value = *row ? sql_->get_meta->Int(0) : 0;
+  sql_->get_meta->Reset();
+  return value;
+}
+
+}  // namespace procctl::uplink

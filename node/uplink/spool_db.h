@@ -1,0 +1,108 @@
+// The spool's database: one SQLite file with what must survive the uplink. Blocking; used by the
+// spool's own thread only. One process at a time: the file stays locked while it is open.
+//
+//   events(epoch, seq, body)                         what no controller has acknowledged
+//   orders(order_id, guardian_epoch, verdict_seen)   intents, written before a guardian gets the
+//   order meta(key, value)                                 node id, highest session epoch, last
+//   spooled number
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "node/uplink/event_numbers.h"
+#include "node/uplink/order_journal.h"
+#include "node/uplink/sqlite_handle.h"
+
+namespace procctl::uplink {
+
+struct SpooledEvent {
+  EventPosition position;
+  std::string body;
+  // Of a VERDICT event that ends an order.
+  std::string decided_order;
+};
+
+// What one commit writes.
+struct SpoolBatch {
+  std::vector<SpooledEvent> events;
+  std::vector<EventPosition> acknowledged;
+  std::vector<OrderRecord> intents;
+  std::optional<std::int64_t> max_session_epoch;
+
+  bool empty() const {
+    return events.empty() && acknowledged.empty() && intents.empty() &&
+           !max_session_epoch.has_value();
+  }
+};
+
+// What a spool knows when it is opened.
+struct SpoolContent {
+  std::int64_t max_session_epoch = 0;
+  // Last seq of the present guardian that was ever spooled, acknowledged or not.
+  std::int64_t spooled_seq = 0;
+  // Newest event in the spool.
+  EventPosition newest;
+  std::vector<OrderRecord> orders;
+};
+
+struct SpoolOptions {
+  std::string state_dir;
+  RecordOrigin origin;
+  std::int64_t guardian_epoch = 0;
+  // At least 2. Beyond it the oldest events are folded.
+  std::int64_t max_events = 1'000'000;
+};
+
+class SpoolDb {
+ public:
+  // Opens or makes <state_dir>/spool.db. DATA_LOSS if it is damaged or is not this node's: move it
+  // aside (SetAside) and open again. Else as SqliteError says.
+  static absl::StatusOr<std::unique_ptr<SpoolDb>> Open(const SpoolOptions& options,
+                                                       SpoolContent* content);
+
+  // Renames the database and its log to spool.db.corrupt-<time>; returns the new path. No SpoolDb
+  // may have it open.
+  static absl::StatusOr<std::string> SetAside(const SpoolOptions& options);
+
+  // One transaction: all of it or nothing. On success with what had to be folded.
+  absl::StatusOr<std::vector<v1::Event>> Apply(const SpoolBatch& batch);
+
+  // At most `limit` events after `after`, in order.
+  absl::StatusOr<std::vector<v1::Event>> Read(EventPosition after, std::size_t limit);
+
+  std::int64_t rows() const;
+
+ private:
+  explicit SpoolDb(SpoolOptions options) : options_(std::move(options)) {}
+
+  absl::Status MakeSchema();
+  absl::Status Prepare();
+  absl::Status Load(SpoolContent* content);
+  absl::Status Write(const SpoolBatch& batch, std::vector<v1::Event>* folded);
+  absl::Status FoldOldest(std::vector<v1::Event>* folded);
+  absl::StatusOr<v1::Event> FoldOne(std::int64_t epoch, std::int64_t rows);
+  absl::Status SetMeta(std::string_view key, std::int64_t value);
+  absl::StatusOr<std::int64_t> GetMeta(std::string_view key);
+
+  SpoolOptions options_;
+  DatabasePtr db_;  // Before the statements: they must go first.
+  std::map<std::int64_t, std::int64_t> rows_by_epoch_;
+  bool full_sync_ = true;
+
+  struct Statements {
+    std::optional<Statement> insert_event, delete_events, read_events, nth_event;
+    std::optional<Statement> insert_order, trim_orders, decide_order;
+    std::optional<Statement> get_meta, set_meta;
+  };
+  std::unique_ptr<Statements> sql_;
+};
+
+}  // namespace procctl::uplink

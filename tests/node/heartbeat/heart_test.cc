@@ -1,0 +1,118 @@
+// Hearts without any guardian: every call works and guards nothing.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "procctl/heartbeat.h"
+
+namespace {
+
+class UnguardedHeart : public testing::Test {
+ protected:
+  void SetUp() override { setenv("PROCCTL_HEARTBEAT_SOCKET", "", 1); }
+  void TearDown() override { unsetenv("PROCCTL_HEARTBEAT_SOCKET"); }
+
+  procctl_heart heart_ = PROCCTL_HEART_INIT;
+};
+
+TEST_F(UnguardedHeart, BeatsBeforeItIsOpened) {
+  const uint64_t before = procctl_idle_page.beats;
+  procctl_beat(&heart_);
+  EXPECT_EQ(procctl_idle_page.beats, before + 1);
+  EXPECT_FALSE(procctl_is_guarded(&heart_));
+}
+
+TEST_F(UnguardedHeart, OpenWithoutGuardianIsENOENTAndTheHeartStaysUsable) {
+  EXPECT_EQ(procctl_open(&heart_, "encoder", 5000), -ENOENT);
+  EXPECT_STREQ(procctl_open_error(), "");
+  EXPECT_FALSE(procctl_is_guarded(&heart_));
+  ASSERT_NE(heart_.page, nullptr);
+  const uint64_t before = heart_.page->beats;
+  procctl_progress(&heart_, 7);
+  EXPECT_EQ(heart_.page->beats, before + 1);
+  procctl_close(&heart_);
+}
+
+TEST_F(UnguardedHeart, TwoThatFailedToOpenBeatOnDifferentCacheLines) {
+  procctl_heart other = PROCCTL_HEART_INIT;
+  ASSERT_LT(procctl_open(&heart_, "one", 5000), 0);
+  ASSERT_LT(procctl_open(&other, "two", 5000), 0);
+  const auto distance =
+      reinterpret_cast<intptr_t>(heart_.page) - reinterpret_cast<intptr_t>(other.page);
+  EXPECT_GE(std::abs(distance), 64);
+}
+
+TEST_F(UnguardedHeart, SocketThatNobodyListensAtIsENOENT) {
+  setenv("PROCCTL_HEARTBEAT_SOCKET", "/nonexistent/heartbeat.sock", 1);
+  EXPECT_EQ(procctl_open(&heart_, "encoder", 5000), -ENOENT);
+}
+
+TEST_F(UnguardedHeart, SocketPathTooLongForTheKernelIsRefused) {
+  setenv("PROCCTL_HEARTBEAT_SOCKET", ("/" + std::string(200, 'x')).c_str(), 1);
+  EXPECT_EQ(procctl_open(&heart_, "encoder", 5000), -ENAMETOOLONG);
+}
+
+TEST_F(UnguardedHeart, BadArgumentsAreEINVALAndSayWhy) {
+  EXPECT_EQ(procctl_open(&heart_, "", 5000), -EINVAL);
+  EXPECT_NE(std::string(procctl_open_error()).find("name is empty"), std::string::npos);
+  EXPECT_EQ(procctl_open(&heart_, nullptr, 5000), -EINVAL);
+  EXPECT_EQ(procctl_open(&heart_, std::string(64, 'n').c_str(), 5000), -EINVAL);
+  EXPECT_NE(std::string(procctl_open_error()).find("too long"), std::string::npos);
+  EXPECT_EQ(procctl_open(&heart_, "encoder", 0), -EINVAL);
+  EXPECT_NE(std::string(procctl_open_error()).find("timeout"), std::string::npos);
+  EXPECT_EQ(procctl_open(nullptr, "encoder", 5000), -EINVAL);
+}
+
+TEST_F(UnguardedHeart, NameOfSixtyThreeBytesIsNotTooLong) {
+  EXPECT_EQ(procctl_open(&heart_, std::string(63, 'n').c_str(), 5000), -ENOENT);
+}
+
+TEST_F(UnguardedHeart, OpenLeavesErrnoAlone) {
+  errno = 77;
+  EXPECT_EQ(procctl_open(&heart_, "encoder", 5000), -ENOENT);
+  EXPECT_EQ(errno, 77);
+}
+
+TEST_F(UnguardedHeart, ZeroedHeartIsNotOpenAlthoughItsDescriptorLooksLikeOne) {
+  procctl_heart zeroed;
+  std::memset(&zeroed, 0, sizeof(zeroed));
+  EXPECT_FALSE(procctl_is_guarded(&zeroed));
+  procctl_close(&zeroed);
+  EXPECT_EQ(procctl_open(&zeroed, "encoder", 5000), -ENOENT);
+  procctl_beat(&zeroed);
+}
+
+TEST_F(UnguardedHeart, NoteIsCutAtTheLastByteThatFits) {
+  procctl_page page = {};
+  heart_.page = &page;
+  procctl_note(&heart_, std::string(127, 'a').c_str());
+  EXPECT_EQ(std::string(page.note), std::string(127, 'a'));
+  procctl_note(&heart_, std::string(500, 'b').c_str());
+  EXPECT_EQ(std::string(page.note), std::string(127, 'b'));
+}
+
+TEST_F(UnguardedHeart, ShorterNoteReplacesALongerOneAndNullClearsIt) {
+  procctl_page page = {};
+  heart_.page = &page;
+  procctl_note(&heart_, "encoding frame 1000");
+  procctl_note(&heart_, "idle");
+  EXPECT_STREQ(page.note, "idle");
+  procctl_note(&heart_, nullptr);
+  EXPECT_STREQ(page.note, "");
+  procctl_note(nullptr, "nobody");
+}
+
+TEST_F(UnguardedHeart, CppHeartRefusesTimeoutsThatDoNotFit) {
+  procctl::Heart heart;
+  EXPECT_EQ(heart.Open("encoder", std::chrono::milliseconds(-1)), -EINVAL);
+  EXPECT_EQ(heart.Open("encoder", std::chrono::milliseconds(0)), -EINVAL);
+  EXPECT_EQ(heart.Open("encoder", std::chrono::milliseconds(int64_t{UINT32_MAX} + 1)), -EINVAL);
+  EXPECT_EQ(heart.Open("encoder", std::chrono::milliseconds(UINT32_MAX)), -ENOENT);
+  EXPECT_FALSE(heart.guarded());
+}
+
+}  // namespace
