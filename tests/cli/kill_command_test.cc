@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <set>
-#include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "cli/target.h"
 #include "tests/cli/fake_controller.h"
 #include "tests/cli/rows.h"
@@ -242,6 +242,7 @@ TEST_F(KillCommandTest, NotAllowed) {
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder"});
   EXPECT_EQ(outcome.code, ExitCode::kNotAllowed);
   EXPECT_THAT(outcome.err, HasSubstr("not allowed: viewer/bob may not call KillSlots"));
+  EXPECT_EQ(outcome.out, "");
 }
 
 TEST_F(KillCommandTest, AStreamThatEndsWithoutAVerdictIsAFailure) {
@@ -287,14 +288,16 @@ TEST_F(KillCommandTest, AKillThatWasNotAcceptedIsNotRepeated) {
 }
 
 TEST_F(KillCommandTest, NoVerdictInTimeSaysWhereToLook) {
-  controller_.on_kill = [](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
-                           grpc::ServerContext* context) {
+  absl::Notification given_up;
+  controller_.on_kill = [&](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
+                            grpc::ServerContext*) {
     writer->Write(Accepted(request));
     writer->Write(Step(0, v1::KILL_PHASE_TERM_SENT));
-    while (!context->IsCancelled()) std::this_thread::yield();
+    given_up.WaitForNotification();
     return grpc::Status::CANCELLED;
   };
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder", "--timeout", "300ms"});
+  given_up.Notify();
   EXPECT_EQ(outcome.code, ExitCode::kUnreachable);
   EXPECT_THAT(outcome.err,
               HasSubstr("events --filter 'order=" + controller_.kills.at(0).request_id() + "/*'"));
@@ -302,16 +305,18 @@ TEST_F(KillCommandTest, NoVerdictInTimeSaysWhereToLook) {
 }
 
 TEST_F(KillCommandTest, CtrlCStopsWaitingAndSaysThatTheKillGoesOn) {
+  absl::Notification given_up;
   std::stop_source source;
   cli_.detach = source.get_token();
   controller_.on_kill = [&](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
-                            grpc::ServerContext* context) {
+                            grpc::ServerContext*) {
     writer->Write(Accepted(request));
     source.request_stop();
-    while (!context->IsCancelled()) std::this_thread::yield();
+    given_up.WaitForNotification();
     return grpc::Status::CANCELLED;
   };
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder"});
+  given_up.Notify();
   EXPECT_EQ(outcome.code, ExitCode::kInterrupted);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("the kill goes on"), HasSubstr("procctl-cli events")));
 }
