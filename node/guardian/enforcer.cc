@@ -14,9 +14,9 @@ namespace procctl::node {
 namespace {
 
 constexpr Nanos kRecheckHeld = std::chrono::seconds(1);
-// The library beats once as soon as it holds the page, and gives up waiting for the page after two seconds. A page without
-// any beat for longer than this belongs to a process that believes it is not guarded: to judge it would be to kill the
-// healthy.
+// The library beats once as soon as it holds the page, and gives up waiting for the page after two
+// seconds. A page without any beat for longer than this belongs to a process that believes it is
+// not guarded: to judge it would be to kill the healthy.
 constexpr Nanos kUnclaimed = std::chrono::seconds(5);
 
 std::string Who(const v1::Event& subject) {
@@ -31,7 +31,7 @@ std::string Exact(Nanos duration) {
 std::string Why(const v1::Event& subject) {
   switch (subject.cause()) {
     case v1::CAUSE_HEARTBEAT:
-      return fmt::format("no beat for {}, limit {}", FormatDuration(FromProto(subject.silence())),
+      return fmt::format("no beat for {}, limit {}", Exact(FromProto(subject.silence())),
                          FormatDuration(FromProto(subject.timeout())));
     case v1::CAUSE_SELF_FAILED:
       return "it said itself that it failed";

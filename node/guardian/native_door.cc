@@ -84,8 +84,8 @@ void NativeDoor::Serve(int fd) {
     frame.slot = static_cast<uint64_t>(generation);
     std::memcpy(frame.text, answer.text.data(),
                 std::min(answer.text.size(), sizeof frame.text - 1));
-    const absl::Status sent =
-        Send(fd, std::string_view(reinterpret_cast<const char*>(&frame), sizeof frame), page_fd.get());
+    const absl::Status sent = Send(
+        fd, std::string_view(reinterpret_cast<const char*>(&frame), sizeof frame), page_fd.get());
     // The client gave up waiting, so it does not know that it has a slot.
     if (!sent.ok() && answer.error == 0) Withdraw(generation);
   }

@@ -14,26 +14,46 @@
 
 namespace procctl::node {
 
-absl::StatusOr<ProcessRef> ProcessRef::Open(int32_t pid) {
+namespace {
+
+absl::StatusOr<UniqueFd> OpenPidfd(int32_t pid) {
   UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd) {
-    const int error = errno;
-    const std::string what = fmt::format("pidfd_open({}): {}", pid, std::strerror(error));
-    // EINVAL: a thread that leads no process, or not a pid at all.
-    return error == ESRCH || error == EINVAL ? absl::NotFoundError(what)
-                                             : absl::ResourceExhaustedError(what);
-  }
-  return FromPidfd(std::move(pidfd), pid);
+  if (pidfd) return pidfd;
+  const int error = errno;
+  const std::string what = fmt::format("pidfd_open({}): {}", pid, std::strerror(error));
+  // EINVAL: a thread that leads no process, or not a pid at all.
+  return error == ESRCH || error == EINVAL ? absl::NotFoundError(what)
+                                           : absl::ResourceExhaustedError(what);
+}
+
+absl::Status Ended(int32_t pid) {
+  return absl::NotFoundError(fmt::format("process {} has ended", pid));
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessRef> ProcessRef::Open(int32_t pid) {
+  auto pidfd = OpenPidfd(pid);
+  if (!pidfd.ok()) return pidfd.status();
+  return FromPidfd(*std::move(pidfd), pid);
 }
 
 absl::StatusOr<ProcessRef> ProcessRef::FromPidfd(UniqueFd pidfd, int32_t pid) {
   const auto stat = ReadStat(pid);
-  if (!stat) return absl::NotFoundError(fmt::format("process {} has ended", pid));
+  if (!stat) return Ended(pid);
   ProcessRef ref({pid, stat->start_ticks}, std::move(pidfd));
   // Still alive after its start time was read: so the start time is that of the pidfd's process,
   // not of a later owner of the pid.
-  if (!ref.Alive()) return absl::NotFoundError(fmt::format("process {} has ended", pid));
+  if (!ref.Alive()) return Ended(pid);
   return ref;
+}
+
+absl::StatusOr<ProcessRef> ProcessRef::OwnChild(int32_t pid) {
+  auto pidfd = OpenPidfd(pid);
+  if (!pidfd.ok()) return pidfd.status();
+  const auto stat = ReadStat(pid);
+  if (!stat) return Ended(pid);
+  return ProcessRef({pid, stat->start_ticks}, *std::move(pidfd));
 }
 
 bool ProcessRef::Alive() const {

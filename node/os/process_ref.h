@@ -19,6 +19,10 @@ class ProcessRef {
   // Binds the process behind a pidfd (SO_PEERPIDFD), whose pid is `pid`.
   static absl::StatusOr<ProcessRef> FromPidfd(UniqueFd pidfd, int32_t pid);
 
+  // Binds a child of ours that was not waited for: its pid cannot be somebody else's, so it may
+  // have ended.
+  static absl::StatusOr<ProcessRef> OwnChild(int32_t pid);
+
   const ProcessIdentity& identity() const { return identity_; }
   // Readable once the process has ended.
   int pidfd() const { return pidfd_.get(); }

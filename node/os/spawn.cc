@@ -109,7 +109,7 @@ absl::StatusOr<ProcessRef> Spawn(const SpawnRequest& request) {
     _exit(127);
   }
   error_write.reset();
-  auto child = ProcessRef::Open(pid);
+  auto child = ProcessRef::OwnChild(pid);
   ChildError report;
   ssize_t n = 0;
   do {

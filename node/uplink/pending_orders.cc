@@ -37,9 +37,9 @@ std::optional<PendingOrders::Ready> PendingOrders::Front(BootTime now) const {
   Ready ready;
   ready.intent_written = front.ticket <= written_;
   *ready.message.mutable_order() = front.order;
-  // Never zero: unset and zero look alike to a careless reader, and unset means 30 s.
+  // Set also when nothing is left: the guardian then records EXPIRED, whereas unset means 30 s.
   const auto left =
-      std::max<std::chrono::nanoseconds>(front.expires - now, std::chrono::nanoseconds(1));
+      std::max<std::chrono::nanoseconds>(front.expires - now, std::chrono::nanoseconds(0));
   *ready.message.mutable_order()->mutable_time_to_live() = ToProto(left);
   *ready.message.mutable_expires_at() = ToProto(front.expires.time_since_epoch());
   ready.message.set_from_earlier_guardian(front.from_earlier_guardian);

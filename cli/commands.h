@@ -1,0 +1,31 @@
+// The commands. Each writes to the screen and returns the exit code; `client` is not owned.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <stop_token>
+
+#include "cli/client.h"
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/screen.h"
+
+namespace procctl::cli {
+
+ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client);
+
+// Called once, when a kill is about to begin: its token says when to stop waiting for it.
+using WatchInterrupt = std::function<std::stop_token()>;
+
+ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
+                     const WatchInterrupt& watch_interrupt);
+
+// `client` is null where no controller is named.
+ExitCode VersionCommand(const Options& options, const Screen& screen, Client* client);
+
+// How long the controller may take for one answer, or one page of it.
+std::chrono::nanoseconds AnswerTime(const Options& options);
+
+}  // namespace procctl::cli

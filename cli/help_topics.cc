@@ -1,0 +1,66 @@
+#include "cli/help_topics.h"
+
+namespace procctl::cli {
+namespace {
+
+constexpr std::string_view kExitCodes = R"(Exit codes
+
+    0  done; a list that is empty is done too
+    1  what was asked could not be done
+    2  the command line, or a file it names, is wrong
+    3  nothing matched
+    4  not allowed: no usable certificate, or its role may not do this
+    5  the controller or a node cannot be reached, or did not answer in time
+    6  the process is no longer the one you saw; nobody was signalled
+    7  partly done: some targets are stopped, some are not
+    9  declined at the question, or --yes is missing where nobody can be asked
+  130  interrupted; a kill that had begun goes on
+
+A kill of several targets exits with their common code, 7 if some are done and some
+are not, and 1 if none is done for different reasons.
+)";
+
+constexpr std::string_view kEnvironment =
+    R"(Environment variables (an option on the command line wins)
+
+  PROCCTL_CONTROLLER   --controller   HOST:PORT of the controller
+  PROCCTL_CA           --ca           certificate of the fleet's CA (ca.crt)
+  PROCCTL_CERT         --cert         your certificate (cert.pem)
+  PROCCTL_KEY          --key          your private key (key.pem), readable by you alone
+  PROCCTL_SERVER_NAME  --server-name  name in the controller's certificate, where it is
+                                      not the host you connect to
+  NO_COLOR             set to anything: no colours
+
+`procctl-controller init` makes the files and prints these lines for each person.
+)";
+
+constexpr std::string_view kFilters = R"(Filters
+
+A filter is a list of terms, all of which must hold. A term is KEY=VALUE or KEY!=VALUE.
+VALUE may be several values (a,b: any of them) and may hold * and ? as in a shell.
+
+  list slots   node, name, slot, state, pid, door
+  list nodes   node, state
+  events       node, slot, name, kind, cause, verdict, order, pid
+
+States of slots: alive, quiet, hung, term_sent, kill_sent, unkillable, held, stale.
+States of nodes: connected, suspect, lost.
+
+The options --node, --name, --state, --slot and --kind are terms too; all add up.
+
+Examples
+  procctl-cli list --node 'web-*' --state hung,held
+  procctl-cli list --filter 'name=encoder node!=web-03'
+  procctl-cli events --filter 'kind=verdict cause=heartbeat' --since 1h
+)";
+
+}  // namespace
+
+std::string_view HelpTopic(std::string_view topic) {
+  if (topic == "exit-codes") return kExitCodes;
+  if (topic == "environment") return kEnvironment;
+  if (topic == "filters") return kFilters;
+  return "";
+}
+
+}  // namespace procctl::cli

@@ -1,0 +1,37 @@
+#include "cli/names.h"
+
+#include <string_view>
+
+namespace procctl::cli {
+namespace {
+
+template <typename Enum>
+std::string Lower(Enum value, const std::string& name, std::string_view prefix) {
+  if (name.size() <= prefix.size()) return std::to_string(static_cast<int>(value));
+  std::string word = name.substr(prefix.size());
+  for (char& c : word) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return word;
+}
+
+}  // namespace
+
+std::string Word(v1::SlotState state) {
+  return Lower(state, v1::SlotState_Name(state), "SLOT_STATE_");
+}
+std::string Word(v1::NodeState state) {
+  return Lower(state, v1::NodeState_Name(state), "NODE_STATE_");
+}
+std::string Word(v1::EventKind kind) {
+  return Lower(kind, v1::EventKind_Name(kind), "EVENT_KIND_");
+}
+std::string Word(v1::Cause cause) { return Lower(cause, v1::Cause_Name(cause), "CAUSE_"); }
+std::string Word(v1::Verdict verdict) {
+  return Lower(verdict, v1::Verdict_Name(verdict), "VERDICT_");
+}
+std::string Word(v1::Refusal refusal) {
+  return Lower(refusal, v1::Refusal_Name(refusal), "REFUSAL_");
+}
+
+}  // namespace procctl::cli

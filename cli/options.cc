@@ -1,0 +1,293 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "cli/filter.h"
+#include "cli/help_topics.h"
+#include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
+#include "proto/support/tls_probe.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::cli {
+namespace {
+
+constexpr size_t kMostReasonBytes = 1000;
+constexpr size_t kMostTargets = 1000;
+constexpr auto kMostGrace = std::chrono::hours(1);
+
+constexpr char kFooter[] = R"(Examples
+  procctl-cli list
+  procctl-cli kill web-01/encoder --reason "stuck since noon"
+  procctl-cli events --since 10m
+
+Help on: exit-codes, environment, filters (procctl-cli help TOPIC).)";
+
+constexpr char kListFooter[] =
+    R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
+half its timeout), UP how long it has been registered, AGE when its node was last heard. Of a node
+that cannot be heard the rows are stale: what they say was true AGE ago.
+
+Examples
+  procctl-cli list
+  procctl-cli list nodes
+  procctl-cli list --node 'web-*' --state hung
+  procctl-cli list -o json)";
+
+constexpr char kKillFooter[] =
+    R"(The process gets SIGTERM, then after the grace SIGKILL. It is stopped only if it is still the very
+process that the list shows. One target is stopped at once; several are shown first and need a yes.
+Ctrl-C stops waiting, not the kill.
+
+Examples
+  procctl-cli kill web-01/encoder
+  procctl-cli kill web-01:4182 --grace 30s --reason "deploy 117"
+  procctl-cli kill web-01/encoder web-02/encoder --dry-run)";
+
+constexpr char kEventsFooter[] =
+    R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first.
+
+Examples
+  procctl-cli events --since 10m
+  procctl-cli events --kind verdict --node web-01
+  procctl-cli events --slot web-01/encoder -o json)";
+
+// What CLI11 fills in: text, checked afterwards.
+struct Raw {
+  Options options;
+  std::string output = "table";
+  std::string timeout;
+  std::string what = "slots";
+  std::string node, name, state, slot, kind, filter;
+  std::string grace;
+  std::string since;
+  int newest = -1;
+  std::string topic;
+};
+
+CLI::App* AddList(CLI::App* app, Raw* raw) {
+  CLI::App* list = app->add_subcommand("list", "Slots or nodes of the fleet");
+  list->add_option("what", raw->what, "slots (default) or nodes")
+      ->check(CLI::IsMember({"slots", "nodes"}));
+  list->add_option("--node", raw->node, "Only these nodes, e.g. 'web-*'");
+  list->add_option("--name", raw->name, "Only slots registered under these names");
+  list->add_option("--state", raw->state, "Only these states, e.g. hung,held");
+  list->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
+  list->footer(kListFooter);
+  return list;
+}
+
+CLI::App* AddKill(CLI::App* app, Raw* raw) {
+  CLI::App* kill = app->add_subcommand("kill", "Stop processes: SIGTERM, grace, SIGKILL");
+  kill->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID")->required();
+  kill->add_option("--reason", raw->options.reason, "Why, for the record");
+  kill->add_option("--grace", raw->grace, "Between SIGTERM and SIGKILL (default: the node's own)");
+  kill->add_flag("--dry-run", raw->options.dry_run, "Show the targets, signal nobody");
+  kill->add_flag("-y,--yes", raw->options.yes, "Do not ask");
+  kill->add_option("--if-incarnation", raw->options.if_incarnation,
+                   "Only this one: \"id\" from `list -o json`");
+  kill->footer(kKillFooter);
+  return kill;
+}
+
+CLI::App* AddEvents(CLI::App* app, Raw* raw) {
+  CLI::App* events = app->add_subcommand("events", "What happened: hangs, kills, nodes lost");
+  events->add_option("--since", raw->since, "Only those of the last ... (10m, 2h)");
+  events->add_option("--node", raw->node, "Only of these nodes");
+  events->add_option("--slot", raw->slot, "Only of this slot: SLOT or NODE/SLOT");
+  events->add_option("--kind", raw->kind, "Only these kinds, e.g. verdict,hung");
+  events->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
+  events->add_option("-n,--newest", raw->newest, "At most so many, the newest")
+      ->check(CLI::Range(1, 1'000'000));
+  events->footer(kEventsFooter);
+  return events;
+}
+
+void AddConnection(CLI::App* app, Raw* raw) {
+  Connection* connection = &raw->options.connection;
+  app->add_option("--controller", connection->controller, "HOST:PORT [PROCCTL_CONTROLLER]");
+  app->add_option("--ca", connection->tls.ca, "Certificate of the fleet's CA [PROCCTL_CA]");
+  app->add_option("--cert", connection->tls.cert, "Your certificate [PROCCTL_CERT]");
+  app->add_option("--key", connection->tls.key, "Your private key [PROCCTL_KEY]");
+  app->add_option("--server-name", connection->server_name,
+                  "Name in the controller's certificate [PROCCTL_SERVER_NAME]");
+  app->add_option("-o,--output", raw->output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  app->add_option("--timeout", raw->timeout, "Wait at most so long (10s; kill: 60s and the grace)");
+}
+
+absl::Status ParsePositive(std::string_view option, const std::string& text,
+                           std::optional<std::chrono::nanoseconds>* out) {
+  if (text.empty()) return absl::OkStatus();
+  const auto duration = ParseDuration(text);
+  if (!duration.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {}", option, std::string(duration.status().message())));
+  }
+  if (*duration <= std::chrono::nanoseconds(0)) {
+    return absl::InvalidArgumentError(fmt::format("{}: must be greater than zero", option));
+  }
+  *out = *duration;
+  return absl::OkStatus();
+}
+
+absl::Status CheckKill(const Options& options) {
+  if (options.targets.size() > kMostTargets) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} targets are more than the {} that one kill may have",
+                    options.targets.size(), kMostTargets));
+  }
+  if (options.reason.size() > kMostReasonBytes) {
+    return absl::InvalidArgumentError(
+        fmt::format("--reason: {} bytes; at most {}", options.reason.size(), kMostReasonBytes));
+  }
+  if (options.grace && *options.grace > kMostGrace) {
+    return absl::InvalidArgumentError("--grace: at most 1h");
+  }
+  if (!options.if_incarnation.empty() && options.targets.size() != 1) {
+    return absl::InvalidArgumentError("--if-incarnation goes with exactly one target");
+  }
+  return absl::OkStatus();
+}
+
+void BuildFilter(const Raw& raw, Options* options) {
+  FilterBuilder filter;
+  // NODE/SLOT names the node as well; a slot of its own may hold a slash only behind one.
+  const size_t slash = raw.slot.find('/');
+  const bool with_node = slash != std::string::npos;
+  filter.Add("node", raw.node)
+      .Add("name", raw.name)
+      .Add("state", raw.state)
+      .Add("kind", raw.kind)
+      .Add("node", with_node ? raw.slot.substr(0, slash) : "")
+      .Add("slot", with_node ? raw.slot.substr(slash + 1) : raw.slot)
+      .AddTerms(raw.filter);
+  options->filter = filter.text();
+}
+
+absl::Status Finish(const Environment& environment, Raw* raw) {
+  Options* options = &raw->options;
+  options->output = raw->output == "json" ? Output::kJson : Output::kTable;
+  if (auto s = ParsePositive("--timeout", raw->timeout, &options->timeout); !s.ok()) return s;
+  if (auto s = ParsePositive("--grace", raw->grace, &options->grace); !s.ok()) return s;
+  if (auto s = ParsePositive("--since", raw->since, &options->since); !s.ok()) return s;
+  if (raw->newest > 0) options->newest = raw->newest;
+  BuildFilter(*raw, options);
+  const auto fall_back = [&](std::string* value, const char* variable) {
+    if (value->empty()) *value = environment(variable);
+  };
+  Connection* connection = &options->connection;
+  fall_back(&connection->controller, "PROCCTL_CONTROLLER");
+  fall_back(&connection->tls.ca, "PROCCTL_CA");
+  fall_back(&connection->tls.cert, "PROCCTL_CERT");
+  fall_back(&connection->tls.key, "PROCCTL_KEY");
+  fall_back(&connection->server_name, "PROCCTL_SERVER_NAME");
+  return options->verb == Verb::kKill ? CheckKill(*options) : absl::OkStatus();
+}
+
+// Before anything is parsed: even a refusal of the command line comes as JSON to who asked for
+// JSON.
+Output OutputAskedFor(const std::vector<std::string>& arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& a = arguments[i];
+    const bool next = i + 1 < arguments.size() && arguments[i + 1] == "json";
+    if (((a == "-o" || a == "--output") && next) || a == "-ojson" || a == "--output=json") {
+      return Output::kJson;
+    }
+  }
+  return Output::kTable;
+}
+
+}  // namespace
+
+Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment& environment) {
+  Parsed parsed;
+  parsed.output = OutputAskedFor(arguments);
+  Raw raw;
+  CLI::App app("Shows and stops the processes of a procctl fleet.", "procctl-cli");
+  app.require_subcommand(0, 1);
+  app.footer(kFooter);
+  app.set_help_flag("-h,--help", "This text");
+  AddConnection(&app, &raw);
+  const CLI::App* list = AddList(&app, &raw);
+  const CLI::App* kill = AddKill(&app, &raw);
+  const CLI::App* events = AddEvents(&app, &raw);
+  const CLI::App* version = app.add_subcommand("version",
+                                               "Versions of this program and, if one is "
+                                               "named, of the controller");
+  CLI::App* help = app.add_subcommand("help", "Help, or help on a topic");
+  help->add_option("topic", raw.topic, std::string(kTopics) + ", or a command");
+  // Options of the connection may stand on either side of the command.
+  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+
+  try {
+    // CLI11 takes the arguments from the back.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    parsed.text = chosen.empty() ? app.help() : chosen.front()->help("procctl-cli");
+    return parsed;
+  } catch (const CLI::ParseError& e) {
+    parsed.refusal =
+        absl::InvalidArgumentError(fmt::format("{}; see: procctl-cli --help", Printable(e.what())));
+    return parsed;
+  }
+
+  if (app.get_subcommands().empty() || (app.got_subcommand(help) && raw.topic.empty())) {
+    parsed.text = app.help();
+    return parsed;
+  }
+  if (app.got_subcommand(help)) {
+    parsed.text = std::string(HelpTopic(raw.topic));
+    if (!parsed.text.empty()) return parsed;
+    for (const CLI::App* command : app.get_subcommands({})) {
+      if (command->get_name() == raw.topic) parsed.text = command->help("procctl-cli");
+    }
+    if (parsed.text.empty()) {
+      parsed.refusal = absl::InvalidArgumentError(
+          fmt::format("there is no help on \"{}\"; topics: {}", Printable(raw.topic), kTopics));
+    }
+    return parsed;
+  }
+  if (app.got_subcommand(list)) {
+    raw.options.verb = raw.what == "nodes" ? Verb::kListNodes : Verb::kListSlots;
+  } else if (app.got_subcommand(kill)) {
+    raw.options.verb = Verb::kKill;
+  } else if (app.got_subcommand(events)) {
+    raw.options.verb = Verb::kEvents;
+  } else if (app.got_subcommand(version)) {
+    raw.options.verb = Verb::kVersion;
+  }
+  parsed.refusal = Finish(environment, &raw);
+  if (parsed.refusal.ok()) parsed.options = std::move(raw.options);
+  return parsed;
+}
+
+absl::Status CheckConnection(const Connection& connection) {
+  const struct {
+    const std::string& value;
+    std::string_view option;
+    std::string_view variable;
+    std::string_view meaning;
+  } needed[] = {{connection.controller, "--controller", "PROCCTL_CONTROLLER", "HOST:PORT"},
+                {connection.tls.ca, "--ca", "PROCCTL_CA", "ca.crt of the fleet"},
+                {connection.tls.cert, "--cert", "PROCCTL_CERT", "your cert.pem"},
+                {connection.tls.key, "--key", "PROCCTL_KEY", "your key.pem"}};
+  std::string missing;
+  for (const auto& need : needed) {
+    if (!need.value.empty()) continue;
+    missing += fmt::format("\n  {:<13} or {:<18}  {}", need.option, need.variable, need.meaning);
+  }
+  if (!missing.empty()) {
+    return absl::FailedPreconditionError(
+        fmt::format("it is not known how to reach the controller. Missing:{}\n`procctl-controller "
+                    "init` makes the files and prints the lines to set these variables.",
+                    missing));
+  }
+  std::string host;
+  std::string port;
+  return SplitAddress(connection.controller, &host, &port);
+}
+
+}  // namespace procctl::cli

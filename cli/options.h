@@ -1,0 +1,66 @@
+// The command line, parsed. Pure: arguments and environment in, a struct or a refusal out.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "proto/support/tls_files.h"
+
+namespace procctl::cli {
+
+// The value of an environment variable, empty if it is not set.
+using Environment = std::function<std::string(const std::string&)>;
+
+enum class Verb { kListSlots, kListNodes, kKill, kEvents, kVersion };
+enum class Output { kTable, kJson };
+
+struct Connection {
+  std::string controller;
+  TlsFiles tls;
+  std::string server_name;
+};
+
+struct Options {
+  Verb verb = Verb::kListSlots;
+  Output output = Output::kTable;
+  Connection connection;
+  // How long to wait for an answer (of kill: for its end); unset: what the command finds right.
+  std::optional<std::chrono::nanoseconds> timeout;
+  // Of list and events: all terms together.
+  std::string filter;
+
+  // kill
+  std::vector<std::string> targets;
+  std::string reason;
+  std::optional<std::chrono::nanoseconds> grace;
+  std::string if_incarnation;
+  bool dry_run = false;
+  bool yes = false;
+
+  // events
+  std::optional<std::chrono::nanoseconds> since;
+  std::optional<int> newest;
+};
+
+// Exactly one of the three holds: options to act on; text to print on stdout (help), exit 0; or a
+// refusal, exit 2.
+struct Parsed {
+  std::optional<Options> options;
+  std::string text;
+  absl::Status refusal;
+  // Known even when the rest is refused, so that the refusal comes in the form that was asked for.
+  Output output = Output::kTable;
+};
+
+// `arguments` without the program's name.
+Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment& environment);
+
+// FAILED_PRECONDITION, with all that is missing and where it comes from, unless the connection
+// names everything it needs; INVALID_ARGUMENT if the address is malformed.
+absl::Status CheckConnection(const Connection& connection);
+
+}  // namespace procctl::cli

@@ -1,0 +1,127 @@
+#include <map>
+
+#include "cli/cell.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/render.h"
+#include "cli/table.h"
+#include "cli/time_text.h"
+#include "proto/support/duration_text.h"
+#include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::cli {
+namespace {
+
+// What a row may claim: nothing of a node that cannot be heard is shown as if it were news,
+// whatever the row itself says.
+v1::SlotState Believable(const v1::FleetSlot& row) {
+  return row.node_state() == v1::NODE_STATE_LOST ? v1::SLOT_STATE_STALE : row.slot().state();
+}
+
+Colour ColourOf(v1::SlotState state) {
+  switch (state) {
+    case v1::SLOT_STATE_ALIVE:
+      return Colour::kGreen;
+    case v1::SLOT_STATE_QUIET:
+      return Colour::kNone;
+    case v1::SLOT_STATE_HUNG:
+    case v1::SLOT_STATE_TERM_SENT:
+    case v1::SLOT_STATE_KILL_SENT:
+      return Colour::kRed;
+    case v1::SLOT_STATE_UNKILLABLE:
+      return Colour::kLoud;
+    case v1::SLOT_STATE_HELD:
+      return Colour::kYellow;
+    case v1::SLOT_STATE_STALE:
+      return Colour::kDim;
+    default:
+      return Colour::kYellow;
+  }
+}
+
+// Silence as far as it is known. An ALIVE row is not reported again while it beats, so all that is
+// known is a bound; of a node that is not heard nothing is known.
+std::string BeatText(const v1::FleetSlot& row) {
+  if (row.node_state() != v1::NODE_STATE_CONNECTED) return "-";
+  if (Believable(row) == v1::SLOT_STATE_STALE) return "-";
+  if (row.slot().state() == v1::SLOT_STATE_ALIVE) {
+    return "<" + FormatDuration(FromProto(row.slot().timeout()) / 2);
+  }
+  return FormatDuration(SafeSum(row.slot().silence(), row.reported()));
+}
+
+std::vector<TableCell> RowOf(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of) {
+  const v1::Slot& slot = row.slot();
+  const v1::SlotState state = Believable(row);
+  return {{Cell(row.node())},
+          {Cell(slot.label())},
+          {Word(state), ColourOf(state)},
+          {std::to_string(slot.incarnation().pid())},
+          {BeatText(row)},
+          {FormatDuration(FromProto(slot.timeout()))},
+          {slot.has_registered_at() ? FormatDuration(Between(slot.registered_at(), as_of)) : "-"},
+          {FormatDuration(FromProto(row.age()))}};
+}
+
+std::string Count(int64_t n, std::string_view one) {
+  return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s");
+}
+
+std::string NodesText(const v1::FleetSummary& summary) {
+  std::vector<std::string> parts;
+  const auto add = [&](int n, std::string_view what) {
+    if (n > 0) parts.push_back(fmt::format("{} {}", n, what));
+  };
+  add(summary.nodes_connected(), "connected");
+  add(summary.nodes_suspect(), "suspect");
+  add(summary.nodes_lost(), "lost");
+  const int64_t all =
+      int64_t{summary.nodes_connected()} + summary.nodes_suspect() + summary.nodes_lost();
+  return Count(all, "node") + (parts.empty() ? "" : fmt::format(" ({})", fmt::join(parts, ", ")));
+}
+
+std::string SummaryLine(const SlotList& list, bool filtered) {
+  std::map<v1::SlotState, int> by_state;
+  for (const v1::FleetSlot& row : list.slots) ++by_state[Believable(row)];
+  std::vector<std::string> parts;
+  for (const auto& [state, n] : by_state) parts.push_back(fmt::format("{} {}", n, Word(state)));
+  std::string slots = Count(static_cast<int64_t>(list.slots.size()), "slot");
+  if (filtered) {
+    slots = fmt::format("{} of {} matched", list.slots.size(), Count(list.summary.slots(), "slot"));
+  }
+  return fmt::format("{}, {}{}{}. As of {}\n", NodesText(list.summary), slots,
+                     parts.empty() ? "" : ": ", fmt::join(parts, ", "), ClockText(list.as_of));
+}
+
+Table SlotTable() {
+  return Table({"NODE", "SLOT", "STATE", "PID", "BEAT", "TIMEOUT", "UP", "AGE"});
+}
+
+}  // namespace
+
+std::string RenderSlots(const SlotList& list, bool filtered, bool colour) {
+  Table table = SlotTable();
+  for (const v1::FleetSlot& row : list.slots) table.Add(RowOf(row, list.as_of));
+  const std::string rows = table.Render(colour);
+  return rows + (rows.empty() ? "" : "\n") + SummaryLine(list, filtered);
+}
+
+std::string RenderTargets(const std::vector<v1::FleetSlot>& rows,
+                          const google::protobuf::Timestamp& as_of, bool colour) {
+  Table table = SlotTable();
+  for (const v1::FleetSlot& row : rows) table.Add(RowOf(row, as_of));
+  return table.Render(colour);
+}
+
+std::string SlotsJson(const SlotList& list) {
+  std::string out = fmt::format("{{\"apiVersion\":\"{}\",\"asOf\":{},\"summary\":{},\"slots\":[",
+                                kApiVersion, JsonTime(list.as_of), JsonObject(list.summary));
+  for (size_t i = 0; i < list.slots.size(); ++i) {
+    out += i == 0 ? "\n" : ",\n";
+    out += JsonObject(list.slots[i], IncarnationText(list.slots[i].slot().incarnation()));
+  }
+  return out + "]}\n";
+}
+
+}  // namespace procctl::cli

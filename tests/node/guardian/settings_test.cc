@@ -1,0 +1,100 @@
+#include "node/guardian/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace procctl::node {
+namespace {
+
+using ::testing::HasSubstr;
+
+class SettingsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/procctl-settings-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern), nullptr);
+    dir_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  absl::StatusOr<Settings> Read(const std::string& text) {
+    const std::string file = dir_ + "/node.yaml";
+    // Every test needs an uplink that exists and folders that are absolute; what it is about comes
+    // on top.
+    std::ofstream(file) << "runtime_dir: " << dir_ << "/run\nstate_dir: " << dir_
+                        << "/state\nuplink: {path: /bin/true, user: root}\n"
+                        << text;
+    return ReadSettings(file);
+  }
+  std::string Refusal(const std::string& text) {
+    return std::string(Read(text).status().message());
+  }
+
+  std::string dir_;
+};
+
+TEST_F(SettingsTest, DefaultsAreTheDocumentedOnes) {
+  const auto settings = Read("node: web-01\n");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_TRUE(settings->enforce);
+  EXPECT_EQ(settings->scan_interval, std::chrono::milliseconds(100));
+  EXPECT_EQ(settings->grace, std::chrono::seconds(5));
+  EXPECT_EQ(settings->limits.max_slots, 16384);
+  EXPECT_EQ(settings->limits.max_slots_per_user, 4096);
+  EXPECT_FALSE(settings->classic);
+  EXPECT_FALSE(settings->controller);
+}
+
+TEST_F(SettingsTest, EveryRefusalNamesTheLineAndTheWayOut) {
+  EXPECT_THAT(Refusal(""), HasSubstr("add for example: node: web-01"));
+  EXPECT_THAT(Refusal("node: Web_01\n"), HasSubstr("node.yaml:4: node: \"Web_01\" is not an id"));
+  EXPECT_THAT(Refusal("node: a\nmode: enfroce\n"),
+              HasSubstr("node.yaml:5: mode: \"enfroce\" is unknown"));
+  EXPECT_THAT(Refusal("node: a\ngrace: 0s\n"), HasSubstr("node.yaml:5: grace: 0s is not between"));
+  EXPECT_THAT(Refusal("node: a\nscan_interval: 2s\n"),
+              HasSubstr("scan_interval: 2s is not between 10ms and 1s"));
+  EXPECT_THAT(Refusal("node: a\nheartbeat:\n  max_slots: 0\n"),
+              HasSubstr("node.yaml:6: heartbeat.max_slots: 0"));
+  EXPECT_THAT(Refusal("node: a\nheartbeat: {min_timeout: 100ms}\n"), HasSubstr("not between 0.4s"));
+  EXPECT_THAT(Refusal("node: a\nheartbeat: {socket_mode: \"999\"}\n"),
+              HasSubstr("not an octal mode"));
+  EXPECT_THAT(Refusal("node: a\nclassic: {enabled: true, group: no-such-group-here}\n"),
+              HasSubstr("groupadd --system"));
+  EXPECT_THAT(Refusal("node: a\nclassic: {enabled: true, key: 0x}\n"),
+              HasSubstr("not a key such as 0x5095"));
+  EXPECT_THAT(Refusal("node: a\ncontroller: {address: nowhere}\n"), HasSubstr("is not host:port"));
+  EXPECT_THAT(Refusal("node: a\ncontroller: {address: \"c:7443\"}\n"), HasSubstr("controller.ca"));
+  EXPECT_THAT(Refusal("node: a\nprotected: [a-name-longer-than-the-kernel-keeps]\n"),
+              HasSubstr("protected.0"));
+  EXPECT_THAT(Refusal("node: a\nscan_intervall: 50ms\n"),
+              HasSubstr("did you mean \"scan_interval\"?"));
+  EXPECT_THAT(Refusal("node: a\nnode: b\n"), HasSubstr("given twice"));
+}
+
+TEST_F(SettingsTest, AClassicTableIsReadWithKeyAndUsers) {
+  const auto settings =
+      Read("node: a\nclassic: {enabled: true, key: 0x5096, slots: 50, users: [root]}\n");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  ASSERT_TRUE(settings->classic);
+  EXPECT_EQ(settings->classic->key, 0x5096);
+  EXPECT_EQ(settings->classic->rows, 50);
+  EXPECT_EQ(settings->classic->users, std::vector<uid_t>{0});
+}
+
+TEST_F(SettingsTest, AKeyFileThatOthersCanReadIsRefused) {
+  for (const char* name : {"ca", "cert", "key"}) std::ofstream(dir_ + "/" + name) << "x";
+  std::filesystem::permissions(dir_ + "/key", std::filesystem::perms(0644));
+  const std::string controller = "node: a\ncontroller: {address: \"c:7443\", ca: " + dir_ +
+                                 "/ca, cert: " + dir_ + "/cert, key: " + dir_ + "/key}\n";
+  EXPECT_THAT(Refusal(controller), HasSubstr("chmod 600"));
+  std::filesystem::permissions(dir_ + "/key", std::filesystem::perms(0600));
+  EXPECT_TRUE(Read(controller).ok()) << Read(controller).status();
+}
+
+}  // namespace
+}  // namespace procctl::node

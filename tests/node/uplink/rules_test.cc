@@ -1,0 +1,236 @@
+// The small deciders: folds, orders, welcomes, reconnects.
+#include <gtest/gtest.h>
+
+#include "node/uplink/fold_plan.h"
+#include "node/uplink/order_journal.h"
+#include "node/uplink/order_text.h"
+#include "node/uplink/pending_orders.h"
+#include "node/uplink/reconnect_rule.h"
+#include "node/uplink/welcome_rules.h"
+#include "proto/support/time_convert.h"
+#include "tests/node/uplink/fixtures.h"
+
+namespace procctl::uplink {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+// ---- Folds
+
+TEST(FoldPlan, NothingGivesWayAtTheLimit) { EXPECT_TRUE(PlanFolds({{1, 100}}, 100).empty()); }
+
+TEST(FoldPlan, OneAboveTheLimitFoldsTwoIntoOne) {
+  EXPECT_EQ(PlanFolds({{1, 101}}, 100), (std::vector<Fold>{{1, 2}}));
+}
+
+TEST(FoldPlan, OlderEpochsGiveWayFirstAndAreNeverJoined) {
+  EXPECT_EQ(PlanFolds({{1, 3}, {2, 50}, {3, 50}}, 90), (std::vector<Fold>{{1, 3}, {2, 12}}));
+}
+
+TEST(FoldPlan, AnEpochThatIsOneRecordStays) {
+  EXPECT_EQ(PlanFolds({{1, 1}, {2, 10}}, 5), (std::vector<Fold>{{2, 7}}));
+  EXPECT_TRUE(PlanFolds({{1, 1}, {2, 1}, {3, 1}}, 2).empty());
+}
+
+TEST(FoldPlan, AfterTheFoldsTheLimitHolds) {
+  for (std::int64_t limit = 2; limit < 40; ++limit) {
+    std::map<std::int64_t, std::int64_t> rows = {{1, 9}, {4, 1}, {7, 20}, {9, 8}};
+    for (const Fold& fold : PlanFolds(rows, limit)) rows[fold.epoch] -= fold.rows - 1;
+    std::int64_t left = 0;
+    for (const auto& [epoch, count] : rows) {
+      EXPECT_GE(count, 1);
+      left += count;
+    }
+    EXPECT_EQ(left, std::max<std::int64_t>(4, std::min<std::int64_t>(limit, 38)));
+  }
+}
+
+TEST(EventNumbers, ARecordWhoseNumbersMakeNoSenseCoversOnlyItsOwn) {
+  v1::Event event = MakeLost({kNode, kBoot}, 1, 3, 9, "full", {});
+  EXPECT_EQ(FirstSeq(event), 3);
+  event.mutable_lost()->set_first_seq(10);
+  EXPECT_EQ(FirstSeq(event), 9);
+  event.mutable_lost()->set_first_seq(-1);
+  EXPECT_EQ(FirstSeq(event), 9);
+  EXPECT_EQ(FirstSeq(MakeEvent(1, 4)), 4);
+}
+
+// ---- Orders
+
+TEST(OrderJournal, ARepeatWithinOneGuardianGoesAgain) {
+  OrderJournal journal;
+  EXPECT_EQ(journal.Route("r/1", 7), OrderRoute::kFirst);
+  journal.Note({"r/1", 7, false});
+  EXPECT_EQ(journal.Route("r/1", 7), OrderRoute::kAgain);
+}
+
+TEST(OrderJournal, ARepeatAfterANewGuardianSaysSo) {
+  OrderJournal journal;
+  journal.Note({"r/1", 7, false});
+  EXPECT_EQ(journal.Route("r/1", 8), OrderRoute::kFromEarlierGuardian);
+  journal.Note({"r/1", 8, false});
+  EXPECT_EQ(journal.Route("r/1", 8), OrderRoute::kFromEarlierGuardian);
+}
+
+TEST(OrderJournal, AfterItsVerdictARepeatGoesNowhere) {
+  OrderJournal journal;
+  journal.Note({"r/1", 7, false});
+  journal.NoteVerdict("r/1");
+  journal.NoteVerdict("unknown");
+  EXPECT_EQ(journal.Route("r/1", 7), OrderRoute::kDecided);
+  EXPECT_EQ(journal.Route("r/1", 8), OrderRoute::kDecided);
+}
+
+TEST(OrderJournal, ForgetsTheOldestFirst) {
+  OrderJournal journal(2);
+  journal.Note({"a", 1, false});
+  journal.Note({"b", 1, false});
+  journal.Note({"c", 1, false});
+  EXPECT_EQ(journal.size(), 2u);
+  EXPECT_EQ(journal.Route("a", 1), OrderRoute::kFirst);
+  EXPECT_EQ(journal.Route("b", 1), OrderRoute::kAgain);
+}
+
+v1::Order MakeOrder(const std::string& id, nanoseconds time_to_live) {
+  v1::Order order;
+  order.set_order_id(id);
+  *order.mutable_time_to_live() = ToProto(time_to_live);
+  return order;
+}
+
+nanoseconds LeftOf(const PendingOrders::Ready& ready) {
+  return FromProto(ready.message.order().time_to_live());
+}
+
+TEST(PendingOrders, AnOrderGoesWhenItsIntentIsWritten) {
+  PendingOrders orders;
+  ASSERT_TRUE(orders.Add(MakeOrder("a", seconds(30)), false, 1, At(seconds(0))));
+  EXPECT_FALSE(orders.Front(At(milliseconds(1))).has_value());
+  orders.IntentsWritten(1);
+  const auto ready = orders.Front(At(milliseconds(1)));
+  ASSERT_TRUE(ready.has_value());
+  EXPECT_TRUE(ready->intent_written);
+  EXPECT_EQ(LeftOf(*ready), seconds(30) - milliseconds(1));
+  EXPECT_EQ(FromProto(ready->message.expires_at()), At(seconds(30)).time_since_epoch());
+}
+
+TEST(PendingOrders, ASlowDiskHoldsItUpForAHundredMillisecondsAndNotLonger) {
+  PendingOrders orders;
+  ASSERT_TRUE(orders.Add(MakeOrder("a", seconds(30)), true, 1, At(seconds(0))));
+  EXPECT_EQ(orders.NextDeadline(), At(kIntentWait));
+  EXPECT_FALSE(orders.Front(At(kIntentWait - nanoseconds(1))).has_value());
+  const auto ready = orders.Front(At(kIntentWait));
+  ASSERT_TRUE(ready.has_value());
+  EXPECT_FALSE(ready->intent_written);
+  EXPECT_TRUE(ready->message.from_earlier_guardian());
+}
+
+TEST(PendingOrders, AnExpiredOrderStillGoesSoThatItEndsInAVerdict) {
+  PendingOrders orders;
+  ASSERT_TRUE(orders.Add(MakeOrder("a", seconds(1)), false, 0, At(seconds(0))));
+  const auto ready = orders.Front(At(seconds(9)));
+  ASSERT_TRUE(ready.has_value());
+  EXPECT_TRUE(ready->message.order().has_time_to_live());
+  EXPECT_EQ(LeftOf(*ready), nanoseconds(0));
+  EXPECT_LT(FromProto(ready->message.expires_at()), At(seconds(9)).time_since_epoch());
+}
+
+TEST(PendingOrders, TimeToLiveIsThirtySecondsIfUnsetAndFiveMinutesAtMost) {
+  PendingOrders orders;
+  v1::Order unset;
+  unset.set_order_id("a");
+  ASSERT_TRUE(orders.Add(unset, false, 0, At(seconds(0))));
+  EXPECT_EQ(LeftOf(*orders.Front(At(seconds(0)))), seconds(30));
+  orders.Pop();
+  ASSERT_TRUE(orders.Add(MakeOrder("b", std::chrono::hours(9)), false, 0, At(seconds(0))));
+  EXPECT_EQ(LeftOf(*orders.Front(At(seconds(0)))), std::chrono::minutes(5));
+}
+
+TEST(PendingOrders, RefusesMoreThanItsBound) {
+  PendingOrders orders(1);
+  EXPECT_TRUE(orders.Add(MakeOrder("a", seconds(1)), false, 0, At(seconds(0))));
+  EXPECT_FALSE(orders.Add(MakeOrder("b", seconds(1)), false, 0, At(seconds(0))));
+}
+
+TEST(OrderText, LongTextsAreCutAtACharacterAndFitThePacket) {
+  v1::Order order;
+  order.set_order_id(std::string(200'000, 'x'));
+  for (int i = 0; i < 3'000; ++i)
+    order.mutable_reason()->append("\xe2\x82\xac");  // Three bytes each.
+  order.set_issuer(std::string(200'000, 'y'));
+  FitForLink(&order);
+  EXPECT_EQ(order.reason().size() % 3, 0u);
+  EXPECT_EQ(order.reason().size(), 4095u);
+  EXPECT_LT(order.ByteSizeLong(), 60u * 1024);
+  EXPECT_FALSE(IsOrderId(order.order_id()));
+}
+
+TEST(OrderText, AnOrderIdIsShortPrintableAscii) {
+  EXPECT_TRUE(IsOrderId("0192f0c1-7e2a/3"));
+  EXPECT_TRUE(IsOrderId(std::string(128, 'a')));
+  EXPECT_FALSE(IsOrderId(std::string(129, 'a')));
+  EXPECT_FALSE(IsOrderId(""));
+  EXPECT_FALSE(IsOrderId("a\nb"));
+  EXPECT_FALSE(IsOrderId("caf\xc3\xa9"));
+}
+
+// ---- Welcome
+
+TEST(WelcomeRules, AnEqualOrHigherSessionEpochIsGood) {
+  EXPECT_TRUE(CheckWelcome(MakeWelcome(5), 5).ok());
+  EXPECT_TRUE(CheckWelcome(MakeWelcome(6), 5).ok());
+}
+
+TEST(WelcomeRules, ALowerSessionEpochIsRefusedAndBothAreNamed) {
+  const absl::Status status = CheckWelcome(MakeWelcome(4), 5);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_NE(status.message().find("session epoch 4"), absl::string_view::npos) << status;
+  EXPECT_NE(status.message().find("welcomed with 5"), absl::string_view::npos) << status;
+}
+
+TEST(WelcomeRules, NonsenseIsRefused) {
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(0), 0)));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(1, {{0, 3}}), 0)));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(1, {{1, -3}}), 0)));
+  v1::Welcome newer = MakeWelcome(1);
+  newer.set_protocol(2);
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckWelcome(newer, 0)));
+}
+
+// ---- Reconnect
+
+constexpr double kAlmostOne = 0.999999;
+
+TEST(ReconnectRule, DelaysDoubleUpToHalfAMinute) {
+  ReconnectRule rule;
+  const absl::Status gone = absl::UnavailableError("gone");
+  EXPECT_LE(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), milliseconds(500));
+  EXPECT_GT(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), milliseconds(900));
+  for (int i = 0; i < 20; ++i) (void)rule.DelayAfter(gone, nanoseconds(0), kAlmostOne);
+  EXPECT_GT(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), milliseconds(29'900));
+  EXPECT_LE(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), seconds(30));
+  EXPECT_EQ(rule.DelayAfter(gone, nanoseconds(0), 0.0), milliseconds(0));
+}
+
+TEST(ReconnectRule, OnlyASessionOfTenSecondsStartsAfresh) {
+  ReconnectRule rule;
+  const absl::Status gone = absl::AbortedError("superseded");
+  for (int i = 0; i < 20; ++i) (void)rule.DelayAfter(gone, nanoseconds(0), kAlmostOne);
+  EXPECT_GT(rule.DelayAfter(gone, kHealthySession - nanoseconds(1), kAlmostOne), seconds(29));
+  EXPECT_LE(rule.DelayAfter(gone, kHealthySession, kAlmostOne), milliseconds(500));
+}
+
+TEST(ReconnectRule, WhatAPersonMustMendIsTriedSeldom) {
+  for (const absl::Status& status :
+       {absl::PermissionDeniedError("x"), absl::UnauthenticatedError("x"),
+        absl::FailedPreconditionError("x")}) {
+    ReconnectRule rule;
+    EXPECT_GE(rule.DelayAfter(status, nanoseconds(0), 0.0), seconds(15));
+    EXPECT_LE(rule.DelayAfter(status, nanoseconds(0), kAlmostOne), seconds(30));
+  }
+}
+
+}  // namespace
+}  // namespace procctl::uplink

@@ -1,0 +1,183 @@
+#include "node/uplink/slot_mirror.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/node/uplink/fixtures.h"
+
+namespace procctl::uplink {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+std::vector<std::int64_t> Generations(const google::protobuf::RepeatedPtrField<v1::Slot>& slots) {
+  std::vector<std::int64_t> generations;
+  for (const v1::Slot& slot : slots) generations.push_back(slot.incarnation().generation());
+  return generations;
+}
+
+using Numbers = std::vector<std::int64_t>;
+
+class SlotMirrorTest : public testing::Test {
+ protected:
+  void Has(const std::vector<v1::Slot>& slots) {
+    mirror_.Apply(Snapshot(slots), At(nanoseconds(0)));
+    (void)mirror_.BeginSnapshot();
+  }
+  SlotMirror mirror_;
+};
+
+TEST_F(SlotMirrorTest, IsReadyOnlyAfterAWholeSnapshot) {
+  v1::LinkSlots piece = Snapshot({MakeSlot(1)});
+  piece.set_last(false);
+  mirror_.Apply(piece, At(nanoseconds(0)));
+  EXPECT_FALSE(mirror_.ready());
+  mirror_.Apply(Snapshot({MakeSlot(2)}), At(nanoseconds(0)));
+  EXPECT_TRUE(mirror_.ready());
+  EXPECT_EQ(mirror_.size(), 2u);
+}
+
+TEST_F(SlotMirrorTest, AChangeBetweenTwoPiecesOfASnapshotSurvivesIt) {
+  v1::LinkSlots piece = Snapshot({MakeSlot(1), MakeSlot(2)});
+  piece.set_last(false);
+  mirror_.Apply(piece, At(nanoseconds(0)));
+  mirror_.Apply(Change({MakeSlot(3)}, {1}), At(nanoseconds(0)));
+  mirror_.Apply(Snapshot({}), At(nanoseconds(0)));
+  EXPECT_EQ(mirror_.BeginSnapshot(), (Numbers{2, 3}));
+}
+
+TEST_F(SlotMirrorTest, ChangesOfOneRowBetweenTwoDeltasAreFolded) {
+  Has({MakeSlot(1), MakeSlot(2)});
+  const std::int64_t from = mirror_.revision();
+  mirror_.Apply(Change({MakeSlot(1, v1::SLOT_STATE_QUIET)}), At(milliseconds(1)));
+  mirror_.Apply(Change({MakeSlot(1, v1::SLOT_STATE_ALIVE)}), At(milliseconds(2)));
+  mirror_.Apply(Change({MakeSlot(3)}), At(milliseconds(3)));
+  mirror_.Apply(Change({}, {3}), At(milliseconds(4)));
+  const v1::SlotDelta delta = mirror_.TakeDelta();
+  EXPECT_EQ(delta.from_revision(), from);
+  EXPECT_EQ(delta.to_revision(), from + 4);
+  ASSERT_EQ(Generations(delta.upserts()), (Numbers{1}));
+  EXPECT_EQ(delta.upserts(0).state(), v1::SLOT_STATE_ALIVE);
+  ASSERT_EQ(delta.removes_size(), 1);
+  EXPECT_EQ(delta.removes(0), 3);
+  EXPECT_FALSE(mirror_.DeltaDueAt().has_value());
+  EXPECT_EQ(mirror_.told_revision(), mirror_.revision());
+}
+
+TEST_F(SlotMirrorTest, AnOrdinaryChangeIsDueAHundredMillisecondsAfterTheFirst) {
+  Has({MakeSlot(1)});
+  mirror_.Apply(Change({MakeSlot(1, v1::SLOT_STATE_QUIET)}), At(milliseconds(10)));
+  mirror_.Apply(Change({MakeSlot(2)}), At(milliseconds(90)));
+  EXPECT_EQ(mirror_.DeltaDueAt(), At(milliseconds(110)));
+}
+
+TEST_F(SlotMirrorTest, FromHungUpAChangeIsDueAtOnceAndTakesTheOthersAlong) {
+  for (const v1::SlotState state :
+       {v1::SLOT_STATE_HUNG, v1::SLOT_STATE_TERM_SENT, v1::SLOT_STATE_KILL_SENT,
+        v1::SLOT_STATE_UNKILLABLE, v1::SLOT_STATE_HELD}) {
+    SlotMirror mirror;
+    mirror.Apply(Snapshot({MakeSlot(1)}), At(nanoseconds(0)));
+    (void)mirror.BeginSnapshot();
+    mirror.Apply(Change({MakeSlot(2)}), At(milliseconds(10)));
+    mirror.Apply(Change({MakeSlot(1, state)}), At(milliseconds(20)));
+    EXPECT_EQ(mirror.DeltaDueAt(), At(milliseconds(20))) << v1::SlotState_Name(state);
+    EXPECT_EQ(mirror.TakeDelta().upserts_size(), 2);
+  }
+}
+
+TEST_F(SlotMirrorTest, TheEndOfARowOnTheLadderIsDueAtOnce) {
+  Has({MakeSlot(1, v1::SLOT_STATE_KILL_SENT), MakeSlot(2)});
+  mirror_.Apply(Change({}, {2}), At(milliseconds(10)));
+  EXPECT_EQ(mirror_.DeltaDueAt(), At(milliseconds(110)));
+  mirror_.Apply(Change({}, {1}), At(milliseconds(20)));
+  EXPECT_EQ(mirror_.DeltaDueAt(), At(milliseconds(20)));
+}
+
+TEST_F(SlotMirrorTest, ChunksHoldEveryRowOnceAndStayUnder64KiB) {
+  std::vector<v1::Slot> slots;
+  for (int i = 1; i <= 3'000; ++i) slots.push_back(MakeSlot(i));
+  mirror_.Apply(Snapshot(slots), At(nanoseconds(0)));
+  const std::vector<std::int64_t> rows = mirror_.BeginSnapshot();
+  std::size_t next = 0;
+  std::int64_t expected = 1;
+  int chunks = 0;
+  while (next < rows.size()) {
+    v1::SnapshotChunk chunk;
+    next = mirror_.FillChunk(rows, next, &chunk);
+    EXPECT_LE(chunk.ByteSizeLong(), 64u * 1024);
+    for (const v1::Slot& slot : chunk.slots()) {
+      EXPECT_EQ(slot.incarnation().generation(), expected++);
+    }
+    ++chunks;
+  }
+  EXPECT_EQ(expected, 3'001);
+  EXPECT_GT(chunks, 3);
+}
+
+TEST_F(SlotMirrorTest, WhatChangesWhileASnapshotGoesOutIsInTheNextDelta) {
+  mirror_.Apply(Snapshot({MakeSlot(1), MakeSlot(2)}), At(nanoseconds(0)));
+  const std::vector<std::int64_t> rows = mirror_.BeginSnapshot();
+  mirror_.Apply(Change({MakeSlot(3)}, {2}), At(milliseconds(1)));
+  v1::SnapshotChunk chunk;
+  EXPECT_EQ(mirror_.FillChunk(rows, 0, &chunk), rows.size());
+  EXPECT_EQ(Generations(chunk.slots()), (Numbers{1}));
+  const v1::SlotDelta delta = mirror_.TakeDelta();
+  EXPECT_EQ(Generations(delta.upserts()), (Numbers{3}));
+  EXPECT_EQ(delta.removes(0), 2);
+}
+
+TEST_F(SlotMirrorTest, ALargeDeltaIsCutBetweenRevisionsAndEndsAtTheLast) {
+  Has({});
+  for (int i = 1; i <= 2'000; ++i) mirror_.Apply(Change({MakeSlot(i)}), At(milliseconds(1)));
+  std::int64_t held = mirror_.told_revision();
+  int rows = 0;
+  int deltas = 0;
+  while (mirror_.DeltaDueAt().has_value()) {
+    const v1::SlotDelta delta = mirror_.TakeDelta();
+    EXPECT_EQ(delta.from_revision(), held);
+    EXPECT_GT(delta.to_revision(), held);
+    EXPECT_LT(delta.ByteSizeLong(), 70u * 1024);
+    held = delta.to_revision();
+    rows += delta.upserts_size();
+    ++deltas;
+  }
+  EXPECT_EQ(rows, 2'000);
+  EXPECT_GT(deltas, 2);
+  EXPECT_EQ(held, mirror_.revision());
+}
+
+TEST_F(SlotMirrorTest, ANewSnapshotOfTheGuardianTellsOnlyWhatDiffers) {
+  Has({MakeSlot(1), MakeSlot(2), MakeSlot(3)});
+  mirror_.Apply(Snapshot({MakeSlot(1), MakeSlot(2, v1::SLOT_STATE_QUIET), MakeSlot(4)}),
+                At(milliseconds(1)));
+  const v1::SlotDelta delta = mirror_.TakeDelta();
+  EXPECT_EQ(Generations(delta.upserts()), (Numbers{2, 4}));
+  ASSERT_EQ(delta.removes_size(), 1);
+  EXPECT_EQ(delta.removes(0), 3);
+}
+
+TEST_F(SlotMirrorTest, ASnapshotOfManyChangesOwesTheControllerASnapshot) {
+  Has({MakeSlot(1)});
+  std::vector<v1::Slot> slots;
+  for (int i = 1; i <= kMaxSnapshotChanges + 2; ++i) slots.push_back(MakeSlot(i));
+  mirror_.Apply(Snapshot(slots), At(milliseconds(1)));
+  EXPECT_TRUE(mirror_.overflowed());
+  EXPECT_FALSE(mirror_.DeltaDueAt().has_value());
+  (void)mirror_.BeginSnapshot();
+  EXPECT_FALSE(mirror_.overflowed());
+}
+
+TEST_F(SlotMirrorTest, WithoutAListenerNothingIsTracked) {
+  Has({MakeSlot(1)});
+  mirror_.StopTracking();
+  mirror_.Apply(Change({MakeSlot(1, v1::SLOT_STATE_HUNG)}), At(milliseconds(1)));
+  EXPECT_FALSE(mirror_.DeltaDueAt().has_value());
+}
+
+TEST_F(SlotMirrorTest, ARowWithoutAGenerationIsLeftOutAndCounted) {
+  EXPECT_EQ(mirror_.Apply(Snapshot({MakeSlot(0), MakeSlot(5)}), At(nanoseconds(0))), 1);
+  EXPECT_EQ(mirror_.size(), 1u);
+}
+
+}  // namespace
+}  // namespace procctl::uplink

@@ -1,0 +1,318 @@
+// The spool on a real disk: database and thread.
+#include "node/uplink/spool.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "node/uplink/spool_db.h"
+#include "tests/node/uplink/fixtures.h"
+#include "tests/proto/test_fleet.h"
+
+namespace procctl::uplink {
+namespace {
+
+using Folder = procctl::testing::TemporaryFolder;
+using std::chrono::seconds;
+
+SpoolOptions Options(const Folder& dir, std::int64_t max_events = 1'000,
+                     std::int64_t guardian_epoch = 1) {
+  return {dir.path(), {kNode, kBoot}, guardian_epoch, max_events};
+}
+
+SpooledEvent Spooled(const v1::Event& event) {
+  return {PositionOf(event), event.SerializeAsString(),
+          event.kind() == v1::EVENT_KIND_VERDICT ? event.order_id() : ""};
+}
+
+SpoolBatch Events(std::int64_t epoch, std::int64_t first, std::int64_t last) {
+  SpoolBatch batch;
+  for (std::int64_t seq = first; seq <= last; ++seq) {
+    batch.events.push_back(Spooled(MakeEvent(epoch, seq)));
+  }
+  return batch;
+}
+
+std::unique_ptr<SpoolDb> OpenDb(const SpoolOptions& options, SpoolContent* content) {
+  *content = {};
+  absl::StatusOr<std::unique_ptr<SpoolDb>> db = SpoolDb::Open(options, content);
+  EXPECT_TRUE(db.ok()) << db.status();
+  return db.ok() ? *std::move(db) : nullptr;
+}
+
+TEST(SpoolDb, WhatWasCommittedIsThereAfterReopening) {
+  Folder dir;
+  SpoolContent content;
+  {
+    auto db = OpenDb(Options(dir), &content);
+    SpoolBatch batch = Events(1, 1, 5);
+    batch.events.push_back(Spooled(MakeVerdict(1, 6, "r/1")));
+    batch.intents = {{"r/1", 1, false}, {"r/2", 1, false}};
+    batch.max_session_epoch = 77;
+    ASSERT_TRUE(db->Apply(batch).ok());
+  }
+  auto db = OpenDb(Options(dir), &content);
+  EXPECT_EQ(content.max_session_epoch, 77);
+  EXPECT_EQ(content.spooled_seq, 6);
+  EXPECT_EQ(content.newest, (EventPosition{1, 6}));
+  EXPECT_EQ(db->rows(), 6);
+  ASSERT_EQ(content.orders.size(), 2u);
+  EXPECT_TRUE(content.orders[0].verdict_seen);
+  EXPECT_FALSE(content.orders[1].verdict_seen);
+  const auto events = db->Read({1, 4}, 10);
+  ASSERT_TRUE(events.ok());
+  ASSERT_EQ(events->size(), 2u);
+  EXPECT_EQ(events->front().id().seq(), 5);
+}
+
+TEST(SpoolDb, AcknowledgedEventsGoButTheirNumbersAreRemembered) {
+  Folder dir;
+  SpoolContent content;
+  {
+    auto db = OpenDb(Options(dir), &content);
+    ASSERT_TRUE(db->Apply(Events(1, 1, 5)).ok());
+    SpoolBatch ack;
+    ack.acknowledged = {{1, 5}};
+    ASSERT_TRUE(db->Apply(ack).ok());
+    EXPECT_EQ(db->rows(), 0);
+  }
+  auto db = OpenDb(Options(dir), &content);
+  EXPECT_EQ(content.spooled_seq, 5);
+  EXPECT_EQ(content.newest, EventPosition{});
+}
+
+TEST(SpoolDb, ANewGuardianStartsItsNumbersAfresh) {
+  Folder dir;
+  SpoolContent content;
+  {
+    auto db = OpenDb(Options(dir), &content);
+    ASSERT_TRUE(db->Apply(Events(1, 1, 5)).ok());
+  }
+  auto db = OpenDb(Options(dir, 1'000, 2), &content);
+  EXPECT_EQ(content.spooled_seq, 0);
+  EXPECT_EQ(content.newest, (EventPosition{1, 5}));
+}
+
+TEST(SpoolDb, BeyondItsBoundTheOldestBecomeOneRecord) {
+  Folder dir;
+  SpoolContent content;
+  auto db = OpenDb(Options(dir, 10), &content);
+  ASSERT_TRUE(db->Apply(Events(1, 1, 10))->empty());
+  auto folded = db->Apply(Events(1, 11, 15));
+  ASSERT_TRUE(folded.ok()) << folded.status();
+  ASSERT_EQ(folded->size(), 1u);
+  EXPECT_EQ(FirstSeq(folded->front()), 1);
+  EXPECT_EQ(folded->front().id().seq(), 6);
+  EXPECT_EQ(db->rows(), 10);
+  // The record itself gives way to a wider one.
+  folded = db->Apply(Events(1, 16, 17));
+  ASSERT_EQ(folded->size(), 1u);
+  EXPECT_EQ(FirstSeq(folded->front()), 1);
+  EXPECT_EQ(folded->front().id().seq(), 8);
+  const auto all = db->Read({}, 100);
+  ASSERT_EQ(all->size(), 10u);
+  EXPECT_EQ(all->front().kind(), v1::EVENT_KIND_EVENTS_LOST);
+  EXPECT_EQ(all->back().id().seq(), 17);
+}
+
+TEST(SpoolDb, GarbageIsDataLossAndCanBeSetAside) {
+  Folder dir;
+  std::ofstream(dir.path() + "/spool.db") << std::string(8'192, 'x');
+  SpoolContent content;
+  const auto db = SpoolDb::Open(Options(dir), &content);
+  ASSERT_TRUE(absl::IsDataLoss(db.status())) << db.status();
+  const auto aside = SpoolDb::SetAside(Options(dir));
+  ASSERT_TRUE(aside.ok()) << aside.status();
+  EXPECT_TRUE(std::filesystem::exists(*aside));
+  EXPECT_NE(OpenDb(Options(dir), &content), nullptr);
+}
+
+TEST(SpoolDb, ASpoolOfAnotherNodeOrOfALaterGuardianIsNotUsed) {
+  Folder dir;
+  SpoolContent content;
+  {
+    auto db = OpenDb(Options(dir, 1'000, 5), &content);
+    ASSERT_TRUE(db->Apply(Events(5, 1, 1)).ok());
+  }
+  SpoolOptions other = Options(dir, 1'000, 5);
+  other.origin.node_id = "web-02";
+  EXPECT_TRUE(absl::IsDataLoss(SpoolDb::Open(other, &content).status()));
+  EXPECT_TRUE(absl::IsDataLoss(SpoolDb::Open(Options(dir, 1'000, 4), &content).status()));
+}
+
+TEST(SpoolDb, TwoUplinksCannotShareASpool) {
+  Folder dir;
+  SpoolContent content;
+  auto first = OpenDb(Options(dir), &content);
+  EXPECT_TRUE(absl::IsUnavailable(SpoolDb::Open(Options(dir), &content).status()));
+}
+
+TEST(SpoolDb, AFolderThatIsNotThereMayComeLater) {
+  Folder dir;
+  SpoolOptions options = Options(dir);
+  options.state_dir += "/missing";
+  SpoolContent content;
+  EXPECT_TRUE(absl::IsUnavailable(SpoolDb::Open(options, &content).status()));
+}
+
+// ---- The thread
+
+class Listener : public SpoolListener {
+ public:
+  void OnSpoolLoaded(SpoolContent content) override {
+    absl::MutexLock lock(&mutex);
+    loaded = std::move(content);
+    ++loads;
+  }
+  std::vector<v1::Event> OnSpoolReplaced() override {
+    absl::MutexLock lock(&mutex);
+    return in_memory;
+  }
+  void OnSpooled(std::int64_t seq) override {
+    absl::MutexLock lock(&mutex);
+    spooled = std::max(spooled, seq);
+  }
+  void OnIntentsWritten(std::uint64_t ticket) override {
+    absl::MutexLock lock(&mutex);
+    written = ticket;
+  }
+  void OnFolded(std::vector<v1::Event> records) override {
+    absl::MutexLock lock(&mutex);
+    folded += records.size();
+  }
+  void OnPage(EventPosition, std::vector<v1::Event> events, EventPosition end) override {
+    absl::MutexLock lock(&mutex);
+    page = std::move(events);
+    scanned = end;
+    paged = true;
+  }
+
+  template <typename Predicate>
+  bool Await(Predicate predicate) {
+    absl::MutexLock lock(&mutex);
+    return mutex.AwaitWithTimeout(absl::Condition(&predicate), absl::Seconds(10));
+  }
+
+  absl::Mutex mutex;
+  SpoolContent loaded;
+  std::vector<v1::Event> in_memory;
+  int loads = 0;
+  std::int64_t spooled = 0;
+  std::uint64_t written = 0;
+  std::size_t folded = 0;
+  bool paged = false;
+  std::vector<v1::Event> page;
+  EventPosition scanned;
+};
+
+TEST(Spool, WritesWhatItIsGivenAndFinishesBeforeItStops) {
+  Folder dir;
+  {
+    Listener listener;
+    Spool spool(Options(dir, 100'000), &listener);
+    spool.Start(seconds(5));
+    EXPECT_EQ(listener.loads, 1);
+    for (int seq = 1; seq <= 10'000; ++seq) spool.Add(MakeEvent(1, seq));
+    ASSERT_TRUE(spool.Stop(seconds(10)));
+    EXPECT_EQ(listener.spooled, 10'000);
+  }
+  SpoolContent content;
+  EXPECT_EQ(OpenDb(Options(dir), &content)->rows(), 10'000);
+}
+
+TEST(Spool, ASessionEpochIsOnDiskWhenSaveReturns) {
+  Folder dir;
+  Listener listener;
+  {
+    Spool spool(Options(dir), &listener);
+    spool.Start(seconds(5));
+    EXPECT_TRUE(spool.SaveSessionEpoch(9, seconds(5)));
+    EXPECT_TRUE(spool.Stop(seconds(5)));
+  }
+  SpoolContent content;
+  (void)OpenDb(Options(dir), &content);
+  EXPECT_EQ(content.max_session_epoch, 9);
+}
+
+TEST(Spool, PagesReachFromTheDiskIntoWhatIsNotWrittenYet) {
+  Folder dir;
+  Listener listener;
+  Spool spool(Options(dir), &listener);
+  spool.Start(seconds(5));
+  for (int seq = 1; seq <= 50; ++seq) spool.Add(MakeEvent(1, seq));
+  spool.Request({{1, 10}, {1, 50}, 1'000});
+  ASSERT_TRUE(listener.Await([&] { return listener.paged; }));
+  absl::MutexLock lock(&listener.mutex);
+  ASSERT_EQ(listener.page.size(), 40u);
+  EXPECT_EQ(listener.page.front().id().seq(), 11);
+  EXPECT_EQ(listener.scanned, (EventPosition{1, 50}));
+}
+
+TEST(Spool, AFolderThatComesLateIsUsedThen) {
+  Folder dir;
+  Listener listener;
+  SpoolOptions options = Options(dir);
+  options.state_dir += "/late";
+  Spool spool(options, &listener);
+  spool.Start(seconds(5));
+  EXPECT_EQ(listener.loads, 0);
+  for (int seq = 1; seq <= 3; ++seq) spool.Add(MakeEvent(1, seq));
+  EXPECT_FALSE(spool.SaveSessionEpoch(4, seconds(5)));  // It is known to fail: no waiting.
+  spool.Request({{}, {1, 3}, 10});                      // From memory alone.
+  ASSERT_TRUE(listener.Await([&] { return listener.paged; }));
+  EXPECT_EQ(listener.page.size(), 3u);
+  EXPECT_EQ(listener.spooled, 0);
+  ASSERT_EQ(mkdir(options.state_dir.c_str(), 0700), 0);
+  ASSERT_TRUE(listener.Await([&] { return listener.spooled == 3; }));
+  ASSERT_TRUE(spool.Stop(seconds(5)));
+  SpoolContent content;
+  (void)OpenDb(options, &content);
+  EXPECT_EQ(content.max_session_epoch, 4);
+}
+
+TEST(Spool, ADatabaseDamagedUnderWayIsReplacedAndMemoryIsWrittenAgain) {
+  Folder dir;
+  Listener listener;
+  Spool spool(Options(dir, 100'000), &listener);
+  spool.Start(seconds(5));
+  // More than SQLite keeps in memory, so that the damage is read.
+  for (int seq = 1; seq <= 20'000; ++seq) {
+    v1::Event event = MakeEvent(1, seq);
+    event.set_message(std::string(500, 'm'));
+    spool.Add(event);
+  }
+  ASSERT_TRUE(listener.Await([&] { return listener.spooled == 20'000; }));
+  {
+    absl::MutexLock lock(&listener.mutex);
+    listener.in_memory = {MakeEvent(1, 1), MakeEvent(1, 2)};
+  }
+  for (const char* name : {"/spool.db", "/spool.db-wal"}) {
+    std::fstream file(dir.path() + name, std::ios::in | std::ios::out | std::ios::binary);
+    const auto size = std::filesystem::file_size(dir.path() + name);
+    file << std::string(size, '\xa5');
+  }
+  spool.Request({{1, 3}, {1, 20'000}, 20'000});
+  spool.Acknowledge({1, 0});  // Work that touches the damage, whichever comes first.
+  const auto is_aside = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+      if (entry.path().filename().string().starts_with("spool.db.corrupt-")) return true;
+    }
+    return false;
+  };
+  ASSERT_TRUE(listener.Await([&] { return listener.paged; }));
+  EXPECT_TRUE(is_aside());
+  spool.Add(MakeEvent(1, 20'001));
+  ASSERT_TRUE(spool.Stop(seconds(5)));
+  SpoolContent content;
+  auto db = OpenDb(Options(dir), &content);
+  const auto events = db->Read({}, 10);
+  ASSERT_TRUE(events.ok());
+  ASSERT_EQ(events->size(), 3u);
+  EXPECT_EQ(events->at(1).id().seq(), 2);
+  EXPECT_EQ(events->at(2).id().seq(), 20'001);
+}
+
+}  // namespace
+}  // namespace procctl::uplink
