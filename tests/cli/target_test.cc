@@ -59,7 +59,7 @@ TEST(Incarnation, SurvivesTheRoundTrip) {
 
 TEST(Incarnation, RefusesWhatIsNotWhole) {
   for (const char* text : {"", "b:1:2", "b:2:3", ":2:3:4", "b:1:3:4", "b:x:3:4", "b:2:3:4:5",
-                           "b:2:-3:4", "b:2::4", "b:2:3:"}) {
+                           "b:2:3:0", "b:2:-3:4", "b:2::4", "b:2:3:"}) {
     EXPECT_FALSE(ParseIncarnation(text).ok()) << text;
   }
 }
@@ -78,8 +78,11 @@ TEST(FilterFor, WhatTheGrammarCannotSayBecomesAPattern) {
 
 TEST(FilterFor, TooManyNamesAreFilteredHere) {
   std::vector<TargetName> names;
-  for (int i = 0; i < 1000; ++i) names.push_back({"n", "slot-" + std::to_string(i), {}});
+  for (int i = 0; i < 63; ++i) names.push_back({"n", "s" + std::to_string(i), {}});
+  EXPECT_NE(FilterFor(names), "");  // 64 values with the node
+  names.push_back({"n", "one-more", {}});
   EXPECT_EQ(FilterFor(names), "");
+  EXPECT_EQ(FilterFor({{"n", std::string(5000, 'x'), {}}}), "");
 }
 
 TEST(Match, IsExact) {
