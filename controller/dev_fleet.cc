@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "controller/pki/authority.h"
+#include "controller/rpc/listen_address.h"
 #include "controller/settings.h"
-#include "proto/support/tls_probe.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
@@ -32,7 +32,7 @@ bool IsLoopback(const std::string& host) {
 absl::Status CheckLoopback(const std::string& address) {
   std::string host;
   std::string port;
-  if (absl::Status split = SplitAddress(address, &host, &port); !split.ok()) return split;
+  if (absl::Status split = SplitListenAddress(address, &host, &port); !split.ok()) return split;
   if (IsLoopback(host)) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(
       "--dev serves on loopback only, and {} is not; use 127.0.0.1:PORT, or make a real "

@@ -29,7 +29,9 @@ bool ParseOptions(int argc, char** argv, Options* options, int* exit_code) {
   auto* config = app.add_option("--config", options->config, "Serve with this configuration file");
   auto* check =
       app.add_option("--check", options->config, "Check a configuration file, do no more");
-  auto* dev = app.add_flag("--dev", "Serve on loopback with a throw-away CA, to try things out");
+  bool is_dev = false;
+  auto* dev =
+      app.add_flag("--dev", is_dev, "Serve on loopback with a throw-away CA, to try things out");
   app.add_option("--listen", options->dev_listen,
                  "With --dev: address (127.0.0.1:7443); port 0: any")
       ->needs(dev);
@@ -42,14 +44,14 @@ bool ParseOptions(int argc, char** argv, Options* options, int* exit_code) {
   check->excludes(dev);
   try {
     app.parse(argc, argv);
-    if (config->empty() && check->empty() && dev->empty()) {
+    if (config->empty() && check->empty() && !is_dev) {
       throw CLI::RequiredError("--config FILE, --check FILE or --dev");
     }
   } catch (const CLI::ParseError& e) {
     *exit_code = app.exit(e) == 0 ? 0 : kUsage;
     return false;
   }
-  options->mode = !dev->empty()     ? Options::Mode::kDev
+  options->mode = is_dev            ? Options::Mode::kDev
                   : !check->empty() ? Options::Mode::kCheck
                                     : Options::Mode::kServe;
   return true;

@@ -1,9 +1,9 @@
 #include "controller/settings.h"
 
+#include "controller/rpc/listen_address.h"
 #include "procctl/v1/config.pb.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
-#include "proto/support/tls_probe.h"
 #include "proto/support/yaml_config.h"
 #include "spdlog/spdlog.h"
 
@@ -43,7 +43,7 @@ class Reader {
     server->listen = config_.listen().empty() ? "0.0.0.0:7443" : config_.listen();
     std::string host;
     std::string port;
-    const absl::Status split = SplitAddress(server->listen, &host, &port);
+    const absl::Status split = SplitListenAddress(server->listen, &host, &port);
     return split.ok() ? split : Refuse("listen", std::string(split.message()));
   }
 

@@ -16,8 +16,8 @@
 
 #include "controller/core/accept_policy.h"
 #include "controller/rpc/clocks.h"
+#include "controller/rpc/listen_address.h"
 #include "proto/support/logging.h"
-#include "proto/support/tls_probe.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::controller {
@@ -42,7 +42,7 @@ UniqueFd OpenReserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)
 absl::StatusOr<UniqueFd> Bind(const std::string& address) {
   std::string host;
   std::string port;
-  if (absl::Status split = SplitAddress(address, &host, &port); !split.ok()) return split;
+  if (absl::Status split = SplitListenAddress(address, &host, &port); !split.ok()) return split;
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -56,7 +56,8 @@ absl::StatusOr<UniqueFd> Bind(const std::string& address) {
   UniqueFd listener(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   // REUSEADDR for quick restarts; never REUSEPORT: a second controller must fail, not take half.
-  if (!listener.ok() || setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+  if (!listener.ok() ||
+      setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
       bind(listener.get(), found->ai_addr, found->ai_addrlen) != 0 ||
       listen(listener.get(), kBacklog) != 0) {
     return absl::FailedPreconditionError(

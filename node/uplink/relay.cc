@@ -101,9 +101,12 @@ std::optional<v1::LinkDown> Relay::NextDown() {
   absl::MutexLock lock(&mutex_);
   v1::LinkDown message;
   if (std::optional<PendingOrders::Ready> ready = orders_.Front(now)) {
-    if (!ready->intent_written) {
-      spdlog::warn("order {}: the spool did not take its intent within {} ms; passing it on anyway",
-                   ready->message.order().order_id(), kIntentWait.count());
+    if (!ready->intent_written && !late_intent_logged_) {
+      spdlog::warn(
+          "order {}: the spool did not take its intent within {} ms; passing it, and those "
+          "behind it, on anyway",
+          Printable(ready->message.order().order_id()), kIntentWait.count());
+      late_intent_logged_ = true;
     }
     *message.mutable_order() = std::move(ready->message);
     return message;
@@ -228,7 +231,7 @@ void Relay::OnOrder(v1::Order order) {
   const OrderRoute route =
       journalled ? journal_.Route(order_id, hello_.guardian_epoch()) : OrderRoute::kAgain;
   if (route == OrderRoute::kDecided) {
-    spdlog::info("order {}: repeated; its verdict is on its way or delivered", order_id);
+    spdlog::info("order {}: repeated; its verdict is on its way or delivered", Printable(order_id));
     return;
   }
   std::uint64_t ticket = 0;
@@ -326,6 +329,7 @@ void Relay::OnSpooled(std::int64_t seq) {
 void Relay::OnIntentsWritten(std::uint64_t ticket) {
   absl::MutexLock lock(&mutex_);
   orders_.IntentsWritten(ticket);
+  late_intent_logged_ = false;
   link_wake_->Wake();
 }
 

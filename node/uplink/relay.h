@@ -105,6 +105,7 @@ class Relay : public SpoolListener {
 
   OrderJournal journal_ ABSL_GUARDED_BY(mutex_);
   PendingOrders orders_ ABSL_GUARDED_BY(mutex_);
+  bool late_intent_logged_ ABSL_GUARDED_BY(mutex_) = false;
 
   // To the guardian: last seq that it may forget, and what it was told.
   std::int64_t spooled_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr absl::Duration kRetry = absl::Seconds(1);
 // Rows of one commit: enough to make the fsync cheap, small enough to be done soon.
-constexpr std::size_t kMaxCommit = 4'000;
+constexpr std::size_t kMaxCommit = 2'000;
 
 SpooledEvent ToSpooled(const v1::Event& event) {
   SpooledEvent spooled;
@@ -171,7 +171,11 @@ void Spool::OpenLocked() {
 
 void Spool::WriteLocked() {
   SpoolBatch batch;
-  const std::size_t count = std::min(queue_.size(), kMaxCommit);
+  // An order waits for its intent: that goes alone, without an fsync, ahead of a storm of events;
+  // but not twice in a row, so that a storm of orders does not keep the events out.
+  const bool intents_alone = !intents_.empty() && !intents_went_alone_;
+  intents_went_alone_ = intents_alone;
+  const std::size_t count = intents_alone ? 0 : std::min(queue_.size(), kMaxCommit);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   batch.events.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);

@@ -89,8 +89,9 @@ class Spool {
   const SpoolOptions options_;
   SpoolListener* const listener_;
   std::thread thread_;
-  // Only the spool's thread touches it.
+  // Only the spool's thread touches these.
   std::unique_ptr<SpoolDb> db_;
+  bool intents_went_alone_ = false;
 
   mutable absl::Mutex mutex_;
   std::deque<SpooledEvent> queue_ ABSL_GUARDED_BY(mutex_);
