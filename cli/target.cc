@@ -1,5 +1,6 @@
 #include "cli/target.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <set>
@@ -28,10 +29,14 @@ absl::Status Refuse(std::string_view text, std::string_view why) {
                   Printable(text), why));
 }
 
-// Everything that the filter's grammar might take for its own becomes "*".
+// Everything that the filter's grammar might take for its own becomes "*", and so does a blank as a
+// table shows it: \xNN.
 std::string Pattern(std::string_view label) {
+  constexpr size_t kShownBytes = 4;
   std::string out;
-  for (const char c : label) {
+  while (!label.empty()) {
+    const char c = label.front();
+    label.remove_prefix(std::min(label.size(), c == '\\' ? kShownBytes : 1));
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '.' || c == '-' || c == '_' || c == '/' || c == ':';
     if (plain) {

@@ -1,5 +1,6 @@
 #include "cli/target.h"
 
+#include <fnmatch.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -74,6 +75,22 @@ TEST(FilterFor, WhatTheGrammarCannotSayBecomesAPattern) {
   EXPECT_EQ(FilterFor({{"n", "my worker", {}}}), "node=n slot=my*worker");
   EXPECT_EQ(FilterFor({{"n", "a,b=c", {}}}), "node=n slot=a*b*c");
   EXPECT_EQ(FilterFor({{"n", "日本", {}}}), "node=n slot=*");
+}
+
+// Whatever a label holds, typed as it is or as a table shows it, the controller's answer holds its
+// row.
+TEST(FilterFor, AlwaysCoversTheRowThatIsMeant) {
+  for (const char* label : {"my worker", "a\\x1b[31mb", "a, b=c", "日本\u3000語", "x\\", "\\x2",
+                            "a*b?c", "tab\there"}) {
+    for (const std::string& typed : {std::string(label), Cell(label)}) {
+      const std::string filter = FilterFor({{"n", typed, {}}});
+      const std::string prefix = "node=n slot=";
+      ASSERT_EQ(filter.substr(0, prefix.size()), prefix);
+      const std::string glob = filter.substr(prefix.size());
+      EXPECT_EQ(glob.find_first_of(" ,=\t"), std::string::npos) << glob;
+      EXPECT_EQ(fnmatch(glob.c_str(), label, FNM_NOESCAPE), 0) << glob << " for " << label;
+    }
+  }
 }
 
 TEST(FilterFor, TooManyNamesAreFilteredHere) {
