@@ -278,6 +278,14 @@ std::optional<v1::SessionRequest> Relay::NextRequest() {
   return std::nullopt;
 }
 
+void Relay::AwaitDelivered(std::chrono::milliseconds patience) {
+  absl::MutexLock lock(&mutex_);
+  const auto delivered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !outbox_.has_value() || (events_.size() == 0 && !events_.beyond());
+  };
+  (void)mutex_.AwaitWithTimeout(absl::Condition(&delivered), absl::FromChrono(patience));
+}
+
 void Relay::EndSession() {
   absl::MutexLock lock(&mutex_);
   session_over_ = true;

@@ -463,6 +463,20 @@ TEST_F(UplinkTest, WhenTheGuardianEndsItCommitsAndExitsInGoodOrder) {
   EXPECT_EQ(content.spooled_seq, 2'000);
 }
 
+TEST_F(UplinkTest, TheLastWordsOfAGuardianReachTheController) {
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  guardian_->Record(100);
+  EXPECT_EQ(guardian_->Close(seconds(10)), 0);
+  EXPECT_EQ(controller_.Committed(1), 100);
+}
+
+TEST_F(UplinkTest, ARefusalIsToldWithWhatToDo) {
+  controller_.Set({.refuses = true});
+  Run();
+  EXPECT_TRUE(Logged("not for this node; the node's certificate must be for"));
+}
+
 TEST_F(UplinkTest, SigtermEndsItInGoodOrder) {
   Run();
   ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
