@@ -200,10 +200,11 @@ void Relay::AcknowledgeLocked(EventPosition upto) {
   events_.Acknowledge(upto);
   spool_.Acknowledge(upto);
   if (upto.epoch != hello_.guardian_epoch()) return;
-  // What a controller has committed the guardian may forget, whatever our disk does. And what it
-  // will send again of that (its ring knows no controller) is not new.
+  // What the guardian will send again of that (its ring knows no controller) is not new.
   received_ = std::max(received_, upto.seq);
-  spooled_ = std::max(spooled_, upto.seq);
+  // The spool is about to say so itself; where it cannot, the controller's word is as good.
+  if (spool_.Broken()) spooled_ = std::max(spooled_, upto.seq);
+  // There may be room in the spool's queue again.
   link_wake_->Wake();
 }
 

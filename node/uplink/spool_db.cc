@@ -229,7 +229,7 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
       return status;
     }
   }
-  std::int64_t spooled_seq = 0;
+  std::int64_t spooled_seq = batch.covered_seq;
   for (const SpooledEvent& event : batch.events) {
     const absl::Status status = sql_->insert_event->Bind(1, event.position.epoch)
                                     .Bind(2, event.position.seq)
@@ -244,6 +244,11 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
     if (absl::Status decided = sql_->decide_order->BindText(1, event.decided_order).Run();
         !decided.ok()) {
       return decided;
+    }
+  }
+  for (const std::string& order_id : batch.decided_orders) {
+    if (absl::Status status = sql_->decide_order->BindText(1, order_id).Run(); !status.ok()) {
+      return status;
     }
   }
   if (spooled_seq > 0) {
