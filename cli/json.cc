@@ -68,11 +68,16 @@ bool TryJson(const Message& message, std::string* out) {
 
 std::string JsonString(std::string_view text) {
   std::string out = "\"";
-  for (const char c : Printable(text)) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
+  for (;;) {
+    const size_t end = text.find('\n');
+    for (const char c : Printable(text.substr(0, end))) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    if (end == std::string_view::npos) return out + "\"";
+    out += "\\n";
+    text.remove_prefix(end + 1);
   }
-  return out + "\"";
 }
 
 std::string JsonObject(const Message& message, std::string_view id) {

@@ -12,7 +12,8 @@ namespace procctl::cli {
 
 inline constexpr char kApiVersion[] = "procctl/v1";
 
-// With quotes. Bytes that act on a terminal or are not UTF-8 come out as \xNN text.
+// With quotes. Line breaks stay line breaks (as \n); other bytes that act on a terminal or are not
+// UTF-8 come out as \xNN text.
 std::string JsonString(std::string_view text);
 
 // One object. `id`, unless empty, becomes its first member "id". Durations and timestamps outside

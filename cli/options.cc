@@ -280,10 +280,10 @@ absl::Status CheckConnection(const Connection& connection) {
     missing += fmt::format("\n  {:<13} or {:<18}  {}", need.option, need.variable, need.meaning);
   }
   if (!missing.empty()) {
-    return absl::FailedPreconditionError(fmt::format(
-        "procctl-cli does not know how to reach the controller. Missing:{}\n`procctl-controller "
-        "init` makes the files and prints the lines to set these variables.",
-        missing));
+    return absl::FailedPreconditionError(
+        fmt::format("it is not known how to reach the controller. Missing:{}\n`procctl-controller "
+                    "init` makes the files and prints the lines to set these variables.",
+                    missing));
   }
   std::string host;
   std::string port;

@@ -138,14 +138,21 @@ bool KillStory::AllDone() const {
   return std::all_of(outcomes_.begin(), outcomes_.end(), [](const auto& o) { return o.done(); });
 }
 
+bool KillStory::Begun() const {
+  return std::any_of(outcomes_.begin(), outcomes_.end(),
+                     [](const auto& o) { return o.phase() != v1::KILL_PHASE_UNSPECIFIED; });
+}
+
 std::string KillStory::Summary() const {
   int stopped = 0;
   int gone = 0;
   int other = 0;
   int failed = 0;
+  int open = 0;
   for (const v1::TargetProgress& outcome : outcomes_) {
-    if (!outcome.done()) continue;
-    if (outcome.verdict() == v1::VERDICT_GONE_ALREADY) {
+    if (!outcome.done()) {
+      ++open;
+    } else if (outcome.verdict() == v1::VERDICT_GONE_ALREADY) {
       ++gone;
     } else if (ExitCodeFor(outcome) == ExitCode::kOk) {
       ++stopped;
@@ -158,6 +165,7 @@ std::string KillStory::Summary() const {
   std::string text = fmt::format("{} stopped", stopped);
   if (gone > 0) text += fmt::format(", {} gone already", gone);
   if (other > 0) text += fmt::format(", {} no longer the same", other);
+  if (open > 0) text += fmt::format(", {} under way", open);
   return text + fmt::format(", {} failed.\n", failed);
 }
 

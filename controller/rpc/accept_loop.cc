@@ -16,8 +16,8 @@
 
 #include "controller/core/accept_policy.h"
 #include "controller/rpc/clocks.h"
+#include "controller/rpc/listen_address.h"
 #include "proto/support/logging.h"
-#include "proto/support/tls_probe.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::controller {
@@ -42,7 +42,7 @@ UniqueFd OpenReserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)
 absl::StatusOr<UniqueFd> Bind(const std::string& address) {
   std::string host;
   std::string port;
-  if (absl::Status split = SplitAddress(address, &host, &port); !split.ok()) return split;
+  if (absl::Status split = SplitListenAddress(address, &host, &port); !split.ok()) return split;
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -56,7 +56,8 @@ absl::StatusOr<UniqueFd> Bind(const std::string& address) {
   UniqueFd listener(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   // REUSEADDR for quick restarts; never REUSEPORT: a second controller must fail, not take half.
-  if (!listener || setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+  if (!listener.ok() ||
+      setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
       bind(listener.get(), found->ai_addr, found->ai_addrlen) != 0 ||
       listen(listener.get(), kBacklog) != 0) {
     return absl::FailedPreconditionError(
@@ -80,13 +81,13 @@ absl::StatusOr<std::unique_ptr<AcceptLoop>> AcceptLoop::Listen(const std::string
   }
   UniqueFd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   UniqueFd reserve = OpenReserve();
-  if (!stop || !reserve) {
+  if (!stop.ok() || !reserve.ok()) {
     return absl::ResourceExhaustedError(
         fmt::format("no descriptors to listen with: {}", strerror(errno)));
   }
-  return std::unique_ptr<AcceptLoop>(
-      new AcceptLoop(*std::move(listener), std::move(stop), std::move(reserve),
-                     AddressText(generic, size), descriptor_limit));
+  return std::unique_ptr<AcceptLoop>(new AcceptLoop(*std::move(listener), std::move(stop),
+                                                    std::move(reserve), AddressText(generic, size),
+                                                    descriptor_limit));
 }
 
 AcceptLoop::AcceptLoop(UniqueFd listener, UniqueFd stop, UniqueFd reserve, std::string address,
@@ -133,7 +134,7 @@ void AcceptLoop::Loop() {
 
 bool AcceptLoop::AcceptOne() {
   UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  const int error = connection ? 0 : errno;
+  const int error = connection.ok() ? 0 : errno;
   const AcceptAction action = JudgeAccept(error, connection.get(), ceiling_);
   if (action != AcceptAction::kBackOff) failures_ = 0;
   switch (action) {
@@ -164,7 +165,8 @@ bool AcceptLoop::AcceptOne() {
 
 void AcceptLoop::HandOver(UniqueFd connection) {
   const int on = 1;
-  // gRPC sets this on sockets it accepts itself; without it small answers wait for acknowledgements.
+  // gRPC sets this on sockets it accepts itself; without it small answers wait for
+  // acknowledgements.
   (void)setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
   parameters.listener_fd = listener_.get();
@@ -173,16 +175,16 @@ void AcceptLoop::HandOver(UniqueFd connection) {
 }
 
 void AcceptLoop::UseReserve() {
-  // ENFILE can be the whole machine's: then there may be no reserve to open again, and the pause keeps the
-  // loop from spinning on a connection it cannot take.
-  if (!reserve_) {
+  // ENFILE can be the whole machine's: then there may be no reserve to open again, and the pause
+  // keeps the loop from spinning on a connection it cannot take.
+  if (!reserve_.ok()) {
     (void)WaitFor(/*listener=*/false, static_cast<int>(AcceptPause(failures_).count()));
     reserve_ = OpenReserve();
     return;
   }
   reserve_.Reset();
   UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (connection) {
+  if (connection.ok()) {
     connection.Reset();
     Shed(1);
   }

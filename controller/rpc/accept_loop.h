@@ -1,8 +1,9 @@
-// Accepts connections for gRPC. gRPC 1.51's own listener goes deaf for ever at the first EMFILE, and lets a
-// second server bind the same port; this one sheds what it cannot hold, and never stops.
+// Accepts connections for gRPC. gRPC 1.51's own listener goes deaf for ever at the first EMFILE,
+// and lets a second server bind the same port; this one sheds what it cannot hold, and never stops.
 //
-// One thread of its own. A connection that does not finish its handshake is closed by gRPC after its
-// handshake time; one that is shed is closed at once, so that the peer tries again instead of waiting.
+// One thread of its own. A connection that does not finish its handshake is closed by gRPC after
+// its handshake time; one that is shed is closed at once, so that the peer tries again instead of
+// waiting.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "controller/core/mono_time.h"
-#include "controller/rpc/unique_fd.h"
+#include "proto/support/unique_fd.h"
 
 namespace grpc::experimental {
 class ExternalConnectionAcceptor;
@@ -23,8 +24,8 @@ namespace procctl::controller {
 
 class AcceptLoop {
  public:
-  // Binds and listens: from now on the kernel queues connections. `address` is host:port; port 0 takes a
-  // free one. `descriptor_limit`: this process's RLIMIT_NOFILE.
+  // Binds and listens: from now on the kernel queues connections. `address` is host:port; port 0
+  // takes a free one. `descriptor_limit`: this process's RLIMIT_NOFILE.
   static absl::StatusOr<std::unique_ptr<AcceptLoop>> Listen(const std::string& address,
                                                             int descriptor_limit);
   ~AcceptLoop();
@@ -32,7 +33,8 @@ class AcceptLoop {
   // host:port as bound.
   const std::string& address() const { return address_; }
 
-  // Begins to accept. Once, after the server has started (before that gRPC closes what it is handed).
+  // Begins to accept. Once, after the server has started (before that gRPC closes what it is
+  // handed).
   void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor);
 
   // Stops accepting and closes the listener; idempotent.

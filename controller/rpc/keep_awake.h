@@ -1,5 +1,5 @@
-// Keeps gRPC's callback threads from napping: after a second without work each of them sleeps 100 ms,
-// deaf, and an order would wait for it. A call to ourselves every tick is work enough
+// Keeps gRPC's callback threads from napping: after a second without work each of them sleeps 100
+// ms, deaf, and an order would wait for it. A call to ourselves every tick is work enough
 // (measured: worst case 69 ms without, 0.9 ms with).
 #pragma once
 
@@ -20,7 +20,8 @@ class KeepAwake {
   // `server` must be started, and outlive this.
   explicit KeepAwake(grpc::Server* server);
 
-  // Starts one call and does not wait for it; skips if the last one is still under way. Any one thread.
+  // Starts one call and does not wait for it; skips if the last one is still under way. Any one
+  // thread.
   void Poke();
 
  private:

@@ -1,5 +1,5 @@
-// Calls one function every 250 ms on a thread of its own: liveness, heartbeats, overdue orders, keeping
-// gRPC awake. Far from the one second around which gRPC's threads nap.
+// Calls one function every 250 ms on a thread of its own: liveness, heartbeats, overdue orders,
+// keeping gRPC awake. Far from the one second around which gRPC's threads nap.
 #pragma once
 
 #include <functional>

@@ -58,7 +58,7 @@ absl::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
 
 std::string FormatDuration(std::chrono::nanoseconds duration) {
   const auto ns = duration.count();
-  if (ns < 0) return "-" + FormatDuration(std::chrono::nanoseconds(-ns));
+  if (ns < 0) return fmt::format("-{}", FormatDuration(std::chrono::nanoseconds(-ns)));
   if (ns < 999'500) return ns == 0 ? "0s" : fmt::format("{}us", (ns + 500) / 1000);
   if (ns < 99'500'000) return fmt::format("{}ms", (ns + 500'000) / 1'000'000);
   if (ns < 9'950'000'000) {

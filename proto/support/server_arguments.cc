@@ -32,7 +32,7 @@ void ApplyServerArguments(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 3);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
   // By default a silent connection may sit in the handshake for two minutes.
-  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 15'000);
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   // Ends only connections without a call: those that a command line left open.
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 600'000);
   // No MAX_CONNECTION_AGE: it would cut node sessions bluntly.

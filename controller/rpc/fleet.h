@@ -1,0 +1,79 @@
+// The fleet's state as the shell holds it: the view and liveness behind one lock, and which session
+// speaks for which node. Thread-safe. Never calls a session or the store with its lock held.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "controller/core/fleet_view.h"
+#include "controller/core/liveness.h"
+#include "controller/rpc/session.h"
+#include "controller/store/commit_log.h"
+#include "procctl/v1/order.pb.h"
+
+namespace procctl::controller {
+
+class Fleet {
+ public:
+  // `log` takes the events of nodes that come and go.
+  Fleet(const LivenessLimits& limits, CommitLog* log);
+
+  void AddKnown(const std::vector<std::string>& nodes);
+
+  // Every stream from its first moment, so that Tick and Drain reach it; Forget at its end.
+  void Adopt(const std::shared_ptr<Session>& session);
+  void Forget(const Session* session);
+
+  // Makes `session` the one that speaks for `node` and supersedes the one before. False: a newer
+  // one has begun meanwhile.
+  bool Begin(const std::string& node, std::int64_t session_epoch, NodeFacts facts,
+             const std::shared_ptr<Session>& session);
+  // The session takes no more orders.
+  void End(const std::string& node, std::int64_t session_epoch);
+
+  // What a session hears. False, or kIgnored: it no longer speaks for its node.
+  bool Heard(const std::string& node, std::int64_t session_epoch);
+  FleetView::Applied ApplySnapshot(const std::string& node, std::int64_t session_epoch,
+                                   const FleetView::SnapshotPiece& piece,
+                                   const google::protobuf::RepeatedPtrField<v1::Slot>& slots);
+  FleetView::Applied ApplyDelta(const std::string& node, std::int64_t session_epoch,
+                                std::int64_t from_revision, std::int64_t to_revision,
+                                const google::protobuf::RepeatedPtrField<v1::Slot>& upserts,
+                                const google::protobuf::RepeatedField<std::int64_t>& removes);
+  void SetEventsWaiting(const std::string& node, std::int64_t session_epoch, std::int64_t waiting);
+
+  enum class Sent { kYes, kNotConnected, kNoSuchNode };
+  Sent Send(const std::string& node, v1::Order order);
+
+  // Judges nodes, then ticks all sessions. The ticker's thread.
+  void Tick();
+
+  // Calls `read` with the view locked against changes, not against other readers. Keep it short.
+  void Read(const std::function<void(const FleetView&)>& read) const;
+
+  void StopReadingAll();
+  void DrainAll();
+
+ private:
+  std::vector<std::shared_ptr<Session>> All() const;
+  void Announce(const std::string& node, v1::EventKind kind, const std::string& message);
+
+  CommitLog* const log_;
+  mutable absl::Mutex mutex_;
+  Liveness liveness_ ABSL_GUARDED_BY(mutex_);
+  FleetView view_ ABSL_GUARDED_BY(mutex_);
+  struct Speaker {
+    std::int64_t session_epoch = 0;
+    std::weak_ptr<Session> session;  // empty after the session's end
+  };
+  absl::flat_hash_map<std::string, Speaker> speakers_ ABSL_GUARDED_BY(mutex_);
+  // Streams are owned by gRPC; weak, so that a tick never keeps a dead one.
+  absl::flat_hash_map<const Session*, std::weak_ptr<Session>> all_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace procctl::controller

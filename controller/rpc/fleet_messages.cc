@@ -1,0 +1,99 @@
+#include "controller/rpc/fleet_messages.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "proto/support/time_convert.h"
+
+namespace procctl::controller {
+namespace {
+
+google::protobuf::Duration Age(MonoTime then, MonoTime now) {
+  return ToProto(std::max(now - then, MonoClock::duration(0)));
+}
+
+}  // namespace
+
+void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message) {
+  message->set_id(node.id);
+  message->set_state(static_cast<v1::NodeState>(node.state));
+  message->set_software_version(node.facts.software_version);
+  message->set_hostname(node.facts.hostname);
+  message->set_kernel(node.facts.kernel);
+  message->set_boot_id(node.facts.boot_id);
+  message->set_mode(node.facts.mode);
+  message->set_guardian_uid(node.facts.guardian_uid);
+  message->set_peer(node.facts.peer);
+  message->set_slots(node.slots);
+  message->set_slots_in_trouble(node.in_trouble);
+  if (node.session_epoch != 0) *message->mutable_connected_at() = ToProto(node.connected_at);
+  *message->mutable_age() = Age(node.last_heard, now);
+  message->set_events_waiting(node.events_waiting);
+  message->set_session_epoch(node.session_epoch);
+}
+
+void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message) {
+  message->set_node(node.id);
+  message->set_node_state(static_cast<v1::NodeState>(node.state));
+  *message->mutable_age() = Age(node.last_heard, now);
+  *message->mutable_reported() = Age(slot.reported, now);
+  v1::Slot* row = message->mutable_slot();
+  row->set_label(slot.label);
+  row->set_name(std::string(slot.ShownName()));
+  row->mutable_incarnation()->set_boot_id(*slot.boot_id);
+  row->mutable_incarnation()->set_pid(slot.pid);
+  row->mutable_incarnation()->set_start_ticks(slot.start_ticks);
+  row->mutable_incarnation()->set_generation(slot.generation);
+  row->set_state(ShownState(node, slot));
+  row->set_door(slot.door);
+  *row->mutable_timeout() = ToProto(slot.timeout);
+  *row->mutable_silence() = ToProto(slot.silence);
+  *row->mutable_registered_at() = ToProto(slot.registered_at);
+  row->set_uid(slot.uid);
+  if (slot.words != nullptr) {
+    row->set_note(slot.words->note);
+    row->set_hold_reason(slot.words->hold_reason);
+  }
+}
+
+void ToMessage(const FleetSummary& summary, v1::FleetSummary* message) {
+  message->set_nodes_connected(summary.connected);
+  message->set_nodes_suspect(summary.suspect);
+  message->set_nodes_lost(summary.lost);
+  message->set_slots(summary.slots);
+  message->set_slots_in_trouble(summary.in_trouble);
+  message->set_slots_stale(summary.stale);
+}
+
+void ToMessage(const Progress& progress, v1::TargetProgress* message) {
+  message->set_target(static_cast<int>(progress.target));
+  message->set_order_id(progress.order_id);
+  message->set_phase(static_cast<v1::KillPhase>(progress.phase));
+  message->set_done(progress.done);
+  message->set_verdict(progress.verdict);
+  message->set_refusal(progress.refusal);
+  *message->mutable_took() = ToProto(progress.took);
+  message->set_kill_sent(progress.kill_sent);
+  message->set_message(progress.message);
+}
+
+void ToMessage(LoggedEvent logged, v1::StoredEvent* message) {
+  *message->mutable_event() = std::move(logged.event);
+  message->set_position(logged.position);
+  *message->mutable_received_at() = ToProto(logged.received_at);
+}
+
+KillRequest FromMessage(const v1::KillSlotsRequest& message) {
+  KillRequest request;
+  request.id = message.request_id();
+  for (const v1::KillTarget& target : message.targets()) {
+    request.targets.push_back({target.node(), target.slot(), target.incarnation()});
+  }
+  if (message.has_grace()) request.grace = FromProto(message.grace());
+  if (message.has_time_to_live()) request.time_to_live = FromProto(message.time_to_live());
+  request.reason = message.reason();
+  return request;
+}
+
+}  // namespace procctl::controller

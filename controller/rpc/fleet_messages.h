@@ -1,0 +1,21 @@
+// Between the core's plain data and the messages of fleet_service.proto.
+#pragma once
+
+#include "controller/core/fleet_view.h"
+#include "controller/core/kill_request.h"
+#include "controller/core/order_book.h"
+#include "controller/store/history.h"
+#include "procctl/v1/fleet_service.pb.h"
+
+namespace procctl::controller {
+
+void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message);
+void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message);
+void ToMessage(const FleetSummary& summary, v1::FleetSummary* message);
+void ToMessage(const Progress& progress, v1::TargetProgress* message);
+void ToMessage(LoggedEvent logged, v1::StoredEvent* message);
+
+// Without an issuer: that comes from the certificate.
+KillRequest FromMessage(const v1::KillSlotsRequest& message);
+
+}  // namespace procctl::controller

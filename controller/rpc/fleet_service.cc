@@ -1,0 +1,252 @@
+#include "controller/rpc/fleet_service.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "controller/core/filter_schemas.h"
+#include "controller/rpc/clocks.h"
+#include "controller/rpc/fleet_messages.h"
+#include "controller/rpc/page_token.h"
+#include "proto/support/status.h"
+#include "proto/support/time_convert.h"
+#include "proto/support/version.h"
+
+namespace procctl::controller {
+namespace {
+
+constexpr int kMostNodes = 1000;
+constexpr int kStandardPage = 1000;
+constexpr int kMostRows = 5000;
+// Half of what gRPC's clients take by default.
+constexpr size_t kMostPageBytes = 2 << 20;
+// Rows looked at per hold of the fleet's lock: some milliseconds, so that a rare filter over a
+// large fleet keeps no session waiting.
+constexpr size_t kRowsPerHold = 20'000;
+
+grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+// A call that is over before it began.
+template <typename Reactor>
+class Refusal final : public Reactor {
+ public:
+  explicit Refusal(const absl::Status& status) { this->Finish(ToGrpc(status)); }
+  void OnDone() override { delete this; }
+};
+
+absl::StatusOr<std::int64_t> Position(const std::string& text) {
+  std::int64_t position = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), position);
+  if (error != std::errc() || end != text.data() + text.size() || position < 0) {
+    return absl::InvalidArgumentError(
+        "page_token is none of this list's; leave it out to start again");
+  }
+  return position;
+}
+
+}  // namespace
+
+FleetServiceImpl::FleetServiceImpl(std::string fleet_name, const SessionWorld* world,
+                                   ReaderThreads* readers)
+    : fleet_name_(std::move(fleet_name)),
+      world_(world),
+      readers_(readers),
+      started_at_(WallNow()) {}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::GetFleet(grpc::CallbackServerContext* context,
+                                                     const v1::GetFleetRequest*,
+                                                     v1::GetFleetResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/GetFleet");
+  if (!caller.ok()) return Answer(context, caller.status());
+  response->set_fleet(fleet_name_);
+  response->set_controller_id(world_->controller_id);
+  response->set_software_version(kVersion);
+  *response->mutable_started_at() = ToProto(started_at_);
+  *response->mutable_clock() = ToProto(WallNow());
+  response->set_you(caller->ToString());
+  return Answer(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListNodes(grpc::CallbackServerContext* context,
+                                                      const v1::ListNodesRequest* request,
+                                                      v1::ListNodesResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListNodes");
+  return Answer(context, caller.ok() ? FillNodes(*request, response) : caller.status());
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListSlots(grpc::CallbackServerContext* context,
+                                                      const v1::ListSlotsRequest* request,
+                                                      v1::ListSlotsResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListSlots");
+  return Answer(context, caller.ok() ? FillSlots(*request, response) : caller.status());
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerContext* context,
+                                                       const v1::ListEventsRequest* request,
+                                                       v1::ListEventsResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListEvents");
+  if (!caller.ok()) return Answer(context, caller.status());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  // Request, response and reactor live until Finish.
+  const bool submitted = readers_->Submit([this, reactor, request, response] {
+    reactor->Finish(ToGrpc(FillEvents(*request, response)));
+  });
+  if (!submitted) {
+    reactor->Finish(
+        ToGrpc(absl::UnavailableError("too many lists of events at a time; try again")));
+  }
+  return reactor;
+}
+
+absl::Status FleetServiceImpl::FillNodes(const v1::ListNodesRequest& request,
+                                         v1::ListNodesResponse* response) {
+  const auto filter = Filter::Parse(request.filter(), NodeFilterSchema());
+  if (!filter.ok()) return filter.status();
+  const auto size = PageSize(request.page_size(), kMostNodes, kMostNodes);
+  if (!size.ok()) return size.status();
+  std::string after;
+  if (!request.page_token().empty()) {
+    const auto keys = ReadPageToken(request.page_token(), "nodes", filter->fingerprint(), 1);
+    if (!keys.ok()) return keys.status();
+    after = keys->front();
+  }
+  const MonoTime now = MonoNow();
+  world_->fleet->Read([&](const FleetView& view) {
+    view.VisitNodes(*filter, after, [&](const NodeRow& node) {
+      if (response->nodes_size() == *size) {
+        response->set_next_page_token(
+            MakePageToken("nodes", filter->fingerprint(), {response->nodes(*size - 1).id()}));
+        return false;
+      }
+      ToMessage(node, now, response->add_nodes());
+      return true;
+    });
+  });
+  *response->mutable_as_of() = ToProto(WallNow());
+  return absl::OkStatus();
+}
+
+absl::Status FleetServiceImpl::FillSlots(const v1::ListSlotsRequest& request,
+                                         v1::ListSlotsResponse* response) {
+  const auto filter = Filter::Parse(request.filter(), SlotFilterSchema());
+  if (!filter.ok()) return filter.status();
+  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
+  if (!size.ok()) return size.status();
+  std::optional<SlotKeyset> at = SlotKeyset{};
+  if (!request.page_token().empty()) {
+    auto keys = ReadPageToken(request.page_token(), "slots", filter->fingerprint(), 2);
+    if (!keys.ok()) return keys.status();
+    at = SlotKeyset{std::move((*keys)[0]), std::move((*keys)[1])};
+  }
+  const MonoTime now = MonoNow();
+  size_t bytes = 0;
+  bool full = false;
+  while (at && !full) {
+    world_->fleet->Read([&](const FleetView& view) {
+      if (request.page_token().empty() && !response->has_summary()) {
+        ToMessage(view.summary(), response->mutable_summary());
+      }
+      at = view.VisitSlots(*filter, *at, kRowsPerHold,
+                           [&](const NodeRow& node, const SlotRow& slot) {
+                             v1::FleetSlot* row = response->add_slots();
+                             ToMessage(node, slot, now, row);
+                             bytes += row->ByteSizeLong();
+                             full = response->slots_size() >= *size || bytes > kMostPageBytes;
+                             return !full;
+                           });
+    });
+  }
+  if (at) {
+    response->set_next_page_token(
+        MakePageToken("slots", filter->fingerprint(), {at->node, at->label}));
+  }
+  *response->mutable_as_of() = ToProto(WallNow());
+  return absl::OkStatus();
+}
+
+absl::Status FleetServiceImpl::FillEvents(const v1::ListEventsRequest& request,
+                                          v1::ListEventsResponse* response) {
+  auto filter = Filter::Parse(request.filter(), EventFilterSchema());
+  if (!filter.ok()) return filter.status();
+  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
+  if (!size.ok()) return size.status();
+  if (request.newest() < 0) {
+    return absl::InvalidArgumentError("newest must be 0 (all) or more");
+  }
+  EventQuery query;
+  query.limit = *size;
+  query.limit_bytes = kMostPageBytes;
+  if (request.has_since()) query.since = FromProto(request.since());
+  if (request.page_token().empty()) {
+    query.newest = request.newest();
+  } else {
+    const auto keys = ReadPageToken(request.page_token(), "events", filter->fingerprint(), 1);
+    if (!keys.ok()) return keys.status();
+    const auto position = Position(keys->front());
+    if (!position.ok()) return position.status();
+    query.after_position = *position;
+  }
+  const std::uint64_t fingerprint = filter->fingerprint();
+  query.filter = *std::move(filter);
+  auto page = world_->engine->history().Query(query);
+  if (!page.ok()) return page.status();
+  if (page->more) {
+    response->set_next_page_token(
+        MakePageToken("events", fingerprint, {std::to_string(page->events.back().position)}));
+  }
+  for (LoggedEvent& logged : page->events) {
+    ToMessage(std::move(logged), response->add_events());
+  }
+  return absl::OkStatus();
+}
+
+grpc::ServerWriteReactor<v1::KillSlotsResponse>* FleetServiceImpl::KillSlots(
+    grpc::CallbackServerContext* context, const v1::KillSlotsRequest* request) {
+  using Refused = Refusal<grpc::ServerWriteReactor<v1::KillSlotsResponse>>;
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/KillSlots");
+  if (!caller.ok()) return new Refused(caller.status());
+  KillRequest kill = FromMessage(*request);
+  if (absl::Status checked = CheckKillRequest(kill); !checked.ok()) return new Refused(checked);
+  if (going_down_.load()) {
+    return new Refused(absl::UnavailableError("the controller is going down; try again"));
+  }
+  kill.issuer = caller->ToString();
+  std::shared_ptr<KillStream> stream = KillStream::Make(kill.id, kill.targets.size());
+  {
+    absl::MutexLock lock(&mutex_);
+    kills_.erase(std::remove_if(kills_.begin(), kills_.end(),
+                                [](const auto& weak) { return weak.expired(); }),
+                 kills_.end());
+    kills_.push_back(stream);
+  }
+  world_->desk->Start(std::move(kill), stream);
+  return stream.get();
+}
+
+void FleetServiceImpl::DrainKills() {
+  std::vector<std::weak_ptr<KillStream>> kills;
+  {
+    absl::MutexLock lock(&mutex_);
+    kills.swap(kills_);
+  }
+  for (const std::weak_ptr<KillStream>& weak : kills) {
+    if (const auto stream = weak.lock()) stream->Drain();
+  }
+}
+
+grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* NodeServiceImpl::Session(
+    grpc::CallbackServerContext* context) {
+  using Refused = Refusal<grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>>;
+  auto node = world_->gatekeeper->Admit(*context, "/procctl.v1.NodeService/Session");
+  if (!node.ok()) return new Refused(node.status());
+  if (going_down_.load()) {
+    return new Refused(absl::UnavailableError("the controller is going down; try again"));
+  }
+  return NodeSession::Start(world_, context, *std::move(node));
+}
+
+}  // namespace procctl::controller

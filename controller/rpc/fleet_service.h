@@ -1,0 +1,75 @@
+// FleetService: lists from memory, events from the reader threads, kills by the desk. And
+// NodeService, whose one method only makes a session. Every handler begins with the gatekeeper.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "controller/rpc/fleet.h"
+#include "controller/rpc/gatekeeper.h"
+#include "controller/rpc/kill_desk.h"
+#include "controller/rpc/kill_stream.h"
+#include "controller/rpc/node_session.h"
+#include "controller/rpc/reader_threads.h"
+#include "procctl/v1/fleet_service.grpc.pb.h"
+#include "procctl/v1/node_service.grpc.pb.h"
+
+namespace procctl::controller {
+
+class FleetServiceImpl final : public v1::FleetService::CallbackService {
+ public:
+  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers);
+
+  grpc::ServerUnaryReactor* GetFleet(grpc::CallbackServerContext* context,
+                                     const v1::GetFleetRequest* request,
+                                     v1::GetFleetResponse* response) override;
+  grpc::ServerUnaryReactor* ListNodes(grpc::CallbackServerContext* context,
+                                      const v1::ListNodesRequest* request,
+                                      v1::ListNodesResponse* response) override;
+  grpc::ServerUnaryReactor* ListSlots(grpc::CallbackServerContext* context,
+                                      const v1::ListSlotsRequest* request,
+                                      v1::ListSlotsResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const v1::ListEventsRequest* request,
+                                       v1::ListEventsResponse* response) override;
+  grpc::ServerWriteReactor<v1::KillSlotsResponse>* KillSlots(
+      grpc::CallbackServerContext* context, const v1::KillSlotsRequest* request) override;
+
+  // Takes no more kills.
+  void StopKills() { going_down_.store(true); }
+  // Ends the streams of kills under way.
+  void DrainKills();
+
+ private:
+  absl::Status FillNodes(const v1::ListNodesRequest& request, v1::ListNodesResponse* response);
+  absl::Status FillSlots(const v1::ListSlotsRequest& request, v1::ListSlotsResponse* response);
+  absl::Status FillEvents(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
+
+  const std::string fleet_name_;
+  const SessionWorld* const world_;
+  ReaderThreads* const readers_;
+  const WallTime started_at_;
+  std::atomic<bool> going_down_{false};
+  absl::Mutex mutex_;
+  std::vector<std::weak_ptr<KillStream>> kills_ ABSL_GUARDED_BY(mutex_);
+};
+
+class NodeServiceImpl final : public v1::NodeService::CallbackService {
+ public:
+  explicit NodeServiceImpl(const SessionWorld* world) : world_(world) {}
+
+  grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* Session(
+      grpc::CallbackServerContext* context) override;
+
+  // Takes no more sessions.
+  void StopSessions() { going_down_.store(true); }
+
+ private:
+  const SessionWorld* const world_;
+  std::atomic<bool> going_down_{false};
+};
+
+}  // namespace procctl::controller

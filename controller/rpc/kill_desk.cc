@@ -1,0 +1,288 @@
+#include "controller/rpc/kill_desk.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "controller/rpc/clocks.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::controller {
+namespace {
+
+constexpr size_t kMostKnown = 2'000'000;  // 8 to 16 bytes each
+
+std::uint64_t HashOf(const std::string& id) { return absl::Hash<std::string>()(id); }
+
+absl::Status OtherTargets(const std::string& id) {
+  return absl::AlreadyExistsError(fmt::format(
+      "request {} was made before with other targets; a new request needs a new request_id", id));
+}
+
+}  // namespace
+
+KillDesk::KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers)
+    : fleet_(fleet), engine_(engine), readers_(readers) {}
+
+void KillDesk::AddKnown(const std::vector<std::string>& request_ids, bool all) {
+  absl::MutexLock lock(&mutex_);
+  ask_always_ = !all;
+  for (const std::string& id : request_ids) known_.insert(HashOf(id));
+}
+
+bool KillDesk::MaybeRecorded(const std::string& id) const {
+  return ask_always_ || known_.contains(HashOf(id));
+}
+
+void KillDesk::Start(KillRequest request, Listener listener) {
+  Waiting waiting{std::move(request), std::move(listener)};
+  std::optional<KillRequest> running;
+  bool look_up = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const std::string& id = waiting.request.id;
+    if (const KillRequest* found = book_.Find(id)) {
+      running = *found;
+    } else if (const auto lookup = lookups_.find(id); lookup != lookups_.end()) {
+      lookup->second.waiting.push_back(std::move(waiting));
+      return;
+    } else if (MaybeRecorded(id)) {
+      lookups_[id].waiting.push_back(waiting);
+      look_up = true;
+    }
+  }
+  if (running) return Attach(*running, std::move(waiting));
+  if (look_up) return LookUp(waiting.request.id);
+  StartNew(std::move(waiting), /*looked_up=*/false);
+}
+
+void KillDesk::Attach(const KillRequest& running, Waiting waiting) {
+  if (!SameTargets(running, waiting.request)) {
+    return waiting.listener->Refused(OtherTargets(running.id));
+  }
+  bool gone = false;
+  std::vector<Progress> standing;
+  {
+    absl::MutexLock lock(&mutex_);
+    standing = book_.Standing(running.id);
+    gone = standing.empty();
+    if (!gone) {
+      auto& listeners = listeners_[running.id];
+      listeners.erase(std::remove_if(listeners.begin(), listeners.end(),
+                                     [](const auto& weak) { return weak.expired(); }),
+                      listeners.end());
+      listeners.push_back(waiting.listener);
+    }
+  }
+  // Finished between the two looks: now the store knows it.
+  if (gone) return Start(std::move(waiting.request), std::move(waiting.listener));
+  waiting.listener->Accepted(/*repeated=*/true);
+  for (const Progress& progress : standing) waiting.listener->Told(progress);
+}
+
+void KillDesk::StartNew(Waiting waiting, bool looked_up) {
+  const KillRequest request = waiting.request;
+  absl::Status begun;
+  bool raced = false;
+  std::vector<OrderBook::Dispatch> orders;
+  {
+    absl::MutexLock lock(&mutex_);
+    raced = book_.Find(request.id) != nullptr || lookups_.contains(request.id) ||
+            (!looked_up && MaybeRecorded(request.id));
+    if (!raced) {
+      const MonoTime now = MonoNow();
+      begun = book_.Begin(request, /*recorded=*/false, now);
+      if (begun.ok()) {
+        if (known_.size() >= kMostKnown) ask_always_ = true;
+        if (!ask_always_) known_.insert(HashOf(request.id));
+        listeners_[request.id].push_back(waiting.listener);
+        orders = book_.OrdersOf(request.id, now);
+      }
+    }
+  }
+  if (raced) return Start(std::move(waiting.request), std::move(waiting.listener));
+  if (!begun.ok()) return waiting.listener->Refused(begun);
+
+  spdlog::info("{} orders {} targets to stop, request {}: {}", request.issuer,
+               request.targets.size(), request.id, request.reason);
+  waiting.listener->Accepted(/*repeated=*/false);
+  Dispatch(request, std::move(orders), /*refuse=*/true);
+  engine_->history().RecordRequest(
+      request, WallNow(), [this, id = request.id](const absl::Status& recorded) {
+        if (!recorded.ok() && !absl::IsAlreadyExists(recorded)) {
+          spdlog::error("request {} is not recorded: {}", id, recorded.ToString());
+          return;
+        }
+        std::vector<Call> calls;
+        {
+          absl::MutexLock lock(&mutex_);
+          calls = Addressed(book_.OnRecorded(id));
+        }
+        Deliver(calls);
+      });
+}
+
+void KillDesk::Dispatch(const KillRequest& request, std::vector<OrderBook::Dispatch> orders,
+                        bool refuse) {
+  News dispatched;
+  std::vector<v1::Event> refused;
+  for (OrderBook::Dispatch& dispatch : orders) {
+    Progress progress;
+    progress.target = dispatch.target;
+    progress.order_id = dispatch.order.order_id();
+    const Fleet::Sent sent = fleet_->Send(dispatch.node, std::move(dispatch.order));
+    if (sent == Fleet::Sent::kYes) {
+      dispatched.push_back({request.id, std::move(progress)});
+    } else if (refuse) {
+      refused.push_back(RefusedVerdict(request, dispatch.target,
+                                       sent == Fleet::Sent::kNoSuchNode
+                                           ? v1::REFUSAL_NO_SUCH_NODE
+                                           : v1::REFUSAL_NODE_UNREACHABLE,
+                                       WallNow()));
+    }
+  }
+  std::vector<Call> calls;
+  {
+    absl::MutexLock lock(&mutex_);
+    calls = Addressed(dispatched);
+  }
+  Deliver(calls);
+  if (refused.empty()) return;
+  // These verdicts are history like all others: told when they are committed.
+  engine_->commit_log().AppendOwn(std::move(refused),
+                                  [this](const absl::StatusOr<Committed>& committed) {
+                                    if (committed.ok()) OnCommitted(committed->fresh);
+                                  });
+}
+
+void KillDesk::LookUp(const std::string& id) {
+  const bool submitted =
+      readers_->Submit([this, id] { FinishLookup(id, engine_->history().FindRequest(id)); });
+  if (!submitted) {
+    FinishLookup(id, absl::UnavailableError("the controller is overloaded; repeat with the same "
+                                            "request id"));
+  }
+}
+
+void KillDesk::FinishLookup(const std::string& id,
+                            absl::StatusOr<std::optional<RecordedRequest>> recorded) {
+  Lookup lookup;
+  if (!recorded.ok() || !recorded->has_value()) {
+    {
+      absl::MutexLock lock(&mutex_);
+      lookup = std::move(lookups_[id]);
+      lookups_.erase(id);
+    }
+    for (Waiting& waiting : lookup.waiting) {
+      if (!recorded.ok()) {
+        waiting.listener->Refused(recorded.status());
+      } else {
+        StartNew(std::move(waiting), /*looked_up=*/true);
+      }
+    }
+    return;
+  }
+  const KillRequest request = (*recorded)->request;
+  std::vector<v1::Event> events = std::move((*recorded)->verdicts);
+  std::vector<Call> calls;
+  std::vector<OrderBook::Dispatch> orders;
+  std::vector<Waiting> accepted;
+  std::vector<Waiting> refused;
+  absl::Status begun;
+  {
+    absl::MutexLock lock(&mutex_);
+    lookup = std::move(lookups_[id]);
+    lookups_.erase(id);
+    for (Waiting& waiting : lookup.waiting) {
+      (SameTargets(request, waiting.request) ? accepted : refused).push_back(std::move(waiting));
+    }
+    if (!accepted.empty()) {
+      const MonoTime now = MonoNow();
+      begun = book_.Begin(request, /*recorded=*/true, now);
+      if (begun.ok()) {
+        auto& listeners = listeners_[id];
+        for (const Waiting& waiting : accepted) listeners.push_back(waiting.listener);
+        events.insert(events.end(), lookup.events.begin(), lookup.events.end());
+        for (const v1::Event& event : events) {
+          for (Call& call : Addressed(book_.OnCommitted(event))) calls.push_back(std::move(call));
+        }
+        orders = book_.OrdersOf(id, now);
+      }
+    }
+  }
+  for (const Waiting& waiting : refused) waiting.listener->Refused(OtherTargets(id));
+  for (const Waiting& waiting : accepted) {
+    if (begun.ok()) {
+      waiting.listener->Accepted(/*repeated=*/true);
+    } else {
+      waiting.listener->Refused(begun);
+    }
+  }
+  Deliver(calls);
+  // The order may have reached its node in an earlier life of ours, so nothing is refused here: the
+  // node knows the id, or stops the process now; a node that cannot be heard leaves it UNRESOLVED.
+  Dispatch(request, std::move(orders), /*refuse=*/false);
+}
+
+void KillDesk::OnCommitted(const std::vector<v1::Event>& events) {
+  std::vector<Call> calls;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const v1::Event& event : events) {
+      const auto order = ParseOrderId(event.order_id());
+      if (!order) continue;
+      const auto lookup = lookups_.find(std::string(order->first));
+      if (lookup != lookups_.end()) lookup->second.events.push_back(event);
+      for (Call& call : Addressed(book_.OnCommitted(event))) calls.push_back(std::move(call));
+    }
+  }
+  Deliver(calls);
+}
+
+void KillDesk::OnNodeReturned(const std::string& node) {
+  std::vector<OrderBook::Dispatch> orders;
+  {
+    absl::MutexLock lock(&mutex_);
+    orders = book_.OrdersFor(node, MonoNow());
+  }
+  for (OrderBook::Dispatch& dispatch : orders) {
+    // Not sent: the session ended already, and the next one comes here again.
+    (void)fleet_->Send(node, std::move(dispatch.order));
+  }
+}
+
+void KillDesk::Tick() {
+  News news;
+  std::vector<Call> calls;
+  {
+    absl::MutexLock lock(&mutex_);
+    news = book_.Expire(MonoNow());
+    calls = Addressed(news);
+  }
+  for (const OrderBook::News& item : news) {
+    spdlog::warn("order {} has no verdict in time", item.progress.order_id);
+  }
+  Deliver(calls);
+}
+
+std::vector<KillDesk::Call> KillDesk::Addressed(const News& news) {
+  std::vector<Call> calls;
+  for (const OrderBook::News& item : news) {
+    const auto listeners = listeners_.find(item.request_id);
+    if (listeners == listeners_.end()) continue;
+    for (const std::weak_ptr<KillListener>& weak : listeners->second) {
+      if (Listener listener = weak.lock()) calls.push_back({std::move(listener), item.progress});
+    }
+  }
+  for (const OrderBook::News& item : news) {
+    if (book_.Find(item.request_id) == nullptr) listeners_.erase(item.request_id);
+  }
+  return calls;
+}
+
+void KillDesk::Deliver(const std::vector<Call>& calls) {
+  for (const Call& call : calls) call.listener->Told(call.progress);
+}
+
+}  // namespace procctl::controller

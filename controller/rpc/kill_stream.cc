@@ -1,0 +1,156 @@
+#include "controller/rpc/kill_stream.h"
+
+#include <utility>
+
+#include "controller/rpc/fleet_messages.h"
+#include "proto/support/status.h"
+
+namespace procctl::controller {
+
+std::shared_ptr<KillStream> KillStream::Make(std::string request_id, size_t targets) {
+  std::shared_ptr<KillStream> stream(new KillStream(std::move(request_id), targets));
+  {
+    absl::MutexLock lock(&stream->mutex_);
+    stream->self_ = stream;
+  }
+  stream->StartSendInitialMetadata();
+  return stream;
+}
+
+KillStream::KillStream(std::string request_id, size_t targets)
+    : request_id_(std::move(request_id)), targets_(targets), open_(targets) {}
+
+void KillStream::Accepted(bool repeated) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!accepted_.has_value()) accepted_ = repeated;
+  }
+  Pump();
+}
+
+void KillStream::Told(const Progress& progress) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (progress.target >= targets_.size()) return;
+    Target& target = targets_[progress.target];
+    // News may overtake each other on their way here: a later phase stands, and done is done.
+    if (target.told && (target.progress.done || target.progress.phase >= progress.phase)) return;
+    target.told = true;
+    target.progress = progress;
+    if (progress.done) --open_;
+    if (!target.queued) news_.push_back(progress.target);
+    target.queued = true;
+  }
+  Pump();
+}
+
+void KillStream::Refused(const absl::Status& why) { End(why); }
+
+void KillStream::Drain() {
+  End(
+      absl::UnavailableError("the controller is going down; the orders stand, repeat with the same "
+                             "request id to see them"));
+}
+
+void KillStream::Pump() {
+  const std::shared_ptr<KillStream> self = shared_from_this();
+  mutex_.Lock();
+  if (pumping_) {
+    mutex_.Unlock();
+    return;
+  }
+  pumping_ = true;
+  for (Step step = NextStep(); step != Step::kNone; step = NextStep()) {
+    const grpc::Status status = finish_.value_or(grpc::Status::OK);
+    mutex_.Unlock();
+    if (step == Step::kWrite) {
+      StartWrite(&response_);
+    } else {
+      Finish(status);
+    }
+    mutex_.Lock();
+  }
+  pumping_ = false;
+  mutex_.Unlock();
+}
+
+KillStream::Step KillStream::NextStep() {
+  if (finished_ || writing_) return Step::kNone;
+  if (!finish_.has_value() && FillResponse()) {
+    writing_ = true;
+    return Step::kWrite;
+  }
+  if (!finish_.has_value() && !summary_written_) return Step::kNone;
+  finished_ = true;
+  return Step::kFinish;
+}
+
+bool KillStream::FillResponse() {
+  response_.Clear();
+  if (!accepted_.has_value()) return false;
+  if (!accepted_written_) {
+    accepted_written_ = true;
+    response_.mutable_accepted()->set_request_id(request_id_);
+    response_.mutable_accepted()->set_targets(static_cast<int>(targets_.size()));
+    response_.mutable_accepted()->set_repeated_request(*accepted_);
+    return true;
+  }
+  if (!news_.empty()) {
+    Target& target = targets_[news_.front()];
+    news_.pop_front();
+    target.queued = false;
+    ToMessage(target.progress, response_.mutable_progress());
+    return true;
+  }
+  if (open_ > 0 || summary_written_) return false;
+  summary_written_ = true;
+  FillSummary(response_.mutable_summary());
+  return true;
+}
+
+void KillStream::FillSummary(v1::KillSummary* summary) const {
+  int stopped = 0;
+  int gone = 0;
+  int not_the_same = 0;
+  for (const Target& target : targets_) {
+    const v1::Verdict verdict = target.progress.verdict;
+    if (verdict == v1::VERDICT_EXITED_ON_TERM || verdict == v1::VERDICT_KILLED) ++stopped;
+    if (verdict == v1::VERDICT_GONE_ALREADY) ++gone;
+    if (verdict == v1::VERDICT_IDENTITY_MISMATCH) ++not_the_same;
+  }
+  summary->set_stopped(stopped);
+  summary->set_already_gone(gone);
+  summary->set_not_the_same(not_the_same);
+  summary->set_failed(static_cast<int>(targets_.size()) - stopped - gone - not_the_same);
+}
+
+void KillStream::End(const absl::Status& status) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finish_.has_value()) return;
+    finish_ = ToGrpc(status);
+  }
+  Pump();
+}
+
+void KillStream::OnWriteDone(bool ok) {
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+  }
+  if (!ok) return End(absl::CancelledError("the caller is gone"));
+  Pump();
+}
+
+// The request goes on without its caller.
+void KillStream::OnCancel() { End(absl::CancelledError("the caller is gone")); }
+
+void KillStream::OnDone() {
+  std::shared_ptr<KillStream> self;  // let go after the lock, which may be the last of us
+  {
+    absl::MutexLock lock(&mutex_);
+    self = std::move(self_);
+  }
+}
+
+}  // namespace procctl::controller

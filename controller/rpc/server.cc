@@ -1,0 +1,149 @@
+#include "controller/rpc/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "controller/rpc/accept_loop.h"
+#include "controller/rpc/fleet_service.h"
+#include "controller/rpc/keep_awake.h"
+#include "controller/rpc/ticker.h"
+#include "controller/store/local_engine.h"
+#include "proto/support/server_arguments.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::controller {
+namespace {
+
+constexpr int kReaderThreads = 2;
+constexpr int kMostRememberedRequests = 1'000'000;
+constexpr std::chrono::seconds kShutdownTime{5};
+
+// Linking gRPC's reflection is enough to have it in every server; this takes it out again.
+class WithoutReflection : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->erase(std::remove_if(plugins->begin(), plugins->end(),
+                                  [](const auto& plugin) {
+                                    return plugin->name() == "proto_server_reflection";
+                                  }),
+                   plugins->end());
+  }
+};
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(const ServerOptions& options, std::unique_ptr<Engine> engine,
+             std::unique_ptr<AcceptLoop> accept_loop)
+      : engine_(std::move(engine)),
+        readers_(kReaderThreads),
+        fleet_(options.liveness, &engine_->commit_log()),
+        desk_(&fleet_, engine_.get(), &readers_),
+        gatekeeper_(options.identity.fleet, &engine_->commit_log()),
+        world_{&fleet_,      engine_.get(),       &desk_,
+               &gatekeeper_, options.identity.id, options.heartbeat_interval},
+        fleet_service_(options.identity.fleet, &world_, &readers_),
+        node_service_(&world_),
+        accept_loop_(std::move(accept_loop)) {}
+  ~ServerImpl() override { Stop(); }
+
+  absl::Status LoadState() {
+    auto nodes = engine_->coordinator().KnownNodes();
+    if (!nodes.ok()) return nodes.status();
+    fleet_.AddKnown(*nodes);
+    auto requests = engine_->history().RequestIds(kMostRememberedRequests);
+    if (!requests.ok()) return requests.status();
+    desk_.AddKnown(*requests, requests->size() < kMostRememberedRequests);
+    return absl::OkStatus();
+  }
+
+  absl::Status Serve(const ServerOptions& options) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::ServerBuilder builder;
+    ApplyServerArguments(&builder);
+    if (options.reflection) {
+      // Reflection is served by threads of the synchronous API: one of each is plenty.
+      builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
+      builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 1);
+    } else {
+      builder.SetOption(std::make_unique<WithoutReflection>());
+    }
+    builder.RegisterService(&fleet_service_);
+    builder.RegisterService(&node_service_);
+    auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        MakeServerCredentials(options.tls));
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) {
+      return absl::InternalError("gRPC did not start; see its log lines above");
+    }
+    keep_awake_.emplace(server_.get());
+    ticker_.emplace([this] {
+      keep_awake_->Poke();
+      fleet_.Tick();
+      desk_.Tick();
+    });
+    accept_loop_->Start(std::move(acceptor));
+    return absl::OkStatus();
+  }
+
+  const std::string& address() const override { return accept_loop_->address(); }
+
+  void Stop() override {
+    accept_loop_->Stop();
+    if (server_ == nullptr) return;
+    server_->GetHealthCheckService()->SetServingStatus(false);
+    fleet_service_.StopKills();
+    node_service_.StopSessions();
+    fleet_.StopReadingAll();
+    readers_.Stop();
+    // Commits what the nodes have sent; the acknowledgements go out before their sessions end.
+    engine_->Stop();
+    fleet_.DrainAll();
+    fleet_service_.DrainKills();
+    // The ticker cuts what takes no more; without it one such stream would hold up the shutdown.
+    server_->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
+    server_->Wait();
+    ticker_.reset();
+    keep_awake_.reset();
+    server_.reset();
+  }
+
+ private:
+  // In this order: each needs those above it.
+  std::unique_ptr<Engine> engine_;
+  ReaderThreads readers_;
+  Fleet fleet_;
+  KillDesk desk_;
+  Gatekeeper gatekeeper_;
+  const SessionWorld world_;
+  FleetServiceImpl fleet_service_;
+  NodeServiceImpl node_service_;
+  std::unique_ptr<AcceptLoop> accept_loop_;
+  std::unique_ptr<grpc::Server> server_;
+  std::optional<KeepAwake> keep_awake_;
+  std::optional<Ticker> ticker_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  // The folder's lock comes first: a second controller must fail before it listens.
+  auto engine = OpenLocalEngine(options.state_dir, options.identity.id);
+  if (!engine.ok()) return engine.status();
+  auto accept_loop = AcceptLoop::Listen(options.listen, options.descriptor_limit);
+  if (!accept_loop.ok()) return accept_loop.status();
+  auto server = std::make_unique<ServerImpl>(options, *std::move(engine), *std::move(accept_loop));
+  if (absl::Status loaded = server->LoadState(); !loaded.ok()) return loaded;
+  if (absl::Status serving = server->Serve(options); !serving.ok()) return serving;
+  return server;
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,25 @@
+// A node's session, as the rest of the controller sees it.
+#pragma once
+
+#include "controller/core/mono_time.h"
+#include "procctl/v1/order.pb.h"
+
+namespace procctl::controller {
+
+// Every call is thread-safe and never blocks. Whoever calls holds a shared_ptr meanwhile.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // Queues the order before everything else. False: the session is ending, the order went nowhere.
+  virtual bool SendOrder(v1::Order order) = 0;
+  // A newer session of the node has begun.
+  virtual void Supersede() = 0;
+  // Every 250 ms: heartbeats and deadlines.
+  virtual void Tick(MonoTime now) = 0;
+  // Takes no more from the node. What is under way goes on.
+  virtual void StopReading() = 0;
+  // Writes the acknowledgements that wait, then ends: the controller is going down.
+  virtual void Drain() = 0;
+};
+
+}  // namespace procctl::controller

@@ -1,0 +1,125 @@
+#include "controller/settings.h"
+
+#include "controller/rpc/listen_address.h"
+#include "procctl/v1/config.pb.h"
+#include "proto/support/duration_text.h"
+#include "proto/support/time_convert.h"
+#include "proto/support/yaml_config.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::controller {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kLeastHeartbeat = std::chrono::milliseconds(500);
+constexpr nanoseconds kMostTime = std::chrono::hours(24);
+
+class Reader {
+ public:
+  Reader(std::string file) : file_(std::move(file)) {}
+
+  absl::StatusOr<Settings> Read() {
+    if (absl::Status read = ReadYamlConfig(file_, &config_, &lines_); !read.ok()) return read;
+    Settings settings;
+    settings.log_format = config_.log().format();
+    settings.log_level = config_.log().level();
+    settings.server.reflection = config_.reflection();
+    settings.server.state_dir =
+        config_.state_dir().empty() ? "/var/lib/procctl-controller" : config_.state_dir();
+    for (const absl::Status& read : {Listen(&settings.server), Times(&settings.server),
+                                     Connections(&settings), Certificates(&settings.server)}) {
+      if (!read.ok()) return read;
+    }
+    return settings;
+  }
+
+ private:
+  absl::Status Refuse(std::string_view key, const std::string& why) const {
+    return ConfigRefusal(file_, lines_, key, why);
+  }
+
+  absl::Status Listen(ServerOptions* server) const {
+    server->listen = config_.listen().empty() ? "0.0.0.0:7443" : config_.listen();
+    std::string host;
+    std::string port;
+    const absl::Status split = SplitListenAddress(server->listen, &host, &port);
+    return split.ok() ? split : Refuse("listen", std::string(split.message()));
+  }
+
+  absl::Status Times(ServerOptions* server) const {
+    LivenessLimits& limits = server->liveness;
+    if (config_.has_heartbeat_interval()) {
+      server->heartbeat_interval = FromProto(config_.heartbeat_interval());
+    }
+    if (config_.has_suspect_after()) limits.suspect_after = FromProto(config_.suspect_after());
+    if (config_.has_lost_after()) limits.lost_after = FromProto(config_.lost_after());
+    if (server->heartbeat_interval < kLeastHeartbeat || server->heartbeat_interval > kMostTime) {
+      return Refuse("heartbeat_interval", "must be 500ms to 24h; 10s suits most fleets");
+    }
+    if (server->heartbeat_interval * 2 >= limits.suspect_after) {
+      return Refuse(config_.has_suspect_after() ? "suspect_after" : "heartbeat_interval",
+                    fmt::format("heartbeats every {} and suspects after {}: one lost message would "
+                                "make a suspect; heartbeat_interval must be less than half of "
+                                "suspect_after",
+                                FormatDuration(server->heartbeat_interval),
+                                FormatDuration(limits.suspect_after)));
+    }
+    if (limits.lost_after <= limits.suspect_after || limits.lost_after > kMostTime) {
+      return Refuse(
+          config_.has_lost_after() ? "lost_after" : "suspect_after",
+          fmt::format("lost after {} must be more than suspect after {} and at most 24h",
+                      FormatDuration(limits.lost_after), FormatDuration(limits.suspect_after)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Connections(Settings* settings) const {
+    settings->max_connections = config_.max_connections();
+    if (settings->max_connections == 0 ||
+        (settings->max_connections >= 16 && settings->max_connections <= 1'000'000)) {
+      return absl::OkStatus();
+    }
+    return Refuse("max_connections",
+                  "must be 16 to 1000000; leave it out for what the descriptor "
+                  "limit allows");
+  }
+
+  absl::Status Certificates(ServerOptions* server) const {
+    const std::pair<const char*, const std::string*> required[] = {
+        {"ca", &config_.ca()}, {"cert", &config_.cert()}, {"key", &config_.key()}};
+    for (const auto& [key, value] : required) {
+      if (value->empty()) {
+        return Refuse(key, "is required; procctl-controller init makes the three files");
+      }
+    }
+    const absl::Status read = ReadIdentity({config_.ca(), config_.cert(), config_.key()}, server);
+    return read.ok() ? read : Refuse("cert", std::string(read.message()));
+  }
+
+  const std::string file_;
+  v1::ControllerConfig config_;
+  ConfigLines lines_;
+};
+
+}  // namespace
+
+absl::StatusOr<Settings> ReadSettings(const std::string& file) { return Reader(file).Read(); }
+
+absl::Status ReadIdentity(const TlsFiles& files, ServerOptions* server) {
+  auto pem = ReadTls(files);
+  if (!pem.ok()) return pem.status();
+  const auto facts = ReadCertificate(pem->cert);
+  if (!facts.ok()) return facts.status();
+  if (facts->identity.role != Role::kController) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} is the certificate of {}; a controller's is needed, see "
+                    "procctl-controller init",
+                    files.cert, facts->identity.ToString()));
+  }
+  server->tls = *std::move(pem);
+  server->identity = facts->identity;
+  return absl::OkStatus();
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,149 @@
+#include "tests/cli/fake_controller.h"
+
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "cli/run.h"
+#include "proto/support/logging.h"
+#include "proto/support/server_arguments.h"
+#include "tests/cli/rows.h"
+
+namespace procctl::cli::testing {
+
+FakeController::FakeController(const TlsFiles& files) {
+  grpc::ServerBuilder builder;
+  ApplyServerArguments(&builder);
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", MakeServerCredentials(procctl::testing::Read(files)),
+                           &port);
+  builder.RegisterService(this);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port == 0) Fatal("the fake controller cannot listen");
+  address_ = "127.0.0.1:" + std::to_string(port);
+}
+
+FakeController::~FakeController() {
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+}
+
+grpc::Status FakeController::Page(const std::string& filter, const std::string& token, size_t total,
+                                  size_t* begin, size_t* end, std::string* next) {
+  const absl::MutexLock lock(&mutex_);
+  filters.push_back(filter);
+  if (!failure.ok() && pages_given_++ >= pages_before_failure) return failure;
+  *begin = std::min(total, token.empty() ? 0 : std::stoul(token));
+  *end = std::min(total, *begin + page_size);
+  if (*end < total) *next = std::to_string(repeats_pages ? page_size : *end);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeController::GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
+                                      v1::GetFleetResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  if (!failure.ok()) return failure;
+  response->set_fleet("test");
+  response->set_controller_id("ctl-1");
+  response->set_software_version("9.9.9");
+  response->set_you("operator/alice");
+  response->mutable_clock()->set_seconds(kNoon);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeController::ListNodes(grpc::ServerContext*, const v1::ListNodesRequest* request,
+                                       v1::ListNodesResponse* response) {
+  size_t begin = 0;
+  size_t end = 0;
+  const auto status = Page(request->filter(), request->page_token(), nodes.size(), &begin, &end,
+                           response->mutable_next_page_token());
+  for (size_t i = begin; i < end; ++i) *response->add_nodes() = nodes[i];
+  response->mutable_as_of()->set_seconds(kNoon);
+  return status;
+}
+
+grpc::Status FakeController::ListSlots(grpc::ServerContext*, const v1::ListSlotsRequest* request,
+                                       v1::ListSlotsResponse* response) {
+  size_t begin = 0;
+  size_t end = 0;
+  const auto status = Page(request->filter(), request->page_token(), slots.size(), &begin, &end,
+                           response->mutable_next_page_token());
+  for (size_t i = begin; i < end; ++i) *response->add_slots() = slots[i];
+  if (begin == 0) *response->mutable_summary() = summary;
+  response->mutable_as_of()->set_seconds(kNoon);
+  return status;
+}
+
+grpc::Status FakeController::ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
+                                        v1::ListEventsResponse* response) {
+  if (request->page_token().empty()) {
+    const absl::MutexLock lock(&mutex_);
+    events_request = *request;
+  }
+  size_t begin = 0;
+  size_t end = 0;
+  const auto status = Page(request->filter(), request->page_token(), events.size(), &begin, &end,
+                           response->mutable_next_page_token());
+  for (size_t i = begin; i < end; ++i) *response->add_events() = events[i];
+  return status;
+}
+
+grpc::Status FakeController::KillSlots(grpc::ServerContext* context,
+                                       const v1::KillSlotsRequest* request, KillWriter* writer) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    kills.push_back(*request);
+  }
+  if (on_kill == nullptr) return {grpc::StatusCode::INTERNAL, "no kill was expected"};
+  return on_kill(*request, writer, context);
+}
+
+v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request) {
+  v1::KillSlotsResponse response;
+  response.mutable_accepted()->set_request_id(request.request_id());
+  response.mutable_accepted()->set_targets(request.targets_size());
+  return response;
+}
+
+v1::KillSlotsResponse Step(int target, v1::KillPhase phase) {
+  v1::KillSlotsResponse response;
+  response.mutable_progress()->set_target(target);
+  response.mutable_progress()->set_phase(phase);
+  return response;
+}
+
+v1::KillSlotsResponse Done(int target, v1::Verdict verdict, v1::Refusal refusal) {
+  v1::KillSlotsResponse response = Step(target, v1::KILL_PHASE_DONE);
+  v1::TargetProgress* progress = response.mutable_progress();
+  progress->set_done(true);
+  progress->set_verdict(verdict);
+  progress->set_refusal(refusal);
+  progress->mutable_took()->set_nanos(800'000'000);
+  return response;
+}
+
+Outcome Cli::Run(std::vector<std::string> arguments) {
+  std::ostringstream out;
+  std::ostringstream err;
+  Screen::Streams streams{&out, &err, /*colour=*/false, nullptr};
+  if (answer) {
+    streams.ask = [this](const std::string& text) {
+      question = text;
+      return *answer;
+    };
+  }
+  const auto environment = [this](const std::string& name) -> std::string {
+    if (name == "PROCCTL_CONTROLLER") return controller;
+    if (name == "PROCCTL_CA") return tls.ca;
+    if (name == "PROCCTL_CERT") return tls.cert;
+    if (name == "PROCCTL_KEY") return tls.key;
+    if (name == "PROCCTL_SERVER_NAME") return server_name;
+    return "";
+  };
+  const ExitCode code =
+      cli::Run(arguments, environment, Screen(streams), [this] { return detach; });
+  return {code, out.str(), err.str()};
+}
+
+}  // namespace procctl::cli::testing

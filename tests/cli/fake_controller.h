@@ -1,0 +1,95 @@
+// A controller that says what a test wants, over real mTLS on loopback; and the CLI run against it.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "cli/exit_code.h"
+#include "procctl/v1/fleet_service.grpc.pb.h"
+#include "tests/proto/test_fleet.h"
+
+namespace procctl::cli::testing {
+
+// Set what it says before the first call; read what it heard after the last one has returned.
+class FakeController : public v1::FleetService::Service {
+ public:
+  using KillWriter = grpc::ServerWriter<v1::KillSlotsResponse>;
+
+  explicit FakeController(const TlsFiles& files);
+  ~FakeController() override;
+
+  const std::string& address() const { return address_; }
+
+  // What it says. Lists come in pages of `page_size`; filters are heard, not applied.
+  std::vector<v1::FleetSlot> slots;
+  std::vector<v1::Node> nodes;
+  std::vector<v1::StoredEvent> events;
+  v1::FleetSummary summary;
+  size_t page_size = 1000;
+  bool repeats_pages = false;
+  // Instead of a page, once this many have been given.
+  grpc::Status failure = grpc::Status::OK;
+  size_t pages_before_failure = 0;
+  std::function<grpc::Status(const v1::KillSlotsRequest&, KillWriter*, grpc::ServerContext*)>
+      on_kill;
+
+  // What it heard.
+  std::vector<std::string> filters;
+  v1::ListEventsRequest events_request;
+  std::vector<v1::KillSlotsRequest> kills;
+
+  grpc::Status GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
+                        v1::GetFleetResponse*) override;
+  grpc::Status ListNodes(grpc::ServerContext*, const v1::ListNodesRequest*,
+                         v1::ListNodesResponse*) override;
+  grpc::Status ListSlots(grpc::ServerContext*, const v1::ListSlotsRequest*,
+                         v1::ListSlotsResponse*) override;
+  grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest*,
+                          v1::ListEventsResponse*) override;
+  grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
+
+ private:
+  // The half-open range of the page that `token` asks for, or why there is none.
+  grpc::Status Page(const std::string& filter, const std::string& token, size_t total,
+                    size_t* begin, size_t* end, std::string* next);
+
+  absl::Mutex mutex_;  // calls may overlap
+  size_t pages_given_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// What a kill's stream says.
+v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request);
+v1::KillSlotsResponse Step(int target, v1::KillPhase phase);
+v1::KillSlotsResponse Done(int target, v1::Verdict verdict,
+                           v1::Refusal refusal = v1::REFUSAL_UNSPECIFIED);
+
+struct Outcome {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+// The CLI with a person or a script before it.
+struct Cli {
+  std::string controller;
+  TlsFiles tls;
+  std::string server_name;
+  // The answer a person gives; nobody is there without one.
+  std::optional<bool> answer;
+  std::stop_token detach;
+  std::string question;  // the last one that was put
+
+  Outcome Run(std::vector<std::string> arguments);
+};
+
+}  // namespace procctl::cli::testing

@@ -1,0 +1,152 @@
+#include "cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace procctl::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+Parsed Parse(const std::vector<std::string>& arguments,
+             const std::map<std::string, std::string>& environment = {}) {
+  return ParseOptions(arguments, [&](const std::string& name) {
+    const auto found = environment.find(name);
+    return found == environment.end() ? "" : found->second;
+  });
+}
+
+Options Good(const std::vector<std::string>& arguments) {
+  Parsed parsed = Parse(arguments);
+  EXPECT_TRUE(parsed.options.has_value()) << parsed.refusal << parsed.text;
+  return parsed.options.value_or(Options{});
+}
+
+std::string Refused(const std::vector<std::string>& arguments) {
+  const Parsed parsed = Parse(arguments);
+  EXPECT_FALSE(parsed.options.has_value());
+  EXPECT_TRUE(absl::IsInvalidArgument(parsed.refusal)) << parsed.refusal;
+  return std::string(parsed.refusal.message());
+}
+
+TEST(Options, BareWordsWork) {
+  EXPECT_EQ(Good({"list"}).verb, Verb::kListSlots);
+  EXPECT_EQ(Good({"list", "slots"}).verb, Verb::kListSlots);
+  EXPECT_EQ(Good({"list", "nodes"}).verb, Verb::kListNodes);
+  EXPECT_EQ(Good({"events"}).verb, Verb::kEvents);
+  EXPECT_EQ(Good({"version"}).verb, Verb::kVersion);
+  EXPECT_THAT(Good({"kill", "a/b", "c:7"}).targets, ElementsAre("a/b", "c:7"));
+}
+
+TEST(Options, OfTheConnectionStandOnEitherSide) {
+  EXPECT_EQ(Good({"--controller", "c:1", "list"}).connection.controller, "c:1");
+  EXPECT_EQ(Good({"list", "--controller", "c:1"}).connection.controller, "c:1");
+  EXPECT_EQ(Good({"list", "-o", "json"}).output, Output::kJson);
+  EXPECT_EQ(Good({"-o", "json", "list"}).output, Output::kJson);
+}
+
+TEST(Options, TheEnvironmentFillsWhatTheCommandLineLeavesOpen) {
+  const Parsed parsed = Parse({"list", "--ca", "mine"}, {{"PROCCTL_CONTROLLER", "c:1"},
+                                                         {"PROCCTL_CA", "theirs"},
+                                                         {"PROCCTL_CERT", "cert"},
+                                                         {"PROCCTL_KEY", "key"},
+                                                         {"PROCCTL_SERVER_NAME", "ctl.example"}});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.refusal;
+  const Connection& connection = parsed.options->connection;
+  EXPECT_EQ(connection.controller, "c:1");
+  EXPECT_EQ(connection.tls.ca, "mine");
+  EXPECT_EQ(connection.tls.cert, "cert");
+  EXPECT_EQ(connection.tls.key, "key");
+  EXPECT_EQ(connection.server_name, "ctl.example");
+}
+
+TEST(Options, FiltersAddUp) {
+  EXPECT_EQ(Good({"list", "--node", "web-*", "--name", "enc", "--state", "hung,held", "--filter",
+                  "pid!=7"})
+                .filter,
+            "node=web-* name=enc state=hung,held pid!=7");
+  EXPECT_EQ(Good({"events", "--slot", "web-01/enc", "--kind", "verdict"}).filter,
+            "kind=verdict node=web-01 slot=enc");
+  EXPECT_EQ(Good({"events", "--slot", "enc"}).filter, "slot=enc");
+}
+
+TEST(Options, OfKill) {
+  const Options options = Good({"kill", "a/b", "--reason", "why not", "--grace", "30s", "--yes",
+                                "--dry-run", "--timeout", "2m"});
+  EXPECT_EQ(options.reason, "why not");
+  EXPECT_EQ(options.grace, 30s);
+  EXPECT_EQ(options.timeout, 2min);
+  EXPECT_TRUE(options.yes);
+  EXPECT_TRUE(options.dry_run);
+}
+
+TEST(Options, OfEvents) {
+  const Options options = Good({"events", "--since", "10m", "-n", "7"});
+  EXPECT_EQ(options.since, 10min);
+  EXPECT_EQ(options.newest, 7);
+  EXPECT_FALSE(Good({"events"}).newest.has_value());
+}
+
+TEST(Options, WhatIsWrongIsSaid) {
+  EXPECT_THAT(Refused({"lsit"}), HasSubstr("lsit"));
+  EXPECT_THAT(Refused({"kill"}), HasSubstr("targets"));
+  EXPECT_THAT(Refused({"list", "-o", "yaml"}), HasSubstr("yaml"));
+  EXPECT_THAT(Refused({"list", "programs"}), HasSubstr("programs"));
+  EXPECT_THAT(Refused({"kill", "a/b", "--grace", "5"}), HasSubstr("--grace"));
+  EXPECT_THAT(Refused({"kill", "a/b", "--grace", "2h"}), HasSubstr("at most 1h"));
+  EXPECT_THAT(Refused({"kill", "a/b", "--timeout", "0s"}), HasSubstr("greater than zero"));
+  EXPECT_THAT(Refused({"kill", "a/b", "c/d", "--if-incarnation", "x:2:3:4"}),
+              HasSubstr("exactly one"));
+  EXPECT_THAT(Refused({"kill", "a/b", "--reason", std::string(1001, 'x')}), HasSubstr("1001"));
+  EXPECT_THAT(Refused({"events", "-n", "0"}), HasSubstr("0"));
+  EXPECT_THAT(Refused({"list", "--no-such"}), HasSubstr("--no-such"));
+  EXPECT_THAT(Refused({"help", "nothing"}), HasSubstr("exit-codes"));
+}
+
+TEST(Options, ARefusalKnowsTheOutputThatWasAskedFor) {
+  EXPECT_EQ(Parse({"lsit", "-o", "json"}).output, Output::kJson);
+  EXPECT_EQ(Parse({"lsit", "--output=json"}).output, Output::kJson);
+  EXPECT_EQ(Parse({"lsit"}).output, Output::kTable);
+}
+
+TEST(Options, EveryHelpHasExamples) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"--help"},
+                                             {"help"},
+                                             {"list", "--help"},
+                                             {"kill", "-h"},
+                                             {"events", "--help"},
+                                             {"help", "kill"},
+                                             {"help", "filters"}}) {
+    const Parsed parsed = Parse(arguments);
+    EXPECT_FALSE(parsed.options.has_value());
+    EXPECT_TRUE(parsed.refusal.ok()) << parsed.refusal;
+    EXPECT_THAT(parsed.text, HasSubstr("Examples"));
+  }
+  EXPECT_THAT(Parse({"help", "exit-codes"}).text, HasSubstr("no longer the one you saw"));
+  EXPECT_THAT(Parse({"help", "environment"}).text, HasSubstr("PROCCTL_CONTROLLER"));
+}
+
+TEST(CheckConnection, NamesEverythingThatIsMissingAndHowToGiveIt) {
+  Connection connection;
+  connection.tls.ca = "ca.crt";
+  const absl::Status status = CheckConnection(connection);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("--controller"), HasSubstr("PROCCTL_CONTROLLER"), HasSubstr("PROCCTL_CERT"),
+            HasSubstr("--key"), Not(HasSubstr("--ca ")), HasSubstr("procctl-controller init")));
+}
+
+TEST(CheckConnection, RefusesAnAddressWithoutAPort) {
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckConnection({"ctl.example", {"a", "b", "c"}, ""})));
+  EXPECT_TRUE(CheckConnection({"ctl.example:7443", {"a", "b", "c"}, ""}).ok());
+}
+
+}  // namespace
+}  // namespace procctl::cli
