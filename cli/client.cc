@@ -15,19 +15,18 @@ namespace {
 
 constexpr std::chrono::milliseconds kProbeTimeout{2000};
 
-// gRPC takes a wall-clock deadline; ours is monotonic.
-void SetDeadline(Deadline deadline, grpc::ClientContext* context) {
-  const auto left = deadline - std::chrono::steady_clock::now();
+// gRPC takes wall-clock deadlines; ours are monotonic.
+void SetTimeout(Timeout timeout, grpc::ClientContext* context) {
   context->set_deadline(std::chrono::system_clock::now() +
-                        std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
+                        std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
 }
 
 // Calls `rpc` for page after page. `take` gets each response.
 template <typename Request, typename Response, typename Rpc, typename Take>
-grpc::Status AllPages(Request request, Deadline deadline, Rpc rpc, Take take) {
+grpc::Status AllPages(Request request, Timeout timeout, Rpc rpc, Take take) {
   for (;;) {
     grpc::ClientContext context;
-    SetDeadline(deadline, &context);
+    SetTimeout(timeout, &context);
     Response response;
     const grpc::Status status = rpc(&context, request, &response);
     if (!status.ok()) return status;
@@ -81,13 +80,13 @@ Client::Client(Connection connection, TlsPem tls)
       stub_(v1::FleetService::NewStub(
           MakeChannel(connection_.controller, connection_.server_name, tls_))) {}
 
-absl::StatusOr<SlotList> Client::ListSlots(const std::string& filter, Deadline deadline) {
+absl::StatusOr<SlotList> Client::ListSlots(const std::string& filter, Timeout timeout) {
   SlotList list;
   v1::ListSlotsRequest request;
   request.set_filter(filter);
   bool first = true;
   const grpc::Status status = AllPages<v1::ListSlotsRequest, v1::ListSlotsResponse>(
-      request, deadline,
+      request, timeout,
       [&](auto* context, const auto& r, auto* response) {
         return stub_->ListSlots(context, r, response);
       },
@@ -101,12 +100,12 @@ absl::StatusOr<SlotList> Client::ListSlots(const std::string& filter, Deadline d
   return list;
 }
 
-absl::StatusOr<NodeList> Client::ListNodes(const std::string& filter, Deadline deadline) {
+absl::StatusOr<NodeList> Client::ListNodes(const std::string& filter, Timeout timeout) {
   NodeList list;
   v1::ListNodesRequest request;
   request.set_filter(filter);
   const grpc::Status status = AllPages<v1::ListNodesRequest, v1::ListNodesResponse>(
-      request, deadline,
+      request, timeout,
       [&](auto* context, const auto& r, auto* response) {
         return stub_->ListNodes(context, r, response);
       },
@@ -118,11 +117,11 @@ absl::StatusOr<NodeList> Client::ListNodes(const std::string& filter, Deadline d
   return list;
 }
 
-absl::Status Client::ListEvents(v1::ListEventsRequest request, Deadline deadline,
+absl::Status Client::ListEvents(v1::ListEventsRequest request, Timeout timeout,
                                 const std::function<void(const v1::ListEventsResponse&)>& on_page) {
   const bool bounded = request.newest() > 0;
   return Explain(AllPages<v1::ListEventsRequest, v1::ListEventsResponse>(
-      std::move(request), deadline,
+      std::move(request), timeout,
       [&](auto* context, const auto& r, auto* response) {
         if (!bounded || r.page_token().empty()) return stub_->ListEvents(context, r, response);
         v1::ListEventsRequest following = r;
@@ -132,9 +131,9 @@ absl::Status Client::ListEvents(v1::ListEventsRequest request, Deadline deadline
       [&](const v1::ListEventsResponse& page) { on_page(page); }));
 }
 
-absl::StatusOr<v1::GetFleetResponse> Client::GetFleet(Deadline deadline) {
+absl::StatusOr<v1::GetFleetResponse> Client::GetFleet(Timeout timeout) {
   grpc::ClientContext context;
-  SetDeadline(deadline, &context);
+  SetTimeout(timeout, &context);
   v1::GetFleetResponse response;
   const grpc::Status status = stub_->GetFleet(&context, {}, &response);
   if (!status.ok()) return Explain(status);
@@ -145,7 +144,7 @@ absl::Status Client::Kill(const v1::KillSlotsRequest& request, Deadline deadline
                           std::stop_token stop,
                           const std::function<void(const v1::KillSlotsResponse&)>& on_message) {
   grpc::ClientContext context;
-  SetDeadline(deadline, &context);
+  SetTimeout(deadline - std::chrono::steady_clock::now(), &context);
   // From the thread that requests the stop; TryCancel allows that.
   const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
   const auto stream = stub_->KillSlots(&context, request);
@@ -181,6 +180,11 @@ absl::Status Client::Explain(const grpc::Status& status) const {
     case grpc::StatusCode::PERMISSION_DENIED:
       return absl::PermissionDeniedError("not allowed: " + status.error_message());
     case grpc::StatusCode::UNIMPLEMENTED:
+      // gRPC's own word for an answer that came but could not be parsed.
+      if (status.error_message() == "No message returned for unary request") {
+        return absl::InternalError(fmt::format(
+            "the answer of the controller at {} cannot be read (it is malformed)", where));
+      }
       return absl::UnimplementedError(fmt::format(
           "the server at {} does not know this call; is it a procctl-controller of this version?",
           where));

@@ -1,6 +1,7 @@
 // The commands. Each writes to the screen and returns the exit code; `client` is not owned.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <stop_token>
 
@@ -24,7 +25,7 @@ ExitCode KillCommand(const Options& options, const Screen& screen, Client* clien
 // `client` is null where no controller is named.
 ExitCode VersionCommand(const Options& options, const Screen& screen, Client* client);
 
-// When a command without a limit of its own must have its answer.
-Deadline AnswerBy(const Options& options);
+// How long the controller may take for one answer, or one page of it.
+std::chrono::nanoseconds AnswerTime(const Options& options);
 
 }  // namespace procctl::cli

@@ -23,7 +23,7 @@ absl::Status PrintJson(const v1::ListEventsRequest& request, const Options& opti
     }
   };
   const absl::Status status =
-      client->ListEvents(request, AnswerBy(options), [&](const v1::ListEventsResponse& page) {
+      client->ListEvents(request, AnswerTime(options), [&](const v1::ListEventsResponse& page) {
         begin();
         std::string text;
         for (const v1::StoredEvent& event : page.events()) {
@@ -40,7 +40,7 @@ absl::Status PrintTable(const v1::ListEventsRequest& request, const Options& opt
                         const Screen& screen, Client* client) {
   std::vector<v1::StoredEvent> events;
   const absl::Status status =
-      client->ListEvents(request, AnswerBy(options), [&](const v1::ListEventsResponse& page) {
+      client->ListEvents(request, AnswerTime(options), [&](const v1::ListEventsResponse& page) {
         events.insert(events.end(), page.events().begin(), page.events().end());
       });
   if (!status.ok()) return status;
@@ -58,7 +58,7 @@ ExitCode EventsCommand(const Options& options, const Screen& screen, Client* cli
   if (!options.newest && !screen.json()) request.set_newest(kNewestInTable);
   if (options.since) {
     // By the controller's clock: this host's may be wrong.
-    const auto fleet = client->GetFleet(AnswerBy(options));
+    const auto fleet = client->GetFleet(AnswerTime(options));
     if (!fleet.ok()) return screen.Fail(ExitCodeFor(fleet.status()), fleet.status());
     const auto since =
         FromProto(fleet->clock()) -

@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/render.h"
@@ -57,7 +57,7 @@ absl::StatusOr<Plan> MakePlan(const Options& options, Client* client) {
           fmt::format("{} and --if-incarnation name different pids", names[0].ToString()));
     }
   }
-  const auto list = client->ListSlots(FilterFor(names), AnswerBy(options));
+  const auto list = client->ListSlots(FilterFor(names), AnswerTime(options));
   if (!list.ok()) return list.status();
   Plan plan;
   plan.as_of = list->as_of;
@@ -139,11 +139,9 @@ v1::KillSlotsRequest RequestFor(const Options& options, const Plan& plan) {
 
 // False when `stop` came first.
 bool Pause(std::stop_token stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, kBetweenTries, [] { return false; });
-  return !stop.stop_requested();
+  absl::Notification stopped;
+  const std::stop_callback on_stop(std::move(stop), [&] { stopped.Notify(); });
+  return !stopped.WaitForNotificationWithTimeout(absl::FromChrono(kBetweenTries));
 }
 
 // Follows the kill to its end. A stream that breaks is taken up again by the same request id, which
@@ -205,7 +203,9 @@ ExitCode KillCommand(const Options& options, const Screen& screen, Client* clien
   const std::stop_token detach = watch_interrupt();
   const absl::Status status = Follow(request, deadline, screen, detach, client, &story);
   if (!screen.json()) screen.Print(story.Break());
-  PrintOutcomes(*plan, request, story, std::chrono::steady_clock::now() - start, screen);
+  if (story.Begun()) {
+    PrintOutcomes(*plan, request, story, std::chrono::steady_clock::now() - start, screen);
+  }
   if (status.ok()) {
     std::vector<ExitCode> codes;
     for (const auto& outcome : story.outcomes()) codes.push_back(ExitCodeFor(outcome));

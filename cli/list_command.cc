@@ -12,12 +12,12 @@ constexpr std::chrono::seconds kAnswerTime{10};
 
 }  // namespace
 
-Deadline AnswerBy(const Options& options) {
-  return std::chrono::steady_clock::now() + options.timeout.value_or(kAnswerTime);
+std::chrono::nanoseconds AnswerTime(const Options& options) {
+  return options.timeout.value_or(kAnswerTime);
 }
 
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client) {
-  const auto list = client->ListSlots(options.filter, AnswerBy(options));
+  const auto list = client->ListSlots(options.filter, AnswerTime(options));
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   screen.Print(screen.json() ? SlotsJson(*list)
                              : RenderSlots(*list, !options.filter.empty(), screen.colour()));
@@ -25,7 +25,7 @@ ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* 
 }
 
 ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client) {
-  const auto list = client->ListNodes(options.filter, AnswerBy(options));
+  const auto list = client->ListNodes(options.filter, AnswerTime(options));
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   screen.Print(screen.json() ? NodesJson(*list) : RenderNodes(*list, screen.colour()));
   return ExitCode::kOk;
@@ -36,7 +36,7 @@ ExitCode VersionCommand(const Options& options, const Screen& screen, Client* cl
   std::string controller = "null";
   ExitCode code = ExitCode::kOk;
   if (client != nullptr) {
-    const auto fleet = client->GetFleet(AnswerBy(options));
+    const auto fleet = client->GetFleet(AnswerTime(options));
     if (!fleet.ok()) {
       code = screen.Fail(ExitCodeFor(fleet.status()), fleet.status());
     } else if (screen.json()) {

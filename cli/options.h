@@ -28,7 +28,7 @@ struct Options {
   Verb verb = Verb::kListSlots;
   Output output = Output::kTable;
   Connection connection;
-  // How long to wait for the whole command; unset: what the command finds right.
+  // How long to wait for an answer (of kill: for its end); unset: what the command finds right.
   std::optional<std::chrono::nanoseconds> timeout;
   // Of list and events: all terms together.
   std::string filter;

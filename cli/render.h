@@ -55,6 +55,8 @@ class KillStory {
   // The last progress of each target; without `done` where none came.
   const std::vector<v1::TargetProgress>& outcomes() const { return outcomes_; }
   bool AllDone() const;
+  // Anything at all was heard.
+  bool Begun() const;
 
   // "2 stopped, 1 was gone already, 1 failed."
   std::string Summary() const;

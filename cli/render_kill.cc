@@ -19,24 +19,29 @@ std::string Because(const v1::TargetProgress& progress) {
   return progress.message().empty() ? "" : ": " + Printable(progress.message());
 }
 
+// What the node or the controller says, else what we can.
+std::string Reason(const v1::TargetProgress& progress, std::string_view otherwise) {
+  return progress.message().empty() ? std::string(otherwise) : Printable(progress.message());
+}
+
 std::string RefusalText(const v1::TargetProgress& progress) {
   switch (progress.refusal()) {
     case v1::REFUSAL_NODE_UNREACHABLE:
-      return "not signalled: its node cannot be reached now" + Because(progress);
+      return "not signalled: " + Reason(progress, "its node cannot be reached now");
     case v1::REFUSAL_NO_SUCH_NODE:
-      return "not signalled: no node of that name was ever seen";
+      return "not signalled: " + Reason(progress, "no node of that name was ever seen");
     case v1::REFUSAL_PROTECTED:
-      return "refused: the process is protected" + Because(progress);
+      return "refused: " + Reason(progress, "the process is protected");
     case v1::REFUSAL_OTHER_USER:
-      return "refused: the node's guardian may not signal that user's processes" +
-             Because(progress);
+      return "refused: " +
+             Reason(progress, "the node's guardian may not signal that user's processes");
     case v1::REFUSAL_NOT_GUARDED:
-      return "refused: it is not guarded any more, and procctl stops only what it guards" +
-             Because(progress);
+      return "refused: " +
+             Reason(progress, "it is not guarded any more, and procctl stops only what it guards");
     case v1::REFUSAL_KERNEL:
-      return "failed: the kernel refused the signal" + Because(progress);
+      return "failed: " + Reason(progress, "the kernel refused the signal");
     case v1::REFUSAL_MALFORMED:
-      return "refused: the order is malformed" + Because(progress);
+      return "refused: " + Reason(progress, "the order is malformed");
     default:
       return fmt::format("refused ({}){}", Word(progress.refusal()), Because(progress));
   }
@@ -138,14 +143,21 @@ bool KillStory::AllDone() const {
   return std::all_of(outcomes_.begin(), outcomes_.end(), [](const auto& o) { return o.done(); });
 }
 
+bool KillStory::Begun() const {
+  return std::any_of(outcomes_.begin(), outcomes_.end(),
+                     [](const auto& o) { return o.phase() != v1::KILL_PHASE_UNSPECIFIED; });
+}
+
 std::string KillStory::Summary() const {
   int stopped = 0;
   int gone = 0;
   int other = 0;
   int failed = 0;
+  int open = 0;
   for (const v1::TargetProgress& outcome : outcomes_) {
-    if (!outcome.done()) continue;
-    if (outcome.verdict() == v1::VERDICT_GONE_ALREADY) {
+    if (!outcome.done()) {
+      ++open;
+    } else if (outcome.verdict() == v1::VERDICT_GONE_ALREADY) {
       ++gone;
     } else if (ExitCodeFor(outcome) == ExitCode::kOk) {
       ++stopped;
@@ -158,6 +170,7 @@ std::string KillStory::Summary() const {
   std::string text = fmt::format("{} stopped", stopped);
   if (gone > 0) text += fmt::format(", {} gone already", gone);
   if (other > 0) text += fmt::format(", {} no longer the same", other);
+  if (open > 0) text += fmt::format(", {} under way", open);
   return text + fmt::format(", {} failed.\n", failed);
 }
 

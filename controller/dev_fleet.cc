@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -119,18 +120,22 @@ std::string DevFleet::Instructions(const std::string& address) const {
       "PROCCTL_CERT={1}/operator/cert.pem PROCCTL_KEY={1}/operator/key.pem\n"
       "  procctl-cli list\n",
       address, dir_);
+  // A root node's uplink runs as another user, which cannot enter our folder.
+  const bool root = geteuid() == 0;
   for (const std::string& node : nodes_) {
+    const std::string own = fmt::format("{}/nodes/{}", dir_, node);
     text += fmt::format(
         "\nFor node {0}, as {1}/nodes/{0}/node.yaml:\n"
         "  node: {0}\n"
-        "  runtime_dir: {1}/nodes/{0}/run\n"
-        "  state_dir: {1}/nodes/{0}/state\n"
+        "  runtime_dir: {3}\n"
+        "  state_dir: {4}\n"
         "  controller:\n"
         "    address: \"{2}\"\n"
         "    ca: {1}/nodes/{0}/ca.crt\n"
         "    cert: {1}/nodes/{0}/cert.pem\n"
         "    key: {1}/nodes/{0}/key.pem\n",
-        node, dir_, address);
+        node, dir_, address, root ? "/run/procctl-dev/" + node : own + "/run",
+        root ? "/var/lib/procctl-dev/" + node : own + "/state");
   }
   return text;
 }

@@ -31,7 +31,7 @@ std::string Exact(Nanos duration) {
 std::string Why(const v1::Event& subject) {
   switch (subject.cause()) {
     case v1::CAUSE_HEARTBEAT:
-      return fmt::format("no beat for {}, limit {}", FormatDuration(FromProto(subject.silence())),
+      return fmt::format("no beat for {}, limit {}", Exact(FromProto(subject.silence())),
                          FormatDuration(FromProto(subject.timeout())));
     case v1::CAUSE_SELF_FAILED:
       return "it said itself that it failed";

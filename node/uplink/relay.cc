@@ -101,9 +101,12 @@ std::optional<v1::LinkDown> Relay::NextDown() {
   absl::MutexLock lock(&mutex_);
   v1::LinkDown message;
   if (std::optional<PendingOrders::Ready> ready = orders_.Front(now)) {
-    if (!ready->intent_written) {
-      spdlog::warn("order {}: the spool did not take its intent within {} ms; passing it on anyway",
-                   ready->message.order().order_id(), kIntentWait.count());
+    if (!ready->intent_written && !late_intent_logged_) {
+      spdlog::warn(
+          "order {}: the spool did not take its intent within {} ms; passing it, and those "
+          "behind it, on anyway",
+          Printable(ready->message.order().order_id()), kIntentWait.count());
+      late_intent_logged_ = true;
     }
     *message.mutable_order() = std::move(ready->message);
     return message;
@@ -197,10 +200,11 @@ void Relay::AcknowledgeLocked(EventPosition upto) {
   events_.Acknowledge(upto);
   spool_.Acknowledge(upto);
   if (upto.epoch != hello_.guardian_epoch()) return;
-  // What a controller has committed the guardian may forget, whatever our disk does. And what it
-  // will send again of that (its ring knows no controller) is not new.
+  // What the guardian will send again of that (its ring knows no controller) is not new.
   received_ = std::max(received_, upto.seq);
-  spooled_ = std::max(spooled_, upto.seq);
+  // The spool is about to say so itself; where it cannot, the controller's word is as good.
+  if (spool_.Broken()) spooled_ = std::max(spooled_, upto.seq);
+  // There may be room in the spool's queue again.
   link_wake_->Wake();
 }
 
@@ -228,7 +232,7 @@ void Relay::OnOrder(v1::Order order) {
   const OrderRoute route =
       journalled ? journal_.Route(order_id, hello_.guardian_epoch()) : OrderRoute::kAgain;
   if (route == OrderRoute::kDecided) {
-    spdlog::info("order {}: repeated; its verdict is on its way or delivered", order_id);
+    spdlog::info("order {}: repeated; its verdict is on its way or delivered", Printable(order_id));
     return;
   }
   std::uint64_t ticket = 0;
@@ -273,6 +277,14 @@ std::optional<v1::SessionRequest> Relay::NextRequest() {
     }
   }
   return std::nullopt;
+}
+
+void Relay::AwaitDelivered(std::chrono::milliseconds patience) {
+  absl::MutexLock lock(&mutex_);
+  const auto delivered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !outbox_.has_value() || (events_.size() == 0 && !events_.beyond());
+  };
+  (void)mutex_.AwaitWithTimeout(absl::Condition(&delivered), absl::FromChrono(patience));
 }
 
 void Relay::EndSession() {
@@ -326,6 +338,7 @@ void Relay::OnSpooled(std::int64_t seq) {
 void Relay::OnIntentsWritten(std::uint64_t ticket) {
   absl::MutexLock lock(&mutex_);
   orders_.IntentsWritten(ticket);
+  late_intent_logged_ = false;
   link_wake_->Wake();
 }
 

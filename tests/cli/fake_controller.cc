@@ -31,7 +31,7 @@ FakeController::~FakeController() {
 
 grpc::Status FakeController::Page(const std::string& filter, const std::string& token, size_t total,
                                   size_t* begin, size_t* end, std::string* next) {
-  const std::lock_guard lock(mutex_);
+  const absl::MutexLock lock(&mutex_);
   filters.push_back(filter);
   if (!failure.ok() && pages_given_++ >= pages_before_failure) return failure;
   *begin = std::min(total, token.empty() ? 0 : std::stoul(token));
@@ -42,7 +42,7 @@ grpc::Status FakeController::Page(const std::string& filter, const std::string& 
 
 grpc::Status FakeController::GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
                                       v1::GetFleetResponse* response) {
-  const std::lock_guard lock(mutex_);
+  const absl::MutexLock lock(&mutex_);
   if (!failure.ok()) return failure;
   response->set_fleet("test");
   response->set_controller_id("ctl-1");
@@ -78,7 +78,7 @@ grpc::Status FakeController::ListSlots(grpc::ServerContext*, const v1::ListSlots
 grpc::Status FakeController::ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
                                         v1::ListEventsResponse* response) {
   if (request->page_token().empty()) {
-    const std::lock_guard lock(mutex_);
+    const absl::MutexLock lock(&mutex_);
     events_request = *request;
   }
   size_t begin = 0;
@@ -92,7 +92,7 @@ grpc::Status FakeController::ListEvents(grpc::ServerContext*, const v1::ListEven
 grpc::Status FakeController::KillSlots(grpc::ServerContext* context,
                                        const v1::KillSlotsRequest* request, KillWriter* writer) {
   {
-    const std::lock_guard lock(mutex_);
+    const absl::MutexLock lock(&mutex_);
     kills.push_back(*request);
   }
   if (on_kill == nullptr) return {grpc::StatusCode::INTERNAL, "no kill was expected"};

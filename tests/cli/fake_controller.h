@@ -5,12 +5,13 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "cli/exit_code.h"
 #include "procctl/v1/fleet_service.grpc.pb.h"
 #include "tests/proto/test_fleet.h"
@@ -60,8 +61,8 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status Page(const std::string& filter, const std::string& token, size_t total,
                     size_t* begin, size_t* end, std::string* next);
 
-  std::mutex mutex_;  // calls may overlap
-  size_t pages_given_ = 0;
+  absl::Mutex mutex_;  // calls may overlap
+  size_t pages_given_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };

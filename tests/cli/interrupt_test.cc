@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <csignal>
-#include <mutex>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 
 namespace procctl::cli {
 namespace {
@@ -14,11 +15,9 @@ TEST(Interrupt, TheFirstCtrlCRequestsAStopAndTheSecondIsLeftToTheSystem) {
   const std::stop_token token = interrupt.Arm();
   EXPECT_FALSE(token.stop_requested());
   ASSERT_EQ(std::raise(SIGINT), 0);
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, token, std::chrono::seconds(10), [] { return false; });
-  EXPECT_TRUE(token.stop_requested());
+  absl::Notification stopped;
+  const std::stop_callback on_stop(token, [&] { stopped.Notify(); });
+  EXPECT_TRUE(stopped.WaitForNotificationWithTimeout(absl::Seconds(10)));
   struct sigaction now {};
   ASSERT_EQ(sigaction(SIGINT, nullptr, &now), 0);
   EXPECT_EQ(now.sa_handler, SIG_DFL);

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <set>
-#include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "cli/target.h"
 #include "tests/cli/fake_controller.h"
 #include "tests/cli/rows.h"
@@ -58,6 +58,9 @@ class KillCommandTest : public ::testing::Test {
   }
 
   procctl::testing::TestFleet fleet_;
+  // The controller's threads may use these until it has shut down.
+  absl::Notification given_up_;
+  std::stop_source source_;
   FakeController controller_;
   Cli cli_;
 };
@@ -242,6 +245,7 @@ TEST_F(KillCommandTest, NotAllowed) {
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder"});
   EXPECT_EQ(outcome.code, ExitCode::kNotAllowed);
   EXPECT_THAT(outcome.err, HasSubstr("not allowed: viewer/bob may not call KillSlots"));
+  EXPECT_EQ(outcome.out, "");
 }
 
 TEST_F(KillCommandTest, AStreamThatEndsWithoutAVerdictIsAFailure) {
@@ -287,14 +291,15 @@ TEST_F(KillCommandTest, AKillThatWasNotAcceptedIsNotRepeated) {
 }
 
 TEST_F(KillCommandTest, NoVerdictInTimeSaysWhereToLook) {
-  controller_.on_kill = [](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
-                           grpc::ServerContext* context) {
+  controller_.on_kill = [&](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
+                            grpc::ServerContext*) {
     writer->Write(Accepted(request));
     writer->Write(Step(0, v1::KILL_PHASE_TERM_SENT));
-    while (!context->IsCancelled()) std::this_thread::yield();
+    given_up_.WaitForNotification();
     return grpc::Status::CANCELLED;
   };
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder", "--timeout", "300ms"});
+  given_up_.Notify();
   EXPECT_EQ(outcome.code, ExitCode::kUnreachable);
   EXPECT_THAT(outcome.err,
               HasSubstr("events --filter 'order=" + controller_.kills.at(0).request_id() + "/*'"));
@@ -302,16 +307,16 @@ TEST_F(KillCommandTest, NoVerdictInTimeSaysWhereToLook) {
 }
 
 TEST_F(KillCommandTest, CtrlCStopsWaitingAndSaysThatTheKillGoesOn) {
-  std::stop_source source;
-  cli_.detach = source.get_token();
+  cli_.detach = source_.get_token();
   controller_.on_kill = [&](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
-                            grpc::ServerContext* context) {
+                            grpc::ServerContext*) {
     writer->Write(Accepted(request));
-    source.request_stop();
-    while (!context->IsCancelled()) std::this_thread::yield();
+    source_.request_stop();
+    given_up_.WaitForNotification();
     return grpc::Status::CANCELLED;
   };
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder"});
+  given_up_.Notify();
   EXPECT_EQ(outcome.code, ExitCode::kInterrupted);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("the kill goes on"), HasSubstr("procctl-cli events")));
 }

@@ -64,6 +64,7 @@ TEST(KillStory, SeveralTargetsAreToldEachWhenItIsDone) {
   EXPECT_EQ(story.Tell(Done(1, v1::VERDICT_EXITED_ON_TERM, 20)),
             "b/y[12]  SIGTERM ... exited in 20ms\n");
   EXPECT_FALSE(story.AllDone());
+  EXPECT_EQ(story.Summary(), "1 stopped, 1 under way, 0 failed.\n");
   EXPECT_EQ(story.Tell(Done(0, v1::VERDICT_GONE_ALREADY)),
             "a/x[11]  was gone already, nobody was signalled\n");
   EXPECT_EQ(story.Summary(), "1 stopped, 1 gone already, 0 failed.\n");

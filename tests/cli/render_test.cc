@@ -135,14 +135,12 @@ TEST_F(RenderTest, Nodes) {
   node.mutable_age()->set_seconds(4);
   node.mutable_connected_at()->set_seconds(kNoon - 60);
   list.nodes = {node};
-  EXPECT_EQ(RenderNodes(list, false),
-            "NODE    STATE      AGE  SLOTS  TROUBLE  WAITING  MODE     VERSION  HOST            "
-            "PEER      "
-            "     SINCE\n"
-            "web-01  connected  4s   3      1        0        enforce  0.1.0    web\\x2001\\x1b  "
-            "10.0.0.1:5000  2026-11-22T11:59:00\n"
-            "\n"
-            "1 node: 1 connected, 0 suspect, 0 lost. As of 12:00:00\n");
+  EXPECT_EQ("\n" + RenderNodes(list, false), R"(
+NODE    STATE      AGE  SLOTS  TROUBLE  WAITING  MODE     VERSION  HOST           PEER           SINCE
+web-01  connected  4s   3      1        0        enforce  0.1.0    web\x2001\x1b  10.0.0.1:5000  2026-11-22T11:59:00
+
+1 node: 1 connected, 0 suspect, 0 lost. As of 12:00:00
+)");
 }
 
 TEST_F(RenderTest, Events) {
@@ -159,12 +157,10 @@ TEST_F(RenderTest, Events) {
   event->mutable_took()->set_nanos(800'000'000);
   event->set_issuer("operator/alice");
   event->set_message("encoder (pid 4182) exited\x1b[2J\nfake");
-  EXPECT_EQ(
-      RenderEvents({stored}, false),
-      "TIME                 NODE    KIND     SLOT     PID   CAUSE     VERDICT         TOOK  BY  "
-      "            MESSAGE\n"
-      "2026-11-22T12:00:00  web-01  verdict  encoder  4182  operator  exited_on_term  0.8s  "
-      "operator/alice  encoder (pid 4182) exited\\x1b[2J\\x0afake\n");
+  EXPECT_EQ("\n" + RenderEvents({stored}, false), R"(
+TIME                 NODE    KIND     SLOT     PID   CAUSE     VERDICT         TOOK  BY              MESSAGE
+2026-11-22T12:00:00  web-01  verdict  encoder  4182  operator  exited_on_term  0.8s  operator/alice  encoder (pid 4182) exited\x1b[2J\x0afake
+)");
   EXPECT_EQ(RenderEvents({}, false), "");
 }
 

@@ -1,0 +1,160 @@
+// The relay and a real spool, with the threads of a session played by the test.
+#include "node/uplink/relay.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/node/uplink/fixtures.h"
+#include "tests/proto/test_fleet.h"
+
+namespace procctl::uplink {
+namespace {
+
+using std::chrono::seconds;
+
+v1::LinkHello MakeLinkHello(const std::string& state_dir) {
+  v1::LinkHello hello;
+  hello.set_node_id(kNode);
+  hello.set_boot_id(kBoot);
+  hello.set_guardian_epoch(1);
+  hello.set_state_dir(state_dir);
+  return hello;
+}
+
+v1::LinkEvents Events(std::int64_t first, std::int64_t last) {
+  v1::LinkEvents events;
+  for (std::int64_t seq = first; seq <= last; ++seq) *events.add_events() = MakeEvent(1, seq);
+  return events;
+}
+
+class RelayTest : public ::testing::Test {
+ protected:
+  void SetUp() override { relay_.spool().Start(seconds(5)); }
+  void TearDown() override {
+    relay_.EndSession();
+    EXPECT_TRUE(relay_.spool().Stop(seconds(10)));
+  }
+
+  procctl::testing::TemporaryFolder folder_;
+  WakeFd wake_;
+  Relay relay_{MakeLinkHello(folder_.path()), &wake_};
+};
+
+TEST_F(RelayTest, NothingIsSentBeforeWelcomeOrAfterTheEnd) {
+  (void)relay_.BeginSession();
+  relay_.OnEvents(Events(1, 3));
+  std::thread ender([&] { relay_.EndSession(); });
+  EXPECT_FALSE(relay_.NextRequest().has_value());
+  ender.join();
+  EXPECT_FALSE(relay_.NextRequest().has_value());
+}
+
+TEST_F(RelayTest, AnAcknowledgementOfWhatWasNeverSentIsNotBelieved) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  v1::EventAck ack;
+  v1::EventCursor* cursor = ack.add_cursors();
+  cursor->set_epoch(1);
+  cursor->set_seq(1'000);
+  relay_.OnEventAck(ack);
+  relay_.OnEvents(Events(1, 2));
+  const auto request = relay_.NextRequest();
+  ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(request->events().events_size(), 2);
+}
+
+TEST_F(RelayTest, TheSameEventsAgainAreNoNews) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  relay_.OnEvents(Events(1, 2));
+  relay_.OnEvents(Events(1, 3));
+  std::vector<std::int64_t> seqs;
+  while (seqs.empty() || seqs.back() < 3) {
+    const auto request = relay_.NextRequest();
+    ASSERT_TRUE(request.has_value());
+    for (const v1::Event& event : request->events().events()) seqs.push_back(event.id().seq());
+  }
+  EXPECT_EQ(seqs, (std::vector<std::int64_t>{1, 2, 3}));
+}
+
+TEST_F(RelayTest, AWelcomeThatIsBehindLeavesTheSessionUnused) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(7)).ok());
+  relay_.EndSession();
+  EXPECT_EQ(relay_.BeginSession().max_session_epoch(), 7);
+  EXPECT_TRUE(absl::IsFailedPrecondition(relay_.OnWelcome(MakeWelcome(6))));
+}
+
+// Link, writer, reader and spool at once, with sessions that break: every event arrives once, in
+// order, and every order reaches the guardian. ThreadSanitizer runs this too.
+TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
+  constexpr std::int64_t kEvents = 30'000;
+  constexpr int kOrders = 300;
+  std::atomic<bool> over = false;
+  std::atomic<int> orders_down = 0;
+  std::int64_t spooled = 0;
+
+  std::thread link([&] {
+    relay_.OnSlots(Snapshot({MakeSlot(1), MakeSlot(2)}));
+    std::int64_t next = 1;
+    while (!over) {
+      if (next <= kEvents && !relay_.paused()) {
+        relay_.OnEvents(Events(next, next + 99));
+        next += 100;
+        relay_.OnSlots(Change({MakeSlot(1 + next % 5, v1::SLOT_STATE_HUNG)}, {2 + next % 3}));
+      }
+      while (const auto message = relay_.NextDown()) {
+        if (message->has_order()) ++orders_down;
+        if (message->has_spooled()) spooled = message->spooled().seq();
+        relay_.DownSent(*message);
+      }
+    }
+  });
+
+  std::int64_t committed = 0;
+  int sent_orders = 0;
+  for (std::int64_t session = 1; committed < kEvents || orders_down < kOrders; ++session) {
+    (void)relay_.BeginSession();
+    // What the writer sent and the reader has not yet acknowledged.
+    std::atomic<std::int64_t> received = committed;
+    std::atomic<bool> broken = false;
+    std::thread reader([&] {
+      ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(session, {{1, committed}})).ok());
+      for (int step = 0; step < 50 && !broken; ++step) {
+        if (sent_orders < kOrders) {
+          v1::Order order;
+          order.set_order_id("r/" + std::to_string(sent_orders++));
+          relay_.OnOrder(order);
+        }
+        if (step == 25) relay_.OnResync({});
+        v1::EventAck ack;
+        ack.add_cursors()->set_epoch(1);
+        committed = received;
+        ack.mutable_cursors(0)->set_seq(committed);
+        relay_.OnEventAck(ack);
+        std::this_thread::yield();
+      }
+      // Everything that was taken is committed when the session breaks, acknowledged or not.
+      relay_.EndSession();
+    });
+    while (const auto request = relay_.NextRequest()) {
+      for (const v1::Event& event : request->events().events()) {
+        EXPECT_EQ(FirstSeq(event), received + 1);
+        received = event.id().seq();
+      }
+    }
+    broken = true;
+    reader.join();
+    committed = received;
+  }
+  over = true;
+  link.join();
+  EXPECT_EQ(committed, kEvents);
+  EXPECT_EQ(orders_down, kOrders);
+  EXPECT_LE(spooled, kEvents);
+}
+
+}  // namespace
+}  // namespace procctl::uplink
