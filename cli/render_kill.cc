@@ -19,24 +19,29 @@ std::string Because(const v1::TargetProgress& progress) {
   return progress.message().empty() ? "" : ": " + Printable(progress.message());
 }
 
+// What the node or the controller says, else what we can.
+std::string Reason(const v1::TargetProgress& progress, std::string_view otherwise) {
+  return progress.message().empty() ? std::string(otherwise) : Printable(progress.message());
+}
+
 std::string RefusalText(const v1::TargetProgress& progress) {
   switch (progress.refusal()) {
     case v1::REFUSAL_NODE_UNREACHABLE:
-      return "not signalled: its node cannot be reached now" + Because(progress);
+      return "not signalled: " + Reason(progress, "its node cannot be reached now");
     case v1::REFUSAL_NO_SUCH_NODE:
-      return "not signalled: no node of that name was ever seen";
+      return "not signalled: " + Reason(progress, "no node of that name was ever seen");
     case v1::REFUSAL_PROTECTED:
-      return "refused: the process is protected" + Because(progress);
+      return "refused: " + Reason(progress, "the process is protected");
     case v1::REFUSAL_OTHER_USER:
-      return "refused: the node's guardian may not signal that user's processes" +
-             Because(progress);
+      return "refused: " +
+             Reason(progress, "the node's guardian may not signal that user's processes");
     case v1::REFUSAL_NOT_GUARDED:
-      return "refused: it is not guarded any more, and procctl stops only what it guards" +
-             Because(progress);
+      return "refused: " +
+             Reason(progress, "it is not guarded any more, and procctl stops only what it guards");
     case v1::REFUSAL_KERNEL:
-      return "failed: the kernel refused the signal" + Because(progress);
+      return "failed: " + Reason(progress, "the kernel refused the signal");
     case v1::REFUSAL_MALFORMED:
-      return "refused: the order is malformed" + Because(progress);
+      return "refused: " + Reason(progress, "the order is malformed");
     default:
       return fmt::format("refused ({}){}", Word(progress.refusal()), Because(progress));
   }

@@ -1,5 +1,6 @@
 #include "cli/target.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <set>
@@ -12,8 +13,9 @@
 namespace procctl::cli {
 namespace {
 
-// Controllers may refuse longer filters; above it the answer is cut down here alone.
-constexpr size_t kMostFilterBytes = 2000;
+// What a controller takes (fleet_service.proto); beyond it Match() alone cuts the answer down.
+constexpr size_t kMostFilterBytes = 4096;
+constexpr size_t kMostFilterValues = 64;
 
 template <typename Number>
 bool ParseNumber(std::string_view text, Number* out) {
@@ -27,10 +29,14 @@ absl::Status Refuse(std::string_view text, std::string_view why) {
                   Printable(text), why));
 }
 
-// Everything that the filter's grammar might take for its own becomes "*".
+// Everything that the filter's grammar might take for its own becomes "*", and so does a blank as a
+// table shows it: \xNN.
 std::string Pattern(std::string_view label) {
+  constexpr size_t kShownBytes = 4;
   std::string out;
-  for (const char c : label) {
+  while (!label.empty()) {
+    const char c = label.front();
+    label.remove_prefix(std::min(label.size(), c == '\\' ? kShownBytes : 1));
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '.' || c == '-' || c == '_' || c == '/' || c == ':';
     if (plain) {
@@ -95,7 +101,7 @@ absl::StatusOr<v1::Incarnation> ParseIncarnation(std::string_view text) {
   int64_t start = 0;
   int64_t generation = 0;
   if (parts[0].empty() || !ParseNumber(parts[1], &pid) || !ParseNumber(parts[2], &start) ||
-      !ParseNumber(parts[3], &generation) || pid <= 1 || start < 0 || generation < 0) {
+      !ParseNumber(parts[3], &generation) || pid <= 1 || start < 0 || generation <= 0) {
     return refuse();
   }
   v1::Incarnation incarnation;
@@ -122,7 +128,9 @@ std::string FilterFor(const std::vector<TargetName>& names) {
   // Terms add up as AND: names of both kinds cannot be narrowed further.
   if (pids.empty()) filter += fmt::format(" slot={}", fmt::join(slots, ","));
   if (slots.empty()) filter += fmt::format(" pid={}", fmt::join(pids, ","));
-  return filter.size() <= kMostFilterBytes ? filter : "";
+  const size_t values =
+      nodes.size() + (pids.empty() || slots.empty() ? pids.size() + slots.size() : 0);
+  return filter.size() <= kMostFilterBytes && values <= kMostFilterValues ? filter : "";
 }
 
 const v1::FleetSlot* Match(const TargetName& name, const std::vector<v1::FleetSlot>& rows) {

@@ -200,10 +200,11 @@ void Relay::AcknowledgeLocked(EventPosition upto) {
   events_.Acknowledge(upto);
   spool_.Acknowledge(upto);
   if (upto.epoch != hello_.guardian_epoch()) return;
-  // What a controller has committed the guardian may forget, whatever our disk does. And what it
-  // will send again of that (its ring knows no controller) is not new.
+  // What the guardian will send again of that (its ring knows no controller) is not new.
   received_ = std::max(received_, upto.seq);
-  spooled_ = std::max(spooled_, upto.seq);
+  // The spool is about to say so itself; where it cannot, the controller's word is as good.
+  if (spool_.Broken()) spooled_ = std::max(spooled_, upto.seq);
+  // There may be room in the spool's queue again.
   link_wake_->Wake();
 }
 
@@ -276,6 +277,14 @@ std::optional<v1::SessionRequest> Relay::NextRequest() {
     }
   }
   return std::nullopt;
+}
+
+void Relay::AwaitDelivered(std::chrono::milliseconds patience) {
+  absl::MutexLock lock(&mutex_);
+  const auto delivered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !outbox_.has_value() || (events_.size() == 0 && !events_.beyond());
+  };
+  (void)mutex_.AwaitWithTimeout(absl::Condition(&delivered), absl::FromChrono(patience));
 }
 
 void Relay::EndSession() {

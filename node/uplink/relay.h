@@ -7,6 +7,7 @@
 // lock, then the spool's.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <random>
@@ -67,6 +68,9 @@ class Relay : public SpoolListener {
   void OnResync(const v1::Resync& resync);
   // Writer: waits for the next message; nullopt: the session is over.
   std::optional<v1::SessionRequest> NextRequest();
+  // Any thread: waits until a controller has committed everything, `patience` at most, and only
+  // while there is a session: a node that stops in good order should be seen to.
+  void AwaitDelivered(std::chrono::milliseconds patience);
   // Any thread: NextRequest gives nullopt from now on.
   void EndSession();
 

@@ -1,5 +1,6 @@
 #include "node/uplink/session.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/channel.h>
 
 #include <algorithm>
@@ -26,6 +27,22 @@ constexpr std::chrono::seconds kWelcomePatience{10};
 constexpr std::chrono::milliseconds kProbeTimeout{1500};
 constexpr std::chrono::seconds kProbeEvery{60};
 
+// gRPC's own lines would stand raw among ours; what matters of them Report says.
+void LogOfGrpc(gpr_log_func_args* args) { spdlog::debug("gRPC: {}", args->message); }
+
+// What a person can do about a controller's refusal, where its own words do not say.
+std::string_view Advice(const absl::Status& end) {
+  switch (end.code()) {
+    case absl::StatusCode::kPermissionDenied:
+      return "; the node's certificate must be for spiffe://<fleet>/node/<its node_id>: check "
+             "node_id and controller.cert in the configuration of procctl-node";
+    case absl::StatusCode::kUnimplemented:
+      return "; is that port a procctl-controller's?";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 Session::Session(SessionOptions options, Relay* relay, WakeFd* watchdog_wake)
@@ -37,6 +54,7 @@ Session::Session(SessionOptions options, Relay* relay, WakeFd* watchdog_wake)
 Session::~Session() { Stop(); }
 
 void Session::Start() {
+  gpr_set_log_function(LogOfGrpc);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -213,7 +231,7 @@ absl::Status Session::Explain(const End& end) {
 
 void Session::Report(const End& end, const absl::Status& explained,
                      std::chrono::milliseconds delay) {
-  const std::string reason(explained.message());
+  const std::string reason = std::string(explained.message()) + std::string(Advice(explained));
   const std::string next = FormatDuration(std::max(delay, std::chrono::milliseconds(1)));
   if (end.lasted > std::chrono::nanoseconds(0)) {
     spdlog::warn("session: ended after {}: {}; connecting again in {}", FormatDuration(end.lasted),

@@ -61,11 +61,20 @@ bool Spool::Full() const {
   return queue_.size() >= kMaxQueued;
 }
 
+bool Spool::Broken() const {
+  absl::MutexLock lock(&mutex_);
+  return broken_;
+}
+
 void Spool::Acknowledge(EventPosition upto) {
   absl::MutexLock lock(&mutex_);
-  // While the disk does not write, these would pile up for nothing.
-  while (broken_ && !queue_.empty() && queue_.front().position.epoch == upto.epoch &&
+  // A disk slower than the controller would be given these for nothing, and one that is stuck would
+  // let them pile up.
+  while (!queue_.empty() && queue_.front().position.epoch == upto.epoch &&
          queue_.front().position.seq <= upto.seq) {
+    SpooledEvent& front = queue_.front();
+    if (front.position.epoch == options_.guardian_epoch) covered_seq_ = front.position.seq;
+    if (!front.decided_order.empty()) decided_orders_.push_back(std::move(front.decided_order));
     queue_.pop_front();
   }
   for (EventPosition& known : acknowledged_) {
@@ -103,7 +112,8 @@ std::int64_t Spool::waiting() const {
 }
 
 bool Spool::HasWorkLocked() const {
-  return !queue_.empty() || !acknowledged_.empty() || !intents_.empty() ||
+  return !queue_.empty() || covered_seq_ > 0 || !decided_orders_.empty() ||
+         !acknowledged_.empty() || !intents_.empty() ||
          wanted_session_epoch_ > saved_session_epoch_;
 }
 
@@ -126,7 +136,7 @@ void Spool::Run() {
     (void)mutex_.AwaitWithDeadline(absl::Condition(&wake),
                                    broken_ ? retry_at : absl::InfiniteFuture());
   }
-  if (HasWorkLocked()) {
+  if (!queue_.empty()) {
     spdlog::error("spool: {} events could not be written before the end; the guardian keeps them",
                   queue_.size());
   }
@@ -179,6 +189,8 @@ void Spool::WriteLocked() {
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   batch.events.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
+  batch.covered_seq = std::exchange(covered_seq_, 0);
+  batch.decided_orders = std::exchange(decided_orders_, {});
   batch.acknowledged = std::exchange(acknowledged_, {});
   batch.intents = std::exchange(intents_, {});
   const std::uint64_t ticket = last_ticket_;
@@ -193,6 +205,9 @@ void Spool::WriteLocked() {
     rows_ -= static_cast<std::int64_t>(count);
     queue_.insert(queue_.begin(), std::make_move_iterator(batch.events.begin()),
                   std::make_move_iterator(batch.events.end()));
+    covered_seq_ = std::max(covered_seq_, batch.covered_seq);
+    decided_orders_.insert(decided_orders_.begin(), batch.decided_orders.begin(),
+                           batch.decided_orders.end());
     acknowledged_.insert(acknowledged_.begin(), batch.acknowledged.begin(),
                          batch.acknowledged.end());
     intents_.insert(intents_.begin(), std::make_move_iterator(batch.intents.begin()),
@@ -207,14 +222,15 @@ void Spool::WriteLocked() {
   WorksLocked();
   rows_ = db_->rows();
   if (batch.max_session_epoch.has_value()) saved_session_epoch_ = *batch.max_session_epoch;
-  std::int64_t spooled = 0;
+  std::int64_t spooled = batch.covered_seq;
   for (const SpooledEvent& event : batch.events) {
-    if (event.position.epoch == options_.guardian_epoch) spooled = event.position.seq;
+    if (event.position.epoch != options_.guardian_epoch) continue;
+    spooled = std::max(spooled, event.position.seq);
   }
   mutex_.Unlock();
   if (!folded->empty()) listener_->OnFolded(*std::move(folded));
   if (!batch.intents.empty()) listener_->OnIntentsWritten(ticket);
-  if (count > 0) listener_->OnSpooled(spooled);
+  if (count > 0 || spooled > 0) listener_->OnSpooled(spooled);
   mutex_.Lock();
 }
 

@@ -62,6 +62,8 @@ class Spool {
   // An event in the order of its number.
   void Add(const v1::Event& event);
   bool Full() const;
+  // The disk is known not to take anything at present.
+  bool Broken() const;
   // A controller has committed these: they need not be kept, nor written.
   void Acknowledge(EventPosition upto);
   // Events to page in; the answer is OnPage. One at a time: a new request replaces the old one.
@@ -95,6 +97,9 @@ class Spool {
 
   mutable absl::Mutex mutex_;
   std::deque<SpooledEvent> queue_ ABSL_GUARDED_BY(mutex_);
+  // Of events that were acknowledged before they were written: what remains to be written of them.
+  std::int64_t covered_seq_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> decided_orders_ ABSL_GUARDED_BY(mutex_);
   std::vector<EventPosition> acknowledged_ ABSL_GUARDED_BY(mutex_);
   std::vector<OrderRecord> intents_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t last_ticket_ ABSL_GUARDED_BY(mutex_) = 0;

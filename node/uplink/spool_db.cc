@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::int64_t kSchemaVersion = 1;
 constexpr std::int64_t kMaxOrders = 10'000;
+constexpr int kBusyMs = 1'500;
 
 std::string DatabasePath(const SpoolOptions& options) { return options.state_dir + "/spool.db"; }
 
@@ -50,7 +51,8 @@ absl::StatusOr<std::unique_ptr<SpoolDb>> SpoolDb::Open(const SpoolOptions& optio
   spool->db_.reset(db);
   if (code != SQLITE_OK) return SqliteError(db, code, "open " + path);
   (void)sqlite3_extended_result_codes(db, 1);
-  (void)sqlite3_busy_timeout(db, 200);
+  // An uplink whose guardian was restarted may still be writing its last events.
+  (void)sqlite3_busy_timeout(db, kBusyMs);
   // Exclusive: two uplinks on one spool would each believe in its own numbers. It also needs no
   // shared-memory file, and so nothing that a full disk could turn into SIGBUS. None of these
   // writes to a database that is in order, so a full disk can still be read.
@@ -93,8 +95,7 @@ absl::Status SpoolDb::MakeSchema() {
       CREATE TABLE events(epoch INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
                           UNIQUE(epoch, seq));
       CREATE TABLE orders(n INTEGER PRIMARY KEY AUTOINCREMENT, order_id TEXT NOT NULL UNIQUE,
-                          guardian_epoch INTEGER NOT NULL, verdict_seen INTEGER NOT NULL,
-                          at INTEGER NOT NULL);
+                          guardian_epoch INTEGER NOT NULL, verdict_seen INTEGER NOT NULL);
       CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
       PRAGMA user_version=1;)");
   if (status.ok()) {
@@ -120,8 +121,7 @@ absl::Status SpoolDb::Prepare() {
       {&sql_->nth_event,
        "SELECT seq, body FROM events WHERE epoch = ?1 ORDER BY seq LIMIT 1 OFFSET ?2"},
       {&sql_->insert_order,
-       "INSERT OR IGNORE INTO orders(order_id, guardian_epoch, verdict_seen, at) "
-       "VALUES(?1, ?2, ?3, ?4)"},
+       "INSERT OR IGNORE INTO orders(order_id, guardian_epoch, verdict_seen) VALUES(?1, ?2, ?3)"},
       {&sql_->trim_orders, "DELETE FROM orders WHERE n <= (SELECT max(n) FROM orders) - ?1"},
       {&sql_->decide_order, "UPDATE orders SET verdict_seen = 1 WHERE order_id = ?1"},
       {&sql_->get_meta, "SELECT value FROM meta WHERE key = ?1"},
@@ -221,7 +221,6 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
     const absl::Status status = sql_->insert_order->BindText(1, order.order_id)
                                     .Bind(2, order.guardian_epoch)
                                     .Bind(3, order.verdict_seen ? 1 : 0)
-                                    .Bind(4, std::time(nullptr))
                                     .Run();
     if (!status.ok()) return status;
   }
@@ -230,7 +229,7 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
       return status;
     }
   }
-  std::int64_t spooled_seq = 0;
+  std::int64_t spooled_seq = batch.covered_seq;
   for (const SpooledEvent& event : batch.events) {
     const absl::Status status = sql_->insert_event->Bind(1, event.position.epoch)
                                     .Bind(2, event.position.seq)
@@ -245,6 +244,11 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
     if (absl::Status decided = sql_->decide_order->BindText(1, event.decided_order).Run();
         !decided.ok()) {
       return decided;
+    }
+  }
+  for (const std::string& order_id : batch.decided_orders) {
+    if (absl::Status status = sql_->decide_order->BindText(1, order_id).Run(); !status.ok()) {
+      return status;
     }
   }
   if (spooled_seq > 0) {

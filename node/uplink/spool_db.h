@@ -33,13 +33,18 @@ struct SpooledEvent {
 // What one commit writes.
 struct SpoolBatch {
   std::vector<SpooledEvent> events;
+  // Up to this seq of the present guardian everything was taken in, also events that a controller
+  // committed before the disk could: they are not in `events`. 0: no news.
+  std::int64_t covered_seq = 0;
+  // Orders whose VERDICT event is among those.
+  std::vector<std::string> decided_orders;
   std::vector<EventPosition> acknowledged;
   std::vector<OrderRecord> intents;
   std::optional<std::int64_t> max_session_epoch;
 
   bool empty() const {
-    return events.empty() && acknowledged.empty() && intents.empty() &&
-           !max_session_epoch.has_value();
+    return events.empty() && covered_seq == 0 && decided_orders.empty() && acknowledged.empty() &&
+           intents.empty() && !max_session_epoch.has_value();
   }
 };
 

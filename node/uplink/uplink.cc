@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::chrono::seconds kOpenPatience{2};
 constexpr std::chrono::seconds kLastWords{2};
+constexpr std::chrono::milliseconds kLastDelivery{500};
 // Packets taken in one go before the other duties have a turn.
 constexpr int kPacketsPerTurn = 64;
 constexpr std::chrono::nanoseconds kMaxConnectTimeout = std::chrono::minutes(2);
@@ -103,6 +104,9 @@ int Loop::Run() {
     session->Start();
   }
   Serve(&relay, session.get());
+  // The guardian's last events may still lie in the socket.
+  (void)TakeUp(&relay, std::numeric_limits<int>::max());
+  relay.AwaitDelivered(kLastDelivery);
   if (session != nullptr) session->Stop();
   if (!relay.spool().Stop(kLastWords)) {
     spdlog::error(

@@ -58,6 +58,9 @@ class KillCommandTest : public ::testing::Test {
   }
 
   procctl::testing::TestFleet fleet_;
+  // The controller's threads may use these until it has shut down.
+  absl::Notification given_up_;
+  std::stop_source source_;
   FakeController controller_;
   Cli cli_;
 };
@@ -288,16 +291,15 @@ TEST_F(KillCommandTest, AKillThatWasNotAcceptedIsNotRepeated) {
 }
 
 TEST_F(KillCommandTest, NoVerdictInTimeSaysWhereToLook) {
-  absl::Notification given_up;
   controller_.on_kill = [&](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
                             grpc::ServerContext*) {
     writer->Write(Accepted(request));
     writer->Write(Step(0, v1::KILL_PHASE_TERM_SENT));
-    given_up.WaitForNotification();
+    given_up_.WaitForNotification();
     return grpc::Status::CANCELLED;
   };
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder", "--timeout", "300ms"});
-  given_up.Notify();
+  given_up_.Notify();
   EXPECT_EQ(outcome.code, ExitCode::kUnreachable);
   EXPECT_THAT(outcome.err,
               HasSubstr("events --filter 'order=" + controller_.kills.at(0).request_id() + "/*'"));
@@ -305,18 +307,16 @@ TEST_F(KillCommandTest, NoVerdictInTimeSaysWhereToLook) {
 }
 
 TEST_F(KillCommandTest, CtrlCStopsWaitingAndSaysThatTheKillGoesOn) {
-  absl::Notification given_up;
-  std::stop_source source;
-  cli_.detach = source.get_token();
+  cli_.detach = source_.get_token();
   controller_.on_kill = [&](const v1::KillSlotsRequest& request, FakeController::KillWriter* writer,
                             grpc::ServerContext*) {
     writer->Write(Accepted(request));
-    source.request_stop();
-    given_up.WaitForNotification();
+    source_.request_stop();
+    given_up_.WaitForNotification();
     return grpc::Status::CANCELLED;
   };
   const Outcome outcome = cli_.Run({"kill", "web-01/encoder"});
-  given_up.Notify();
+  given_up_.Notify();
   EXPECT_EQ(outcome.code, ExitCode::kInterrupted);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("the kill goes on"), HasSubstr("procctl-cli events")));
 }

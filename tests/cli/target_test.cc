@@ -1,5 +1,6 @@
 #include "cli/target.h"
 
+#include <fnmatch.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,7 +60,7 @@ TEST(Incarnation, SurvivesTheRoundTrip) {
 
 TEST(Incarnation, RefusesWhatIsNotWhole) {
   for (const char* text : {"", "b:1:2", "b:2:3", ":2:3:4", "b:1:3:4", "b:x:3:4", "b:2:3:4:5",
-                           "b:2:-3:4", "b:2::4", "b:2:3:"}) {
+                           "b:2:3:0", "b:2:-3:4", "b:2::4", "b:2:3:"}) {
     EXPECT_FALSE(ParseIncarnation(text).ok()) << text;
   }
 }
@@ -76,10 +77,29 @@ TEST(FilterFor, WhatTheGrammarCannotSayBecomesAPattern) {
   EXPECT_EQ(FilterFor({{"n", "日本", {}}}), "node=n slot=*");
 }
 
+// Whatever a label holds, typed as it is or as a table shows it, the controller's answer holds its
+// row.
+TEST(FilterFor, AlwaysCoversTheRowThatIsMeant) {
+  for (const char* label : {"my worker", "a\\x1b[31mb", "a, b=c", "日本\u3000語", "x\\", "\\x2",
+                            "a*b?c", "tab\there"}) {
+    for (const std::string& typed : {std::string(label), Cell(label)}) {
+      const std::string filter = FilterFor({{"n", typed, {}}});
+      const std::string prefix = "node=n slot=";
+      ASSERT_EQ(filter.substr(0, prefix.size()), prefix);
+      const std::string glob = filter.substr(prefix.size());
+      EXPECT_EQ(glob.find_first_of(" ,=\t"), std::string::npos) << glob;
+      EXPECT_EQ(fnmatch(glob.c_str(), label, FNM_NOESCAPE), 0) << glob << " for " << label;
+    }
+  }
+}
+
 TEST(FilterFor, TooManyNamesAreFilteredHere) {
   std::vector<TargetName> names;
-  for (int i = 0; i < 1000; ++i) names.push_back({"n", "slot-" + std::to_string(i), {}});
+  for (int i = 0; i < 63; ++i) names.push_back({"n", "s" + std::to_string(i), {}});
+  EXPECT_NE(FilterFor(names), "");  // 64 values with the node
+  names.push_back({"n", "one-more", {}});
   EXPECT_EQ(FilterFor(names), "");
+  EXPECT_EQ(FilterFor({{"n", std::string(5000, 'x'), {}}}), "");
 }
 
 TEST(Match, IsExact) {

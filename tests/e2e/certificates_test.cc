@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "proto/support/tls_probe.h"
 #include "tests/e2e/harness/fleet.h"
 
 namespace procctl::e2e {
@@ -67,8 +68,14 @@ TEST(Certificates, NoneIsRefusedAndSaidSo) {
   fleet.StartController();
   const Finished list = ListWith(fleet, {"--ca", fleet.OperatorTls() + "/ca.crt"});
   EXPECT_THAT(list.exit_code, ::testing::AnyOf(2, 4));
-  EXPECT_THAT(list.err, HasSubstr("certificate"));
-  EXPECT_THAT(list.err, HasSubstr("--cert"));
+  EXPECT_THAT(list.err, AllOf(HasSubstr("--cert"), HasSubstr("cert.pem")));
+
+  // And a client that does not ask itself first gets nowhere.
+  TlsPem nothing;
+  nothing.ca = ReadFile(fleet.OperatorTls() + "/ca.crt");
+  const absl::Status refused = ProbeTls(fleet.address(), "", nothing, 5s);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnauthenticated) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("certificate and none was presented"));
 }
 
 TEST(Certificates, ForeignCaIsRefusedAndSaidSo) {

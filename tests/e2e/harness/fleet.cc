@@ -143,7 +143,8 @@ Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
   if (options.with_controller) {
     std::string tls = options.tls.empty() ? NodeTls(id) : options.tls;
     if (options.uid) {  // a key belongs to the user that reads it
-      fs::copy(tls, node->folder_ + "/tls", fs::copy_options::overwrite_existing);
+      fs::copy(tls, node->folder_ + "/tls",
+               fs::copy_options::recursive | fs::copy_options::overwrite_existing);
       tls = node->folder_ + "/tls";
     }
     yaml += "controller: {address: '" + address_ + "'" + TlsYaml(tls, ", ") + "}\n";

@@ -49,6 +49,7 @@ grpc::Status FakeController::Session(grpc::ServerContext* context, Stream* strea
     if (!request.has_hello()) BreachLocked("the first message is no hello");
     hellos_.push_back(request.hello());
     behaviour = behaviour_;
+    if (behaviour.refuses) return {grpc::StatusCode::PERMISSION_DENIED, "not for this node"};
     if (context_ != nullptr) {
       // As a controller does: the newer session supersedes.
       end_ = grpc::Status(grpc::StatusCode::ABORTED, "superseded");

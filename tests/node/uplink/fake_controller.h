@@ -33,6 +33,8 @@ class FakeController final : public v1::NodeService::Service {
     std::int64_t session_epoch = 0;  // 0: one more than the last.
     std::chrono::milliseconds heartbeat{1'000};
     bool sends_heartbeats = true;
+    // Ends each session with PERMISSION_DENIED.
+    bool refuses = false;
     // Takes effect at once: events are received and forgotten.
     bool commits = true;
     // Takes effect at once: committed, but not acknowledged.

@@ -76,7 +76,7 @@ TEST(FrozenDisk, HoldsUpNeitherEventsNorOrdersNorTheSession) {
   }
   guardian.Record(500);
   EXPECT_TRUE(guardian.Pump([&] {
-    return controller.Committed(1) == 515 && guardian.orders().size() == 5;
+    return controller.Committed(1) == 515 && guardian.orders().size() >= 5;
   })) << guardian.Log();
   // Each order waits 100 ms for its intent at most, and they wait together.
   EXPECT_LT(Clock::now() - frozen, milliseconds(1'500));
@@ -84,11 +84,11 @@ TEST(FrozenDisk, HoldsUpNeitherEventsNorOrdersNorTheSession) {
   EXPECT_TRUE(guardian.Pump([&] { return controller.Heartbeats() >= heartbeats + 3; }));
   EXPECT_EQ(controller.Welcomed(), 1);
 
-  // Not committed and not on disk: the guardian keeps them.
+  // Not on disk: the guardian keeps them.
   controller.Set({.commits = false});
   guardian.Record(5);
   EXPECT_TRUE(guardian.Pump([&] { return controller.ReceivedInSession().size() == 520; }));
-  EXPECT_EQ(guardian.spooled(), 515);
+  EXPECT_EQ(guardian.spooled(), 10);
   disk.Thaw();
   EXPECT_TRUE(guardian.Pump([&] { return guardian.spooled() == 520; })) << guardian.Log();
   EXPECT_EQ(controller.Breaches(), "");

@@ -222,6 +222,28 @@ TEST(Spool, WritesWhatItIsGivenAndFinishesBeforeItStops) {
   EXPECT_EQ(OpenDb(Options(dir), &content)->rows(), 10'000);
 }
 
+TEST(Spool, WhatIsAcknowledgedBeforeItIsWrittenIsRememberedAllTheSame) {
+  Folder dir;
+  Listener listener;
+  SpoolOptions options = Options(dir);
+  options.state_dir += "/late";
+  Spool spool(options, &listener);
+  spool.Start(seconds(5));
+  (void)spool.AddIntent({"r/1", 1, false});
+  spool.Add(MakeEvent(1, 1));
+  spool.Add(MakeVerdict(1, 2, "r/1"));
+  spool.Acknowledge({1, 2});
+  EXPECT_EQ(spool.waiting(), 0);
+  ASSERT_EQ(mkdir(options.state_dir.c_str(), 0700), 0);
+  ASSERT_TRUE(listener.Await([&] { return listener.spooled == 2; }));
+  ASSERT_TRUE(spool.Stop(seconds(5)));
+  SpoolContent content;
+  EXPECT_EQ(OpenDb(options, &content)->rows(), 0);
+  EXPECT_EQ(content.spooled_seq, 2);
+  ASSERT_EQ(content.orders.size(), 1u);
+  EXPECT_TRUE(content.orders[0].verdict_seen);
+}
+
 TEST(Spool, ASessionEpochIsOnDiskWhenSaveReturns) {
   Folder dir;
   Listener listener;
