@@ -20,12 +20,18 @@ struct KeepAwake::Call {
 };
 
 KeepAwake::KeepAwake(grpc::Server* server)
-    : channel_(server->InProcessChannel(grpc::ChannelArguments())),
-      stub_(std::make_unique<grpc::GenericStub>(channel_)),
+    : stub_(
+          std::make_unique<grpc::GenericStub>(server->InProcessChannel(grpc::ChannelArguments()))),
       busy_(std::make_shared<std::atomic<bool>>(false)) {}
 
+void KeepAwake::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stub_.reset();
+}
+
 void KeepAwake::Poke() {
-  if (busy_->exchange(true)) return;
+  absl::MutexLock lock(&mutex_);
+  if (stub_ == nullptr || busy_->exchange(true)) return;
   auto* const call = new Call;
   call->busy = busy_;
   call->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));

@@ -3,11 +3,12 @@
 // (measured: worst case 69 ms without, 0.9 ms with).
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
 #include <memory>
+
+#include "absl/synchronization/mutex.h"
 
 namespace grpc {
 class Server;
@@ -20,14 +21,19 @@ class KeepAwake {
   // `server` must be started, and outlive this.
   explicit KeepAwake(grpc::Server* server);
 
-  // Starts one call and does not wait for it; skips if the last one is still under way. Any one
-  // thread.
+  // Starts one call and does not wait for it; skips if the last one is still under way. Any thread.
   void Poke();
+
+  // Before the server's Shutdown: gRPC 1.51 crashes on a call over the in-process channel of a
+  // server that is going down. From here on Poke does nothing.
+  void Stop();
 
  private:
   struct Call;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<grpc::GenericStub> stub_;
+
+  absl::Mutex mutex_;
+  // Null after Stop. Calls begin under the lock; gRPC never calls back on the caller's stack.
+  std::unique_ptr<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mutex_);
   // Shared with the calls under way, which may end after this.
   std::shared_ptr<std::atomic<bool>> busy_;
 };

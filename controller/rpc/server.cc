@@ -23,7 +23,8 @@ namespace {
 
 constexpr int kReaderThreads = 2;
 constexpr int kMostRememberedRequests = 1'000'000;
-constexpr std::chrono::seconds kShutdownTime{5};
+// All streams have been ended by then; what is left is a peer that answers nothing.
+constexpr std::chrono::seconds kShutdownTime{2};
 
 // Linking gRPC's reflection is enough to have it in every server; this takes it out again.
 class WithoutReflection : public grpc::ServerBuilderOption {
@@ -108,6 +109,7 @@ class ServerImpl final : public Server {
     engine_->Stop();
     fleet_.DrainAll();
     fleet_service_.DrainKills();
+    keep_awake_->Stop();
     // The ticker cuts what takes no more; without it one such stream would hold up the shutdown.
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
     server_->Wait();

@@ -15,6 +15,20 @@ void __tsan_release(void* address);
 
 namespace {
 
+// A condition is looked at while its mutex is held, but inside the library, by whichever thread
+// gives the mutex back: the sanitizer has to be told there too.
+struct SeenCondition {
+  absl::Mutex* mutex;
+  const absl::Condition* condition;
+
+  static bool Eval(SeenCondition* seen) {
+    __tsan_acquire(seen->mutex);
+    const bool held = seen->condition->Eval();
+    __tsan_release(seen->mutex);
+    return held;
+  }
+};
+
 // The library's own function.
 template <typename Function>
 Function Real(const char* mangled) {
@@ -63,14 +77,16 @@ void Mutex::ReaderUnlock() {
 
 void Mutex::LockWhen(const Condition& condition) {
   REAL(real, void (*)(Mutex*, const Condition&), "5Mutex8LockWhenERKNS0_9ConditionE")
-  real(this, condition);
+  SeenCondition seen{this, &condition};
+  real(this, Condition(&SeenCondition::Eval, &seen));
   __tsan_acquire(this);
 }
 
 void Mutex::Await(const Condition& condition) {
   REAL(real, void (*)(Mutex*, const Condition&), "5Mutex5AwaitERKNS0_9ConditionE")
   __tsan_release(this);
-  real(this, condition);
+  SeenCondition seen{this, &condition};
+  real(this, Condition(&SeenCondition::Eval, &seen));
   __tsan_acquire(this);
 }
 
@@ -78,7 +94,8 @@ bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   REAL(real, bool (*)(Mutex*, const Condition&, Duration),
        "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE")
   __tsan_release(this);
-  const bool held = real(this, condition, timeout);
+  SeenCondition seen{this, &condition};
+  const bool held = real(this, Condition(&SeenCondition::Eval, &seen), timeout);
   __tsan_acquire(this);
   return held;
 }
@@ -87,7 +104,8 @@ bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   REAL(real, bool (*)(Mutex*, const Condition&, Time),
        "5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE")
   __tsan_release(this);
-  const bool held = real(this, condition, deadline);
+  SeenCondition seen{this, &condition};
+  const bool held = real(this, Condition(&SeenCondition::Eval, &seen), deadline);
   __tsan_acquire(this);
   return held;
 }
@@ -95,7 +113,8 @@ bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
 bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
   REAL(real, bool (*)(Mutex*, const Condition&, Duration),
        "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE")
-  const bool held = real(this, condition, timeout);
+  SeenCondition seen{this, &condition};
+  const bool held = real(this, Condition(&SeenCondition::Eval, &seen), timeout);
   __tsan_acquire(this);
   return held;
 }

@@ -163,6 +163,7 @@ TEST_F(KillTest, AViewerMayNot) {
   const Kill kill = RunKill(KillRequest("r-1", {"web-01"}), Role::kViewer);
   EXPECT_EQ(kill.status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(kill.status.error_message(), HasSubstr("needs the role operator or admin"));
+  Settle();
   EXPECT_EQ(Events("kind=access_refused").size(), 1U);
 }
 

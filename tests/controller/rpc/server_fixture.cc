@@ -109,4 +109,9 @@ ServerTest::Kill ServerTest::RunKill(const v1::KillSlotsRequest& request, Role r
   return kill;
 }
 
+void ServerTest::Settle() {
+  const Kill kill = RunKill(KillRequest("settle-" + std::to_string(++settled_), {"nobody"}));
+  EXPECT_TRUE(kill.status.ok()) << kill.status.error_message();
+}
+
 }  // namespace procctl::controller

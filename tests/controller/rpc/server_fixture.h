@@ -42,10 +42,14 @@ class ServerTest : public ::testing::Test {
   // Runs the call to its end.
   Kill RunKill(const v1::KillSlotsRequest& request, Role role = Role::kOperator);
 
+  // Returns when everything the server recorded before is committed: the log is in order.
+  void Settle();
+
   testing::TestFleet fleet_;
   testing::TemporaryFolder folder_;
   ServerOptions options_;
   std::unique_ptr<Server> server_;
+  int settled_ = 0;
 };
 
 // A call that no test lets wait for ever.

@@ -44,6 +44,7 @@ TEST_F(SessionTest, ANodeCannotSayThatItIsAnother) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(status.error_message(),
               HasSubstr("the certificate is for node web-01, but Hello says web-02"));
+  Settle();
   const auto refusals = Events("kind=access_refused node=web-01");
   ASSERT_EQ(refusals.size(), 1U);
   EXPECT_EQ(refusals[0].issuer(), "node/web-01");
