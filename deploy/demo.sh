@@ -35,7 +35,12 @@ step() { printf '\n%s== %d. %s%s\n\n' "$bold" $((++step_number)) "$1" "$plain"; 
 say() { printf '%s\n' "$*"; }
 seen() { printf '%s   seen: %s%s\n' "$green" "$1" "$plain"; }
 show() { # prints a command as a person would type it, then runs it
-  printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+  local word line=""
+  for word in "$@"; do
+    [[ $word != *[[:space:]]* ]] || word="'$word'"
+    line+=" $word"
+  done
+  printf '%s$%s%s\n' "$dim" "$line" "$plain"
   "$@"
 }
 
@@ -62,15 +67,15 @@ if command -v ccache > /dev/null; then
 fi
 programs=(procctl-node procctl-uplink procctl-controller procctl-cli worker classic_worker stubborn)
 mkdir -p build
-# A warning that only a newer compiler has must not spoil a stranger's first minute.
-if ! cmake --preset release -D PROCCTL_WERROR=OFF > build/demo-build.log 2>&1; then
+preset=${PROCCTL_DEMO_PRESET:-release} # for those who have another one built
+if ! cmake --preset "$preset" > build/demo-build.log 2>&1; then
   cat build/demo-build.log >&2
   fail "cmake failed, see above"
 fi
 began=$SECONDS
 if [[ -t 1 ]]; then # ninja's one line of progress
-  cmake --build --preset release --target "${programs[@]}" || fail "the build failed, see above"
-elif ! cmake --build --preset release --target "${programs[@]}" >> build/demo-build.log 2>&1; then
+  cmake --build --preset "$preset" --target "${programs[@]}" || fail "the build failed, see above"
+elif ! cmake --build --preset "$preset" --target "${programs[@]}" >> build/demo-build.log 2>&1; then
   tail -n 40 build/demo-build.log >&2
   fail "the build failed; all of it is in build/demo-build.log"
 fi
@@ -145,7 +150,7 @@ says() { grep -q "^$2" "$work/$1.out"; }
 
 # A copy that any user may read and execute: this clone may lie in a home folder that is closed to others.
 mkdir "$work/bin"
-for program in "${programs[@]}"; do cp "build/release/bin/$program" "$work/bin/"; done
+for program in "${programs[@]}"; do cp "build/$preset/bin/$program" "$work/bin/"; done
 PATH=$work/bin:$PATH
 
 # ---------------------------------------------------------------- the fleet
@@ -258,11 +263,11 @@ show procctl-cli events --filter "pid=$hung_pid kind=hung,term_sent,kill_sent,ve
 seen "SIGTERM, SIGKILL, KILLED"
 
 step "You stop a process on another host"
-show procctl-cli kill db-01/billing --yes --reason "demo: because we can"
+show procctl-cli kill db-01/billing --yes --reason "because we can"
 await 10 "billing's verdict" events_have " verdict +billing .* operator +exited_on_term "
 say
 show procctl-cli events --filter "name=billing kind=verdict"
-seen "the order, its verdict, who gave it and why"
+seen "the order, its verdict, and who gave it"
 
 if [[ $once == yes ]]; then
   printf '\n%sEvery step was seen.%s Run it on a terminal without --once to play with the fleet.\n' "$bold" "$plain"
@@ -279,13 +284,14 @@ cat << TEXT
 ${bold}The fleet stays up until you press Ctrl-C.${plain} Go on in another terminal:
 
     . $work/env
-    procctl-cli list                           # the fleet
-    procctl-cli kill web-02/api --reason test  # stop one process, wherever it runs
-    procctl-cli events                         # what happened, to the millisecond
-    procctl-cli list -o json                   # for your scripts
-    kill -USR1 ${pid_of[encoder]}              # let encoder hang
-    kill -STOP ${pid_of[api]}                  # a stopped process hangs as well
-    kill -KILL ${pid_of[controller]}           # enforcement goes on without a controller
+$(printf '    %-42s # %s\n' \
+  "procctl-cli list" "the fleet" \
+  "procctl-cli kill web-02/api --reason test" "stop one process, wherever it runs" \
+  "procctl-cli events" "what happened" \
+  "procctl-cli list -o json" "for your scripts" \
+  "kill -USR1 ${pid_of[encoder]}" "let encoder hang" \
+  "kill -STOP ${pid_of[api]}" "a stopped process hangs as well" \
+  "kill -KILL ${pid_of[controller]}" "enforcement goes on without a controller")
     procctl-cli help
 
 Your own program: link libprocctl_heartbeat (README.md, "Guard your own program") and start it with
