@@ -67,6 +67,8 @@ class ServerImpl final : public Server {
 
   absl::Status Serve(const ServerOptions& options) {
     grpc::EnableDefaultHealthCheckService(true);
+    // Linking it registers it with every builder made after this; the reference is what links it.
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     ApplyServerArguments(&builder);
     if (options.reflection) {

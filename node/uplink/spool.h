@@ -78,8 +78,8 @@ class Spool {
 
  private:
   void Run();
-  bool HasWorkLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool IdleLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasWorkLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool IdleLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // On the spool's thread, with the lock held on entry and exit, released while the disk works.
   void OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -2,6 +2,8 @@
 #include "controller/core/access.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include "google/protobuf/descriptor.h"
@@ -144,6 +146,36 @@ TEST_F(AccessTest, TheNewestEventsAndThoseSinceCanBeAskedFor) {
   Call later;
   ASSERT_TRUE(caller->ListEvents(&later, request, &response).ok());
   EXPECT_EQ(response.events_size(), 0);
+}
+
+// What a call of gRPC's reflection ends with.
+grpc::StatusCode ReflectionAnswer(const std::shared_ptr<grpc::Channel>& channel) {
+  grpc::GenericStub stub(channel);
+  grpc::CompletionQueue queue;
+  Call call;
+  auto stream = stub.PrepareCall(
+      &call, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  grpc::Status status;
+  void* tag = nullptr;
+  bool ok = false;
+  stream->StartCall(nullptr);
+  EXPECT_TRUE(queue.Next(&tag, &ok));
+  stream->WritesDone(nullptr);
+  EXPECT_TRUE(queue.Next(&tag, &ok));
+  stream->Finish(&status, nullptr);
+  EXPECT_TRUE(queue.Next(&tag, &ok));
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) {
+  }
+  return status.error_code();
+}
+
+TEST_F(AccessTest, ReflectionIsServedOnlyWhereItIsConfigured) {
+  EXPECT_EQ(ReflectionAnswer(Channel(Role::kViewer, "bob")), grpc::StatusCode::UNIMPLEMENTED);
+  server_.reset();
+  options_.reflection = true;
+  Start();
+  EXPECT_EQ(ReflectionAnswer(Channel(Role::kViewer, "bob")), grpc::StatusCode::OK);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,9 @@ struct EngineKind {
   std::string name;
   std::function<absl::StatusOr<std::unique_ptr<Engine>>(const std::string& dir)> open;
 };
+
+// What gtest shows of it.
+inline void PrintTo(const EngineKind& kind, std::ostream* out) { *out << kind.name; }
 
 class EngineConformance : public ::testing::TestWithParam<EngineKind> {
  protected:
