@@ -24,6 +24,8 @@ esac
 if command -v ccache > /dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
   export CMAKE_C_COMPILER_LAUNCHER=${CMAKE_C_COMPILER_LAUNCHER-ccache}
+  # What one checkout compiled serves every other one.
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"

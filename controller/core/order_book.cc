@@ -110,10 +110,10 @@ std::vector<OrderBook::News> OrderBook::OnCommitted(const v1::Event& event) {
   progress.phase = phase;
   progress.kill_sent = event.kill_sent() || phase == KillPhase::kKillSent;
   progress.message = event.message();
+  progress.took = FromProto(event.took());
   if (phase == KillPhase::kDone) {
     progress.verdict = event.verdict();
     progress.refusal = event.refusal();
-    progress.took = FromProto(event.took());
     if (!running.recorded) return {};
     progress.done = true;
     --running.open;

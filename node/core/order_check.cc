@@ -23,7 +23,8 @@ bool HasOrderId(const v1::Order& order) {
          std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-std::optional<OrderEnd> CheckShape(const v1::Order& order) {
+std::optional<OrderEnd> CheckShape(const v1::LinkOrder& link_order, Nanos since_boot) {
+  const v1::Order& order = link_order.order();
   if (!order.has_incarnation() || order.incarnation().boot_id().empty()) {
     return Malformed("the order names no incarnation");
   }
@@ -32,13 +33,13 @@ std::optional<OrderEnd> CheckShape(const v1::Order& order) {
     const Nanos grace = FromProto(order.grace());
     if (grace < Nanos(0) || grace > kMostGrace) return Malformed("grace must be between 0 and 1h");
   }
-  if (order.has_time_to_live()) {
-    const Nanos left = FromProto(order.time_to_live());
-    if (left > kMostTimeToLive) return Malformed("time to live is over 5m");
-    if (left <= Nanos(0)) {
-      return OrderEnd{v1::VERDICT_EXPIRED, v1::REFUSAL_UNSPECIFIED,
-                      "the order arrived after its time to live"};
-    }
+  if (FromProto(order.time_to_live()) > kMostTimeToLive)
+    return Malformed("time to live is over 5m");
+  const bool nothing_left = order.has_time_to_live() && FromProto(order.time_to_live()) <= Nanos(0);
+  const bool past = link_order.has_expires_at() && since_boot >= FromProto(link_order.expires_at());
+  if (nothing_left || past) {
+    return OrderEnd{v1::VERDICT_EXPIRED, v1::REFUSAL_UNSPECIFIED,
+                    "the order arrived after its time to live"};
   }
   return std::nullopt;
 }
@@ -67,6 +68,11 @@ std::optional<OrderEnd> CheckTarget(const v1::LinkOrder& link_order, const Order
             "an earlier guardian took this order and ended before its verdict; process {} is "
             "still there and was not signalled again: order again if it must stop",
             wanted.pid())};
+  }
+  if (!facts.slot_matches && facts.process_guarded) {
+    return OrderEnd{
+        v1::VERDICT_IDENTITY_MISMATCH, v1::REFUSAL_UNSPECIFIED,
+        fmt::format("process {} gave that slot back and holds another one now", wanted.pid())};
   }
   if (!facts.slot_matches) {
     return OrderEnd{

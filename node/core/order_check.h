@@ -22,9 +22,10 @@ struct OrderEnd {
   std::string message;
 };
 
-// Malformed or expired; nullopt if it may go on. An order without a usable id has no verdict at
-// all: see HasOrderId.
-std::optional<OrderEnd> CheckShape(const v1::Order& order);
+// Malformed or expired; nullopt if it may go on. `since_boot` is CLOCK_BOOTTIME, which the uplink
+// stamped the order's end with: so an order that lay in the socket of a stopped guardian is not
+// executed late. An order without a usable id has no verdict at all: see HasOrderId.
+std::optional<OrderEnd> CheckShape(const v1::LinkOrder& link_order, Nanos since_boot);
 bool HasOrderId(const v1::Order& order);
 
 // The node's own grace where the order names none.
@@ -35,6 +36,8 @@ struct OrderFacts {
   std::string boot_id;
   // A slot with exactly this generation, pid and start time is in the table.
   bool slot_matches = false;
+  // The process holds slots, if perhaps not this one.
+  bool process_guarded = false;
   // Start time now found under the pid; absent if there is no such pid.
   std::optional<int64_t> start_ticks;
 };

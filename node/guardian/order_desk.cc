@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/core/order_check.h"
+#include "node/os/clock.h"
 #include "node/os/proc_file.h"
 #include "proto/support/escape.h"
 #include "spdlog/spdlog.h"
@@ -24,7 +25,7 @@ void OrderDesk::Take(const v1::LinkOrder& link_order) {
   subject.set_slot(Printable(order.slot()));
   *subject.mutable_incarnation() = order.incarnation();
 
-  std::optional<OrderEnd> end = CheckShape(order);
+  std::optional<OrderEnd> end = CheckShape(link_order, SinceBoot());
   Slot* slot = nullptr;
   if (!end) {
     const v1::Incarnation& wanted = order.incarnation();
@@ -33,6 +34,7 @@ void OrderDesk::Take(const v1::LinkOrder& link_order) {
     slot = table_->FindSlot(wanted.generation());
     facts.slot_matches = slot != nullptr && slot->process->ref.identity() ==
                                                 ProcessIdentity{wanted.pid(), wanted.start_ticks()};
+    facts.process_guarded = table_->Find({wanted.pid(), wanted.start_ticks()}) != nullptr;
     if (wanted.pid() > 0) {
       if (const auto stat = ReadStat(wanted.pid()); stat && stat->state != 'Z')
         facts.start_ticks = stat->start_ticks;

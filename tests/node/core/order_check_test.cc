@@ -19,7 +19,10 @@ class OrderCheckTest : public ::testing::Test {
     order.mutable_incarnation()->set_pid(4242);
     order.mutable_incarnation()->set_start_ticks(900);
     order.mutable_incarnation()->set_generation(7);
-    facts_ = {.boot_id = "boot", .slot_matches = true, .start_ticks = 900};
+    facts_.boot_id = "boot";
+    facts_.slot_matches = true;
+    facts_.process_guarded = true;
+    facts_.start_ticks = 900;
   }
   v1::Order& order() { return *link_.mutable_order(); }
   v1::Verdict TargetVerdict() {
@@ -29,11 +32,12 @@ class OrderCheckTest : public ::testing::Test {
 
   v1::LinkOrder link_;
   OrderFacts facts_;
+  Nanos since_boot_ = std::chrono::hours(3);
 };
 
 TEST_F(OrderCheckTest, ASoundOrderGoesOn) {
   EXPECT_TRUE(HasOrderId(order()));
-  EXPECT_FALSE(CheckShape(order()));
+  EXPECT_FALSE(CheckShape(link_, since_boot_));
   EXPECT_FALSE(CheckTarget(link_, facts_));
 }
 
@@ -49,23 +53,23 @@ TEST_F(OrderCheckTest, AnIdIsPrintableAndBounded) {
 
 TEST_F(OrderCheckTest, ExpiresAtZeroAndNotANanosecondBefore) {
   *order().mutable_time_to_live() = ToProto(Nanos(1));
-  EXPECT_FALSE(CheckShape(order()));
+  EXPECT_FALSE(CheckShape(link_, since_boot_));
   *order().mutable_time_to_live() = ToProto(Nanos(0));
-  ASSERT_TRUE(CheckShape(order()));
-  EXPECT_EQ(CheckShape(order())->verdict, v1::VERDICT_EXPIRED);
+  ASSERT_TRUE(CheckShape(link_, since_boot_));
+  EXPECT_EQ(CheckShape(link_, since_boot_)->verdict, v1::VERDICT_EXPIRED);
 }
 
 TEST_F(OrderCheckTest, RefusesWhatIsOutOfBounds) {
   *order().mutable_time_to_live() = ToProto(minutes(5) + Nanos(1));
-  EXPECT_EQ(CheckShape(order())->refusal, v1::REFUSAL_MALFORMED);
+  EXPECT_EQ(CheckShape(link_, since_boot_)->refusal, v1::REFUSAL_MALFORMED);
   order().clear_time_to_live();
   *order().mutable_grace() = ToProto(-seconds(1));
-  EXPECT_EQ(CheckShape(order())->refusal, v1::REFUSAL_MALFORMED);
+  EXPECT_EQ(CheckShape(link_, since_boot_)->refusal, v1::REFUSAL_MALFORMED);
   *order().mutable_grace() = ToProto(kMostGrace + Nanos(1));
-  EXPECT_EQ(CheckShape(order())->refusal, v1::REFUSAL_MALFORMED);
+  EXPECT_EQ(CheckShape(link_, since_boot_)->refusal, v1::REFUSAL_MALFORMED);
   order().clear_grace();
   order().clear_incarnation();
-  EXPECT_EQ(CheckShape(order())->refusal, v1::REFUSAL_MALFORMED);
+  EXPECT_EQ(CheckShape(link_, since_boot_)->refusal, v1::REFUSAL_MALFORMED);
 }
 
 TEST_F(OrderCheckTest, TheNodesGraceIsUsedWhereTheOrderNamesNone) {
@@ -94,8 +98,22 @@ TEST_F(OrderCheckTest, AnEndedProcessIsGoneAlready) {
   EXPECT_EQ(TargetVerdict(), v1::VERDICT_GONE_ALREADY);
 }
 
+TEST_F(OrderCheckTest, AnotherSlotOfTheSameProcessIsNotTheOneThatWasSeen) {
+  facts_.slot_matches = false;
+  EXPECT_EQ(TargetVerdict(), v1::VERDICT_IDENTITY_MISMATCH);
+}
+
+TEST_F(OrderCheckTest, TimeInTheSocketOfAStoppedGuardianCounts) {
+  *link_.mutable_expires_at() = ToProto(since_boot_ + Nanos(1));
+  EXPECT_FALSE(CheckShape(link_, since_boot_));
+  *link_.mutable_expires_at() = ToProto(since_boot_);
+  ASSERT_TRUE(CheckShape(link_, since_boot_));
+  EXPECT_EQ(CheckShape(link_, since_boot_)->verdict, v1::VERDICT_EXPIRED);
+}
+
 TEST_F(OrderCheckTest, WhatIsNotGuardedIsNotStopped) {
   facts_.slot_matches = false;
+  facts_.process_guarded = false;
   EXPECT_EQ(CheckTarget(link_, facts_)->refusal, v1::REFUSAL_NOT_GUARDED);
 }
 
