@@ -3,7 +3,7 @@
 // Debian's Abseil is compiled without the sanitizer, so it sees a lock neither taken nor given and
 // calls everything that a Mutex guards a race. These definitions stand in front of the library's
 // own (the executable's symbols come first), call them, and tell the sanitizer what a Mutex means.
-// Linked into every test of the tsan preset.
+// Linked into every test of the tsan preset that has a mutex.
 #include <dlfcn.h>
 
 #include "absl/synchronization/mutex.h"
