@@ -64,6 +64,8 @@ say "${bold}procctl demo${plain}: packages and build first (the first time takes
 if command -v ccache > /dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
   export CMAKE_C_COMPILER_LAUNCHER=${CMAKE_C_COMPILER_LAUNCHER-ccache}
+  # What one checkout compiled serves every other one.
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 fi
 programs=(procctl-node procctl-uplink procctl-controller procctl-cli worker classic_worker stubborn)
 mkdir -p build

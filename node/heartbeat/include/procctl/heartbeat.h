@@ -53,9 +53,9 @@ extern "C" {
 #define PROCCTL_PAGE_BYTES 4096U
 #define PROCCTL_NOTE_BYTES 128U
 
-#define PROCCTL_PAGE_READY 1U  /* start-up is over */
+#define PROCCTL_PAGE_READY 1U  /* reserved for: start-up is over; read by no guardian yet */
 #define PROCCTL_PAGE_FAILED 2U /* the process gives itself up: stop it now */
-#define PROCCTL_PAGE_BUSY 4U   /* known long work is under way */
+#define PROCCTL_PAGE_BUSY 4U   /* reserved for: known long work; read by no guardian yet */
 #define PROCCTL_PAGE_CLOSED 8U /* the process gives the slot back */
 
 typedef struct procctl_page {
