@@ -17,7 +17,7 @@ constexpr nanoseconds kMostTime = std::chrono::hours(24);
 
 class Reader {
  public:
-  Reader(std::string file) : file_(std::move(file)) {}
+  explicit Reader(std::string file) : file_(std::move(file)) {}
 
   absl::StatusOr<Settings> Read() {
     if (absl::Status read = ReadYamlConfig(file_, &config_, &lines_); !read.ok()) return read;
