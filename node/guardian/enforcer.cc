@@ -23,9 +23,11 @@ std::string Who(const v1::Event& subject) {
   return fmt::format("{} pid {}", subject.slot(), subject.incarnation().pid());
 }
 
-// To the millisecond: verdicts are what people measure.
+// Verdicts are what people measure: to a tenth of a millisecond below a second, to the millisecond
+// above.
 std::string Exact(Nanos duration) {
-  return fmt::format("{:.3f}s", std::chrono::duration<double>(duration).count());
+  const double seconds = std::chrono::duration<double>(duration).count();
+  return seconds < 1 ? fmt::format("{:.1f}ms", seconds * 1000) : fmt::format("{:.3f}s", seconds);
 }
 
 std::string Why(const v1::Event& subject) {
