@@ -97,6 +97,8 @@ class Guardian {
         v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO,
         fmt::format("guardian {} began to {} as user {} (epoch {})", kVersion,
                     settings_.enforce ? "enforce" : "observe", geteuid(), log_.ring().epoch())));
+    // Before anybody is told that the node guards: programs attach a table that must be there.
+    if (classic_) classic_->Refresh(MonoNow());
     uplink_.Tend(MonoNow());
     std::printf("guarding as %s\n", settings_.node.c_str());
     std::fflush(stdout);
