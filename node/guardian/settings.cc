@@ -13,6 +13,7 @@
 #include "node/os/state_files.h"
 #include "procctl/v1/config.pb.h"
 #include "proto/support/duration_text.h"
+#include "proto/support/peer_identity.h"
 #include "proto/support/time_convert.h"
 #include "proto/support/yaml_config.h"
 #include "spdlog/fmt/fmt.h"
@@ -23,15 +24,6 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// The same rule as in certificates; repeated here because that code speaks gRPC and the guardian
-// must not.
-bool IsNodeId(const std::string& id) {
-  return !id.empty() && id.size() <= 63 && id.front() != '-' && id.front() != '.' &&
-         std::all_of(id.begin(), id.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
-         });
-}
 
 std::string HomeFolder() {
   const char* home = std::getenv("HOME");
@@ -81,7 +73,7 @@ class Checker {
 
   absl::Status Basics() {
     settings_.node = config_.node();
-    if (!IsNodeId(settings_.node)) {
+    if (!IsValidNodeId(settings_.node)) {
       return Refuse(
           "node",
           config_.node().empty()
