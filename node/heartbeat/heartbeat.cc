@@ -16,7 +16,9 @@ static_assert(offsetof(procctl_page, magic) == 0 && offsetof(procctl_page, versi
                   offsetof(procctl_page, flags) == 12 && offsetof(procctl_page, beats) == 16 &&
                   offsetof(procctl_page, progress) == 24 && offsetof(procctl_page, note) == 32,
               "the page is an ABI");
-static_assert(sizeof(procctl_page) == 160 && sizeof(procctl_page) <= PROCCTL_PAGE_BYTES);
+static_assert(offsetof(procctl_page, busy_ms) == 160 && offsetof(procctl_page, busy_count) == 168 &&
+              offsetof(procctl_page, phase) == 176);
+static_assert(sizeof(procctl_page) == 208 && sizeof(procctl_page) <= PROCCTL_PAGE_BYTES);
 
 // On a cache line of its own, apart from whatever else the program writes often.
 alignas(64) procctl_page procctl_idle_page = {};

@@ -9,6 +9,9 @@
  * client can make the guardian's read fault. The client maps it, then adds the future-write seal:
  * nobody who gets hold of the descriptor later can beat for it.
  *
+ * A request is one of two sizes. The short one asks for a beat timeout only; a library that was not
+ * asked for more sends it, so that it is understood by every guardian.
+ *
  * Host byte order (both ends are on one host); no pointers, no padding.
  */
 #ifndef PROCCTL_NODE_HEARTBEAT_REGISTER_FRAME_H_
@@ -29,6 +32,14 @@ typedef struct procctl_register_request {
   uint8_t name[PROCCTL_FRAME_NAME_BYTES];
 } procctl_register_request;
 
+/* The long request. */
+typedef struct procctl_register_request_more {
+  procctl_register_request head;
+  uint32_t progress_timeout_ms; /* 0: progress is not judged */
+  uint32_t start_grace_ms;      /* 0: judged by the timeout from the first beat on */
+  uint32_t reserved[2];         /* 0 */
+} procctl_register_request_more;
+
 typedef struct procctl_register_answer {
   uint32_t magic;
   int32_t error;                       /* 0, or an errno value as procctl_open documents */
@@ -38,6 +49,7 @@ typedef struct procctl_register_answer {
 
 #ifdef __cplusplus
 static_assert(sizeof(procctl_register_request) == 80, "ABI");
+static_assert(sizeof(procctl_register_request_more) == 96, "ABI");
 static_assert(sizeof(procctl_register_answer) == 176, "ABI");
 #endif
 

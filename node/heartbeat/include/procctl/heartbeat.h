@@ -47,15 +47,23 @@ extern "C" {
  *   beats     client           guardian    any change is a beat; the value itself means nothing
  *   progress  client           guardian    units of work done; any change is progress
  *   note      client           guardian    last words; NUL-terminated or full; shown escaped
+ *   busy_ms   client           guardian    while BUSY: how long this piece of work may take
+ *   busy_count client          guardian    announcements of long work so far
+ *   phase     client           guardian    what it is doing, a word or two; as note
+ *
+ * Whoever writes BUSY writes busy_ms and busy_count before it. The last three were added within
+ * version 1: a guardian that does not know them judges by beats alone, and a library that does not
+ * leaves them zero.
  */
 #define PROCCTL_PAGE_MAGIC 0x70726f6363746c31ULL /* "procctl1" read as a big-endian number */
 #define PROCCTL_PAGE_VERSION 1U
 #define PROCCTL_PAGE_BYTES 4096U
 #define PROCCTL_NOTE_BYTES 128U
+#define PROCCTL_PHASE_BYTES 32U
 
-#define PROCCTL_PAGE_READY 1U  /* reserved for: start-up is over; read by no guardian yet */
+#define PROCCTL_PAGE_READY 1U  /* start-up is over */
 #define PROCCTL_PAGE_FAILED 2U /* the process gives itself up: stop it now */
-#define PROCCTL_PAGE_BUSY 4U   /* reserved for: known long work; read by no guardian yet */
+#define PROCCTL_PAGE_BUSY 4U   /* known long work: busy_ms instead of the timeout */
 #define PROCCTL_PAGE_CLOSED 8U /* the process gives the slot back */
 
 typedef struct procctl_page {
@@ -65,6 +73,9 @@ typedef struct procctl_page {
   uint64_t beats;
   uint64_t progress;
   char note[PROCCTL_NOTE_BYTES];
+  uint64_t busy_ms;
+  uint64_t busy_count;
+  char phase[PROCCTL_PHASE_BYTES];
 } procctl_page;
 
 /* ------------------------------------------------------------------ hearts */
