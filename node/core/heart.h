@@ -10,6 +10,8 @@
 
 namespace procctl::node {
 
+enum class HeartMode : uint8_t { kPlain = 0, kStarting = 1, kBusy = 2 };
+
 // One cache line: 10,000 of them are read ten times a second.
 struct alignas(64) HeartCell {
   // Where the heart beats; nullptr: this cell is free. Means something to the living guardian only.
@@ -28,10 +30,13 @@ struct alignas(64) HeartCell {
   uint32_t special_limit = 0;
   // Beats that came within one scan interval of the one before: the first column of the history.
   uint32_t steady = 0;
-  // v1::SlotState as last judged, and PROCCTL_PAGE_* as last seen.
+  // A silence that passes it is reported, nothing more. 0: no such rule.
+  uint32_t shadow = 0;
+  // v1::SlotState as last judged, PROCCTL_PAGE_* as last seen, and what special_limit is for.
   uint8_t judged = 0;
   uint8_t flags = 0;
-  uint8_t reserved[6] = {};
+  HeartMode mode = HeartMode::kPlain;
+  uint8_t reserved = 0;
 };
 static_assert(sizeof(HeartCell) == 64);
 
@@ -52,8 +57,9 @@ struct alignas(64) HeartHistory {
   // Column i counts gaps over 2^(i-1) and at most 2^i scan intervals; column 0 is
   // HeartCell::steady.
   std::array<uint32_t, kColumns> gaps{};
-  int64_t busy_seen = 0;
-  uint8_t reserved[24] = {};
+  // procctl_page::busy_count of the announcement that is being judged.
+  uint64_t busy_seen = 0;
+  uint8_t reserved[16] = {};
 };
 static_assert(sizeof(HeartHistory) == 128);
 

@@ -39,6 +39,12 @@ class Ladder {
   void TermSent(MonoTime now);
   void KillSent(MonoTime now);
   void DeclaredUnkillable(MonoTime now);
+  // Goes on where an earlier guardian ended. The stage's own time begins anew: what passed while
+  // nobody looked is not held against the process.
+  void Resume(Stage stage, MonoTime first_signal, MonoTime now) {
+    Enter(stage, now);
+    first_signal_ = first_signal;
+  }
 
   // How the kill ended, if the process is gone now.
   v1::Verdict EndVerdict() const;

@@ -7,7 +7,7 @@ namespace procctl::node {
 namespace {
 
 SignalAnswer Refused(v1::Refusal refusal, std::string reason) {
-  return {Permission::kRefused, refusal, std::move(reason)};
+  return {Permission::kRefused, refusal, v1::HELD_BY_POLICY, std::move(reason)};
 }
 
 }  // namespace
@@ -26,12 +26,12 @@ SignalAnswer MaySignal(const ProcessIdentity& target, int64_t registered_uid,
     return Refused(v1::REFUSAL_PROTECTED, fmt::format("pid {} is never a target", target.pid));
   }
   if (facts.start_ticks && *facts.start_ticks != target.start_ticks) {
-    return {Permission::kMismatch, v1::REFUSAL_UNSPECIFIED,
+    return {Permission::kMismatch, v1::REFUSAL_UNSPECIFIED, v1::HELD_BY_UNSPECIFIED,
             fmt::format("pid {} now belongs to another process (started at tick {}, not {})",
                         target.pid, *facts.start_ticks, target.start_ticks)};
   }
   if (!facts.alive || !facts.start_ticks) {
-    return {Permission::kGone, v1::REFUSAL_UNSPECIFIED, "it has ended"};
+    return {Permission::kGone, v1::REFUSAL_UNSPECIFIED, v1::HELD_BY_UNSPECIFIED, "it has ended"};
   }
   if (policy.own_line.contains(target.pid)) {
     return Refused(v1::REFUSAL_PROTECTED, "it is the guardian itself or one of its ancestors");
@@ -53,13 +53,14 @@ SignalAnswer MaySignal(const ProcessIdentity& target, int64_t registered_uid,
                    fmt::format("it was user {}'s when it registered and is user {}'s now",
                                registered_uid, facts.uid));
   }
-  const auto hold = [](std::string reason) {
-    return SignalAnswer{Permission::kHold, v1::REFUSAL_UNSPECIFIED, std::move(reason)};
+  const auto hold = [](v1::HeldBy by, std::string reason) {
+    return SignalAnswer{Permission::kHold, v1::REFUSAL_UNSPECIFIED, by, std::move(reason)};
   };
-  if (facts.tracer != 0) return hold(fmt::format("it is traced by pid {}", facts.tracer));
-  if (facts.frozen) return hold("its cgroup is frozen");
-  if (!policy.enforce) return hold("this node only observes (mode: observe)");
-  return {Permission::kAllowed, v1::REFUSAL_UNSPECIFIED, ""};
+  if (facts.tracer != 0)
+    return hold(v1::HELD_BY_TRACER, fmt::format("it is traced by pid {}", facts.tracer));
+  if (facts.frozen) return hold(v1::HELD_BY_FREEZER, "its cgroup is frozen");
+  if (!policy.enforce) return hold(v1::HELD_BY_OBSERVE, "this node only observes (mode: observe)");
+  return {Permission::kAllowed, v1::REFUSAL_UNSPECIFIED, v1::HELD_BY_UNSPECIFIED, ""};
 }
 
 }  // namespace procctl::node

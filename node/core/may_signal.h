@@ -52,6 +52,8 @@ enum class Permission {
 struct SignalAnswer {
   Permission permission = Permission::kRefused;
   v1::Refusal refusal = v1::REFUSAL_UNSPECIFIED;
+  // For kHold and kRefused: what withholds the signal.
+  v1::HeldBy held_by = v1::HELD_BY_UNSPECIFIED;
   // Why not, as the end of a sentence. Empty if allowed.
   std::string reason;
 };

@@ -11,6 +11,7 @@ ScanVerdict ScanGuard::Scan(MonoTime now, Nanos suspended) {
   suspended_ = suspended;
 
   ScanVerdict verdict;
+  verdict.lag = std::max(elapsed - interval_, Nanos(0));
   verdict.credited = std::clamp<Nanos>(elapsed, Nanos(0), kCreditIntervals * interval_);
   if (slept > kSuspendNoise) {
     verdict.gap = Gap{.suspend = true, .length = slept};

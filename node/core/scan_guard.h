@@ -20,6 +20,8 @@ struct Gap {
 };
 
 struct ScanVerdict {
+  // By how much this scan came late.
+  Nanos lag{};
   // Silence to add to every slot that did not beat.
   Nanos credited{};
   // False: no ladder starts and none goes on in this scan.

@@ -19,6 +19,30 @@ std::string SlotLabels::Take(const std::string& name) {
   }
 }
 
+bool SlotLabels::Claim(const std::string& name, const std::string& label) {
+  int number = 1;
+  if (label != name) {
+    const std::string prefix = name + ".";
+    if (label.size() <= prefix.size() || label.size() > prefix.size() + 9 ||
+        label.compare(0, prefix.size(), prefix) != 0 ||
+        label.find_first_not_of("0123456789", prefix.size()) != std::string::npos ||
+        label[prefix.size()] == '0') {
+      return false;
+    }
+    number = std::stoi(label.substr(prefix.size()));
+    if (number < 2) return false;
+  }
+  if (!taken_.emplace(label, number).second) return false;
+  Numbers& numbers = names_[name];
+  if (number > numbers.highest) {
+    for (int i = numbers.highest + 1; i < number; ++i) numbers.free.insert(i);
+    numbers.highest = number;
+  } else {
+    numbers.free.erase(number);
+  }
+  return true;
+}
+
 void SlotLabels::Release(const std::string& name, const std::string& label) {
   const auto taken = taken_.find(label);
   const auto numbers = names_.find(name);

@@ -12,6 +12,9 @@ class SlotLabels {
  public:
   // The lowest free label for `name`. O(log n) however many share the name.
   std::string Take(const std::string& name);
+  // The very label that an earlier guardian gave to `name`. False if it is taken, or none of
+  // `name`'s.
+  bool Claim(const std::string& name, const std::string& label);
   void Release(const std::string& name, const std::string& label);
 
  private:
