@@ -193,7 +193,7 @@ for node in "${nodes[@]}"; do
   mkdir -p "$work/$node/run" "$work/$node/state"
   cat > "$work/$node.yaml" << YAML
 node: $node
-runtime_dir: $work/$node/run
+runtime_dir: $run/$node
 state_dir: $work/$node/state
 grace: 3s
 controller:

@@ -664,8 +664,7 @@ void Enforcer::RecordProgress(const Kill& kill, v1::EventKind kind, const std::s
 
 void Enforcer::Write(const Process& process, bool intent) {
   v1::StateRecord record;
-  *record.mutable_kill() =
-      RecordOf(*process.kill, process.identity().pid, process.identity().start_ticks, intent);
+  *record.mutable_kill() = RecordOf(*process.kill, process.identity(), process.uid, intent);
   journal_->Put(std::move(record));
 }
 

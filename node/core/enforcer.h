@@ -8,6 +8,7 @@
 // What an operator ordered passes the brakes and waits for no evidence.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -90,6 +91,7 @@ class Enforcer {
   void FillDetail(v1::NodeDetail* detail) const;
   v1::BrakeRecord BrakeRecord() const { return brake_.Record(clocks_->Read().mono); }
   int64_t next_kill() const { return next_kill_; }
+  void NumberFrom(int64_t kill) { next_kill_ = std::max(next_kill_, kill); }
 
  private:
   struct Withheld {

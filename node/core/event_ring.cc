@@ -13,8 +13,16 @@ const v1::Event& EventRing::Add(v1::Event event) {
   return events_.emplace_back(std::move(event));
 }
 
+void EventRing::Restore(v1::Event event) {
+  if (event.id().epoch() != epoch_ || event.id().seq() <= last_seq_) return;
+  if (events_.size() >= capacity_) FoldOldest();
+  last_seq_ = event.id().seq();
+  events_.push_back(std::move(event));
+}
+
 void EventRing::Spooled(int64_t epoch, int64_t seq) {
-  if (epoch != epoch_) return;
+  // A number that was never given out proves that something is wrong with whoever says it.
+  if (epoch != epoch_ || seq > last_seq_) return;
   while (!events_.empty() && events_.front().id().seq() <= seq) events_.pop_front();
 }
 

@@ -2,6 +2,7 @@
 // one record that says which numbers are lost, so the gap is a fact on record and never silence.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 
@@ -16,6 +17,11 @@ class EventRing {
 
   // Numbers the event and keeps it.
   const v1::Event& Add(v1::Event event);
+
+  // Of an earlier guardian, in order, before the first Add: kept as they are.
+  void Restore(v1::Event event);
+  // Numbers up to this one were given out already.
+  void NumberFrom(int64_t last_seq) { last_seq_ = std::max(last_seq_, last_seq); }
 
   // Everything of this epoch up to and including seq is in safe hands. Other epochs and numbers
   // never given out are ignored.

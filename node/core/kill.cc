@@ -21,11 +21,13 @@ v1::KillRecord::Stage StageOf(Ladder::Stage stage) {
 
 }  // namespace
 
-v1::KillRecord RecordOf(const Kill& kill, int32_t pid, int64_t start_ticks, bool intent) {
+v1::KillRecord RecordOf(const Kill& kill, const ProcessIdentity& process, int64_t uid,
+                        bool intent) {
   v1::KillRecord record;
   record.set_number(kill.number());
-  record.set_pid(pid);
-  record.set_start_ticks(start_ticks);
+  record.set_pid(process.pid);
+  record.set_start_ticks(process.start_ticks);
+  record.set_uid(uid);
   *record.mutable_subject() = kill.subject;
   *record.mutable_grace() = ToProto(kill.ladder.grace());
   record.set_stage(StageOf(kill.ladder.stage()));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node/core/ladder.h"
+#include "node/core/process_identity.h"
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/guardian_state.pb.h"
 
@@ -50,7 +51,7 @@ struct Kill {
 
 // Both ways between a kill and its record in the journal. `intent`: its next signal is about to be
 // sent.
-v1::KillRecord RecordOf(const Kill& kill, int32_t pid, int64_t start_ticks, bool intent);
+v1::KillRecord RecordOf(const Kill& kill, const ProcessIdentity& process, int64_t uid, bool intent);
 // A signal that was about to be sent counts as sent `now`: whoever asks cannot know, and a second
 // one would be worse than none.
 Kill KillFrom(const v1::KillRecord& record, MonoTime now);

@@ -44,6 +44,15 @@ std::optional<OrderEnd> CheckShape(const v1::LinkOrder& link_order, Nanos since_
   return std::nullopt;
 }
 
+std::optional<OrderEnd> CheckHold(const v1::HoldOrder& hold) {
+  if (hold.release()) return std::nullopt;
+  const Nanos length = FromProto(hold.hold_for());
+  if (length <= Nanos(0) || length > kMostHold)
+    return Malformed("a hold lasts more than 0 and at most 24h");
+  if (hold.reason().empty()) return Malformed("a hold needs a reason");
+  return std::nullopt;
+}
+
 Nanos GraceOf(const v1::Order& order, Nanos default_grace) {
   return order.has_grace() ? FromProto(order.grace()) : default_grace;
 }

@@ -12,6 +12,7 @@ namespace procctl::node {
 
 // Bounds documented in order.proto.
 inline constexpr Nanos kMostGrace = std::chrono::hours(1);
+inline constexpr Nanos kMostHold = std::chrono::hours(24);
 inline constexpr Nanos kMostTimeToLive = std::chrono::minutes(5);
 inline constexpr Nanos kDefaultTimeToLive = std::chrono::seconds(30);
 
@@ -27,6 +28,9 @@ struct OrderEnd {
 // executed late. An order without a usable id has no verdict at all: see HasOrderId.
 std::optional<OrderEnd> CheckShape(const v1::LinkOrder& link_order, Nanos since_boot);
 bool HasOrderId(const v1::Order& order);
+
+// Beyond what it shares with an order to stop: a hold has a length within bounds and a reason.
+std::optional<OrderEnd> CheckHold(const v1::HoldOrder& hold);
 
 // The node's own grace where the order names none.
 Nanos GraceOf(const v1::Order& order, Nanos default_grace);

@@ -15,6 +15,8 @@ class OrderLedger {
   // True the first time an id is seen.
   bool Take(const std::string& order_id);
 
+  const std::deque<std::string>& oldest_first() const { return oldest_first_; }
+
  private:
   std::unordered_set<std::string> known_;
   std::deque<std::string> oldest_first_;

@@ -12,19 +12,21 @@
 namespace procctl::node {
 namespace {
 
-RegistrationAnswer Refuse(int error, std::string text) {
-  return {error, std::move(text), "", Nanos(0)};
-}
+RegistrationAnswer Refuse(int error, std::string text) { return {error, std::move(text), "", {}}; }
 
 }  // namespace
 
 RegistrationAnswer ReadRequest(const void* bytes, size_t size, const RegistrationLimits& limits) {
-  procctl_register_request request;
-  if (size != sizeof request) {
-    return Refuse(EPROTO, fmt::format("a registration is {} bytes, not {}", sizeof request, size));
+  // A short one is a long one that asks for nothing more.
+  procctl_register_request_more more{};
+  procctl_register_request& request = more.head;
+  if (size != sizeof request && size != sizeof more) {
+    return Refuse(EPROTO, fmt::format("a registration is {} or {} bytes, not {}", sizeof request,
+                                      sizeof more, size));
   }
-  std::memcpy(&request, bytes, sizeof request);
-  if (request.magic != PROCCTL_FRAME_MAGIC || request.reserved != 0) {
+  std::memcpy(&more, bytes, size);
+  if (request.magic != PROCCTL_FRAME_MAGIC || request.reserved != 0 || more.reserved[0] != 0 ||
+      more.reserved[1] != 0) {
     return Refuse(EPROTO, "this is no registration frame");
   }
   if (request.page_version != PROCCTL_PAGE_VERSION) {
@@ -43,7 +45,19 @@ RegistrationAnswer ReadRequest(const void* bytes, size_t size, const Registratio
                                       request.timeout_ms, FormatDuration(limits.min_timeout),
                                       FormatDuration(limits.max_timeout)));
   }
-  return {0, "", Escape(std::string_view(raw, length)), timeout};
+  const Nanos progress = std::chrono::milliseconds(more.progress_timeout_ms);
+  if (progress != Nanos(0) && (progress < limits.min_timeout || progress > limits.max_timeout)) {
+    return Refuse(EINVAL,
+                  fmt::format("progress timeout {} ms is outside this node's policy ({} to {})",
+                              more.progress_timeout_ms, FormatDuration(limits.min_timeout),
+                              FormatDuration(limits.max_timeout)));
+  }
+  const Nanos start = std::chrono::milliseconds(more.start_grace_ms);
+  if (start > limits.max_start_grace) {
+    return Refuse(EINVAL, fmt::format("start grace {} ms is over this node's limit of {}",
+                                      more.start_grace_ms, FormatDuration(limits.max_start_grace)));
+  }
+  return {0, "", Escape(std::string_view(raw, length)), {timeout, progress, start}};
 }
 
 RegistrationAnswer Admit(RegistrationAnswer parsed, const RegistrationFacts& facts,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "node/core/heart_terms.h"
 #include "node/core/mono_time.h"
 #include "node/heartbeat/register_frame.h"
 
@@ -12,6 +13,7 @@ namespace procctl::node {
 struct RegistrationLimits {
   Nanos min_timeout = std::chrono::milliseconds(500);
   Nanos max_timeout = std::chrono::hours(24);
+  Nanos max_start_grace = std::chrono::minutes(10);
   int64_t max_slots = 16384;
   int64_t max_slots_per_user = 4096;
   // Of the guardian; anybody but root takes only its own user's processes.
@@ -36,11 +38,11 @@ struct RegistrationAnswer {
   std::string text;
   // Escaped; set if accepted.
   std::string name;
-  Nanos timeout{};
+  HeartTerms terms;
 };
 
-// Reads a request of `size` bytes as it came from the socket. Shape only: magic, version, name,
-// timeout.
+// Reads a request of `size` bytes, short or long, as it came from the socket. Shape only: magic,
+// version, name, limits.
 RegistrationAnswer ReadRequest(const void* bytes, size_t size, const RegistrationLimits& limits);
 
 // The rest: who asks, and the quotas. Returns `parsed`, refused where need be.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "node/core/heart.h"
+#include "node/core/heart_terms.h"
 #include "node/core/kill.h"
 #include "node/core/seams.h"
 #include "node/core/slot_labels.h"
@@ -34,15 +35,6 @@ struct OperatorHold {
   Nanos ends{};
   // To show.
   std::chrono::system_clock::time_point until;
-};
-
-// What a process asked for.
-struct HeartTerms {
-  Nanos timeout{};
-  // 0: progress is not judged.
-  Nanos progress_limit{0};
-  // 0: judged by the timeout from the first look on.
-  Nanos start_grace{0};
 };
 
 // Names a page so that it can be found again in the process that has it.

@@ -19,6 +19,16 @@ constexpr Nanos kCheckEvery = std::chrono::seconds(5);
 constexpr int64_t kWarningBurst = 50;
 constexpr Nanos kWarningWindow = std::chrono::seconds(60);
 
+// atime as a beat counter. Never 0 for any time that somebody writes: a counter of 0 is a page that
+// nobody took up.
+uint64_t BeatsOf(time_t atime) { return static_cast<uint64_t>(atime) ^ (uint64_t{1} << 63); }
+
+std::shared_ptr<procctl_page> MakePage(time_t atime) {
+  auto page = std::make_shared<procctl_page>();
+  page->beats = BeatsOf(atime);
+  return page;
+}
+
 }  // namespace
 
 ClassicDoor::ClassicDoor(ClassicSettings settings, Nanos max_timeout, Table* table, EventLog* log,
@@ -73,6 +83,7 @@ void ClassicDoor::Refresh(MonoTime now) {
   if (!segment_) return;
   segment_->Copy(&rows_);
   for (size_t i = 0; i < rows_.size(); ++i) {
+    if (bindings_[i].page) bindings_[i].page->beats = BeatsOf(rows_[i].atime);
     // Nearly every row, nearly every time: nothing but its atime has changed.
     if (rows_[i].pid == bindings_[i].pid && bindings_[i].stage != Stage::kFree) continue;
     if (rows_[i].pid == 0 && bindings_[i].pid == 0 && rows_[i].atime == bindings_[i].atime)
@@ -81,9 +92,31 @@ void ClassicDoor::Refresh(MonoTime now) {
   }
 }
 
-uint64_t ClassicDoor::Token(int32_t row) const {
-  const auto index = static_cast<size_t>(row);
-  return static_cast<uint64_t>(segment_ ? segment_->Atime(index) : rows_[index].atime);
+void ClassicDoor::RefreshPage(const Slot& slot) {
+  if (slot.row < 0 || static_cast<size_t>(slot.row) >= bindings_.size()) return;
+  const auto index = static_cast<size_t>(slot.row);
+  Row& binding = bindings_[index];
+  if (binding.page.get() != slot.page.get() || !segment_) return;
+  binding.page->beats = BeatsOf(segment_->Atime(index));
+}
+
+std::shared_ptr<const procctl_page> ClassicDoor::Resume(const v1::SlotRecord& record) {
+  if (!segment_) TryOpen();
+  const auto index = static_cast<size_t>(record.row());
+  if (!segment_ || record.row() < 0 || index >= rows_.size()) return nullptr;
+  segment_->Copy(&rows_);
+  if (rows_[index].pid != record.pid() || bindings_[index].stage != Stage::kFree) return nullptr;
+  bindings_[index].page = MakePage(rows_[index].atime);
+  return bindings_[index].page;
+}
+
+void ClassicDoor::Resumed(const Slot& slot) {
+  const auto index = static_cast<size_t>(slot.row);
+  Row& binding = bindings_[index];
+  binding.stage = Stage::kBound;
+  binding.pid = rows_[index].pid;
+  binding.atime = rows_[index].atime;
+  binding.generation = slot.generation;
 }
 
 void ClassicDoor::Abandon() {
@@ -221,7 +254,8 @@ void ClassicDoor::Bind(size_t index, const ClassicRow& row) {
   }
   Process* process = table_->Find(binding.process->identity());
   if (process == nullptr) {
-    process = &table_->AddProcess(*std::move(binding.process), status->uid);
+    process =
+        &table_->AddProcess(std::make_unique<ProcessRef>(*std::move(binding.process)), status->uid);
     if (!watch_exit_(*process).ok()) {
       table_->RemoveProcess(*process);
       binding = Row{};
@@ -229,9 +263,20 @@ void ClassicDoor::Bind(size_t index, const ClassicRow& row) {
     }
   }
   binding.process.reset();
-  Slot& slot =
-      table_->AddSlot(*process, reading.name, v1::DOOR_CLASSIC, reading.timeout, nullptr,
-                      static_cast<int32_t>(index), static_cast<uint64_t>(row.atime), WallNow());
+  binding.page = MakePage(row.atime);
+  Slot* added = table_->AddSlot(*process,
+                                {.name = reading.name,
+                                 .door = v1::DOOR_CLASSIC,
+                                 .terms = {.timeout = reading.timeout},
+                                 .page = binding.page,
+                                 .row = static_cast<int32_t>(index)},
+                                WallNow());
+  if (added == nullptr) {
+    table_->Settle(*process);
+    Refuse(index, row, "all slots of this node are taken");
+    return;
+  }
+  const Slot& slot = *added;
   binding.stage = Stage::kBound;
   binding.generation = slot.generation;
   v1::Event event = MakeEvent(v1::EVENT_KIND_SLOT_REGISTERED, v1::SEVERITY_INFO,
@@ -249,8 +294,8 @@ void ClassicDoor::OnSlotRemoved(const Slot& slot, int32_t row) {
   Row& binding = bindings_[index];
   if (binding.stage != Stage::kBound || binding.generation != slot.generation) return;
   // Only the row of an ended process is cleared here; one that gave it back has written it itself.
-  if (segment_ && !slot.process->ref.Alive())
-    (void)segment_->Clear(index, slot.process->ref.identity().pid);
+  if (segment_ && !slot.process->target->Facts().alive)
+    (void)segment_->Clear(index, slot.process->identity().pid);
   const int64_t atime = rows_[index].atime;
   binding = Row{};
   binding.atime = atime;

@@ -12,13 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "node/core/enforcer.h"
 #include "node/core/event_limiter.h"
-#include "node/guardian/enforcer.h"
+#include "node/core/table.h"
 #include "node/guardian/event_log.h"
 #include "node/guardian/map_prover.h"
 #include "node/guardian/settings.h"
-#include "node/guardian/table.h"
 #include "node/os/poller.h"
+#include "node/os/process_ref.h"
 #include "node/os/sysv_table.h"
 
 namespace procctl::node {
@@ -32,8 +33,13 @@ class ClassicDoor {
   // Copies the table and follows its rows. Right before each scan.
   void Refresh(MonoTime now);
 
-  // The row's atime as it is right now.
-  uint64_t Token(int32_t row) const;
+  // Brings the page of a classic slot up to date with its row, right now.
+  void RefreshPage(const Slot& slot);
+
+  // A slot of an earlier guardian: its page, if the row still is that process's; nullptr otherwise.
+  // The caller binds it with Resumed once the slot is in the table.
+  std::shared_ptr<const procctl_page> Resume(const v1::SlotRecord& record);
+  void Resumed(const Slot& slot);
 
   // The slot of this row is gone from the table: the row is cleared, if it still is that process's.
   void OnSlotRemoved(const Slot& slot, int32_t row);
@@ -46,6 +52,9 @@ class ClassicDoor {
     int64_t atime = 0;
     int64_t generation = 0;             // kBound
     std::optional<ProcessRef> process;  // kProving
+    // kBound: what the slot's heart reads. The row's atime is its beat counter, so that a classic
+    // heart is judged like any other.
+    std::shared_ptr<procctl_page> page;
   };
 
   void TryOpen();

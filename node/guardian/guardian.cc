@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -13,18 +14,24 @@
 #include <memory>
 #include <optional>
 
+#include "node/core/enforcer.h"
+#include "node/core/table.h"
+#include "node/guardian/canary.h"
 #include "node/guardian/classic_door.h"
-#include "node/guardian/enforcer.h"
 #include "node/guardian/event_log.h"
+#include "node/guardian/evidence_desk.h"
 #include "node/guardian/native_door.h"
 #include "node/guardian/order_desk.h"
-#include "node/guardian/table.h"
+#include "node/guardian/state_keeper.h"
+#include "node/guardian/take_up.h"
 #include "node/guardian/uplink_child.h"
 #include "node/guardian/uplink_link.h"
+#include "node/os/board.h"
 #include "node/os/clock.h"
 #include "node/os/poller.h"
 #include "node/os/proc_file.h"
 #include "node/os/state_files.h"
+#include "proto/support/time_convert.h"
 #include "proto/support/version.h"
 #include "spdlog/spdlog.h"
 
@@ -50,71 +57,113 @@ void RaiseDescriptorLimit() {
                   &limit);  // allowed to everybody; without it fewer processes can be guarded
 }
 
-SignalPolicy PolicyOf(const Settings& settings) {
-  SignalPolicy policy;
-  policy.enforce = settings.enforce;
-  policy.guardian_uid = geteuid();
-  policy.own_line = OwnLine();
-  policy.protected_names = settings.protected_names;
-  return policy;
+int64_t ResidentBytes() {
+  const auto text = ReadSmallFile("/proc/self/statm");
+  long size = 0;
+  long resident = 0;
+  if (!text || std::sscanf(text->c_str(), "%ld %ld", &size, &resident) != 2) return 0;
+  return int64_t{resident} * sysconf(_SC_PAGESIZE);
 }
+
+std::string NameOfStored(int64_t generation) { return fmt::format("heart-{}", generation); }
 
 class Guardian {
  public:
-  Guardian(const Settings& settings, Poller poller, std::string boot_id, int64_t epoch)
+  Guardian(const Settings& settings, ServiceManager manager, Poller poller, Board board,
+           std::unique_ptr<StateKeeper> keeper, std::string boot_id, int64_t epoch)
       : settings_(settings),
+        manager_(std::move(manager)),
         poller_(std::move(poller)),
-        log_(settings.node, boot_id, epoch),
-        table_(boot_id, epoch),
-        enforcer_(&table_, &log_, PolicyOf(settings), settings.scan_interval, settings.grace,
-                  [this](int32_t row) { return classic_->Token(row); }),
-        orders_(&table_, &log_, &enforcer_, settings.grace),
+        board_(std::move(board)),
+        keeper_(std::move(keeper)),
+        started_at_(WallNow()),
+        log_(settings.node, boot_id, epoch, keeper_.get()),
+        table_(boot_id, settings.rules, board_.cells(), board_.histories(), keeper_.get()),
+        evidence_(&poller_),
+        enforcer_(&table_, World(), PolicyOf(settings), epoch * Table::kGenerationsPerEpoch + 1),
+        orders_(&table_, &log_, &enforcer_, keeper_.get(), settings.grace),
         link_(&table_, &log_, &poller_,
-              [this](const v1::LinkOrder& order) { orders_.Take(order); }),
+              {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
+               .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
+               .detail = [this](const v1::DetailRequest& request) { return Detail(request); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
-        native_(&table_, &log_, &poller_, settings.limits,
-                [this](Process& p) { return WatchExit(p); }) {
+        native_(
+            &table_, &log_, &poller_, settings.limits, [this](Process& p) { return WatchExit(p); },
+            [this](const Slot& slot, int page_fd) { OnHandedOut(slot, page_fd); }) {
+    table_.NumberFrom(epoch * Table::kGenerationsPerEpoch + 1);
     if (settings.classic) {
       classic_.emplace(
           *settings.classic, settings.limits.max_timeout, &table_, &log_, &poller_,
           [this](Process& p) { return WatchExit(p); }, [this](Slot& s) { enforcer_.OnClosed(s); });
     }
+    if (settings.canary_every) {
+      canary_.emplace(*settings.canary_every, settings.runtime_dir + "/heartbeat.sock",
+                      settings.limits.min_timeout, &log_, &poller_);
+    }
     table_.Listen({.changed = [this](const Slot& slot) { link_.RowChanged(slot.generation); },
                    .removed = [this](const Slot& slot) { OnRemoved(slot); },
                    .forgotten = [this](Process& process) { poller_.Remove(process.exit_watch); }});
     log_.OnNew([this] { events_waiting_ = true; });
+    evidence_.OnReady([this](int64_t kill, v1::Evidence evidence) {
+      enforcer_.OnEvidence(kill, std::move(evidence));
+    });
   }
 
   absl::Status Open(UniqueFd lock) {
     lock_ = std::move(lock);
     if (absl::Status s = WatchSignals(); !s.ok()) return s;
     if (absl::Status s = StartTimer(); !s.ok()) return s;
+    TakeUpState();
     return native_.Open(settings_.runtime_dir + "/heartbeat.sock", settings_.socket_mode);
   }
 
   void Run() {
-    log_.Record(MakeEvent(
-        v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO,
-        fmt::format("guardian {} began to {} as user {} (epoch {})", kVersion,
-                    settings_.enforce ? "enforce" : "observe", geteuid(), log_.ring().epoch())));
     // Before anybody is told that the node guards: programs attach a table that must be there.
     if (classic_) classic_->Refresh(MonoNow());
+    keeper_->Tidy();
     uplink_.Tend(MonoNow());
     std::printf("guarding as %s\n", settings_.node.c_str());
     std::fflush(stdout);
+    (void)manager_.Ready(fmt::format("guarding as {}", settings_.node));
     while (!stop_) Turn(-1);
+    (void)manager_.Stopping();
     log_.Record(
         MakeEvent(v1::EVENT_KIND_GUARDIAN_STOPPED, v1::SEVERITY_WARNING,
                   "the guardian was told to stop; nothing is enforced until it starts again"));
+    keeper_->Commit();
     link_.Pump();
     for (const MonoTime end = MonoNow() + kFarewell; !link_.Drained() && MonoNow() < end;)
       poller_.Wait(50);
     uplink_.LetGo();
+    keeper_->Rewrite();
     (void)unlink((settings_.runtime_dir + "/heartbeat.sock")
                      .c_str());  // clients then see at once that nobody guards
   }
 
  private:
+  EnforcerWorld World() {
+    return {.clocks = &clocks_,
+            .events = &log_,
+            .journal = keeper_.get(),
+            .evidence = &evidence_,
+            .refresh = [this](const Slot& slot) {
+              if (classic_) classic_->RefreshPage(slot);
+            }};
+  }
+
+  static EnforcerSettings PolicyOf(const Settings& settings) {
+    EnforcerSettings out;
+    out.policy.enforce = settings.enforce;
+    out.policy.guardian_uid = geteuid();
+    out.policy.own_line = OwnLine();
+    out.policy.protected_names = settings.protected_names;
+    out.brakes = settings.brakes;
+    out.watch.interval = settings.scan_interval;
+    out.watch.near_miss_percent = settings.near_miss_percent;
+    out.min_timeout = settings.limits.min_timeout;
+    return out;
+  }
+
   // One turn of the loop: sockets and exits first, then, if it is time, the scan.
   void Turn(int timeout_ms) {
     poller_.Wait(timeout_ms);
@@ -124,15 +173,116 @@ class Guardian {
       scan_due_ = false;
       const MonoTime now = MonoNow();
       if (classic_) classic_->Refresh(now);
+      evidence_.Expire(now);
       enforcer_.Scan();
       native_.DropSilent(now);
       uplink_.Tend(now);
-      link_.Pump();
+      if (canary_) canary_->Tend(now);
+      BeatForManager(now);
+      events_waiting_ = true;
     }
+    // What was decided is kept before it is told to anybody.
+    keeper_->Tidy();
     if (events_waiting_) {
       events_waiting_ = false;
       link_.Pump();
     }
+  }
+
+  // From the scan only: a loop that runs and does not scan is no guard.
+  void BeatForManager(MonoTime now) {
+    const auto interval = manager_.watchdog_interval();
+    if (!interval || now < next_watchdog_) return;
+    next_watchdog_ = now + *interval;
+    (void)manager_.Watchdog();
+  }
+
+  void TakeUpState() {
+    std::map<PageId, UniqueFd> stored;
+    for (ServiceManager::StoredFd& kept : manager_.TakeStoredFds()) {
+      struct stat info {};
+      if (fstat(kept.fd.get(), &info) == 0) stored[{info.st_dev, info.st_ino}] = std::move(kept.fd);
+    }
+    const std::string began =
+        fmt::format("guardian {} began to {} as user {} (epoch {})", kVersion,
+                    settings_.enforce ? "enforce" : "observe", geteuid(), log_.ring().epoch());
+    keeper_->SetSnapshot([this] { return Snapshot(); });
+    if (!keeper_->found()) {
+      log_.Record(MakeEvent(v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO, began));
+      return;
+    }
+    const FoundState& found = *keeper_->found();
+    takeovers_ = found.head.takeovers() + 1;
+    for (const v1::Event& event : found.events) log_.Restore(event);
+    log_.NumberFrom(found.last_seq);
+    table_.NumberFrom(std::max(found.last_generation + 1, table_.next_generation()));
+    enforcer_.NumberFrom(found.last_kill + 1);
+    orders_.Restore(found.orders);
+    log_.Record(MakeEvent(v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO, began));
+    TakeUp(found, {.table = &table_,
+                   .enforcer = &enforcer_,
+                   .log = &log_,
+                   .journal = keeper_.get(),
+                   .classic = classic_ ? &*classic_ : nullptr,
+                   .watch_exit = [this](Process& p) { return WatchExit(p); },
+                   .stored_pages = &stored});
+    keeper_->ForgetFound();
+    keeper_->Rewrite();
+  }
+
+  std::vector<v1::StateRecord> Snapshot() const {
+    std::vector<v1::StateRecord> records;
+    v1::StateHead* head = records.emplace_back().mutable_head();
+    head->set_version(StateKeeper::kVersion);
+    head->set_boot_id(log_.boot_id());
+    head->set_node(log_.node());
+    head->set_epoch(log_.ring().epoch());
+    head->set_last_seq(log_.ring().last_seq());
+    head->set_last_generation(table_.next_generation() - 1);
+    head->set_last_kill(enforcer_.next_kill() - 1);
+    head->set_takeovers(takeovers_);
+    for (const auto& [generation, slot] : table_.slots())
+      *records.emplace_back().mutable_slot() = table_.RecordOf(*slot);
+    for (const auto& [identity, process] : table_.processes()) {
+      if (process->kill == nullptr) continue;
+      *records.emplace_back().mutable_kill() =
+          RecordOf(*process->kill, identity, process->uid, /*intent=*/false);
+    }
+    for (const std::string& id : orders_.ledger().oldest_first())
+      records.emplace_back().set_order_taken(id);
+    for (const v1::Event& event : log_.ring().events())
+      *records.emplace_back().mutable_event() = event;
+    *records.emplace_back().mutable_brake() = enforcer_.BrakeRecord();
+    return records;
+  }
+
+  v1::DetailReply Detail(const v1::DetailRequest& request) {
+    v1::DetailReply reply;
+    reply.set_request(request.request());
+    if (request.generation() != 0) {
+      if (const Slot* slot = table_.FindSlot(request.generation()))
+        *reply.mutable_slot() = enforcer_.DetailOf(*slot);
+      return reply;
+    }
+    v1::NodeDetail* node = reply.mutable_node();
+    node->set_software_version(kVersion);
+    node->set_guardian_pid(getpid());
+    node->set_guardian_epoch(log_.ring().epoch());
+    *node->mutable_guardian_started_at() = ToProto(started_at_);
+    node->set_takeovers(takeovers_);
+    enforcer_.FillDetail(node);
+    if (canary_) *node->mutable_canary() = canary_->Detail();
+    node->set_resident(ResidentBytes());
+    return reply;
+  }
+
+  void OnHandedOut(const Slot& slot, int page_fd) {
+    if (canary_) canary_->OnRegistered(&table_, slot, MonoNow());
+    // A service manager that has no room for it: the page can still be found in its process.
+    (void)manager_.StoreFd(page_fd, NameOfStored(slot.generation));
+    // From here on a guardian that takes over knows of it; only then does the process believe it is
+    // guarded.
+    keeper_->Commit();
   }
 
   absl::Status WatchSignals() {
@@ -174,8 +324,8 @@ class Guardian {
 
   absl::Status WatchExit(Process& process) {
     // By identity, not by address: the process may be gone from the table when the handler runs.
-    const ProcessIdentity identity = process.ref.identity();
-    auto token = poller_.Add(process.ref.pidfd(), EPOLLIN, [this, identity](uint32_t) {
+    const ProcessIdentity identity = process.identity();
+    auto token = poller_.Add(process.target->exit_fd(), EPOLLIN, [this, identity](uint32_t) {
       if (Process* p = table_.Find(identity)) enforcer_.OnExit(*p);
     });
     if (!token.ok()) return token.status();
@@ -185,31 +335,56 @@ class Guardian {
 
   void OnRemoved(const Slot& slot) {
     link_.RowRemoved(slot.generation);
-    const int32_t row = table_.heart(slot).row;
-    if (classic_ && row >= 0) classic_->OnSlotRemoved(slot, row);
+    if (slot.door == v1::DOOR_NATIVE) (void)manager_.RemoveFd(NameOfStored(slot.generation));
+    if (classic_ && slot.row >= 0) classic_->OnSlotRemoved(slot, slot.row);
   }
 
   const Settings& settings_;
+  ServiceManager manager_;
   UniqueFd lock_;
   Poller poller_;
+  Board board_;
+  std::unique_ptr<StateKeeper> keeper_;
+  const std::chrono::system_clock::time_point started_at_;
+  KernelClocks clocks_;
   EventLog log_;
   Table table_;
+  EvidenceDesk evidence_;
   Enforcer enforcer_;
   OrderDesk orders_;
   UplinkLink link_;
   UplinkChild uplink_;
   NativeDoor native_;
   std::optional<ClassicDoor> classic_;
+  std::optional<Canary> canary_;
   UniqueFd signals_;
   UniqueFd timer_;
+  int64_t takeovers_ = 0;
+  MonoTime next_watchdog_;
   bool scan_due_ = false;
   bool events_waiting_ = false;
   bool stop_ = false;
 };
 
+// The board and the journal are for a folder in memory: on a disk that is slow or frozen they would
+// hold up the guard.
+Board OpenBoard(const Settings& settings, const std::string& boot_id, bool* keeps) {
+  const auto cells = static_cast<size_t>(settings.limits.max_slots);
+  auto board = Board::Open(settings.runtime_dir + "/board", boot_id, cells);
+  *keeps = board.ok() && board->in_memory();
+  if (*keeps) return *std::move(board);
+  spdlog::warn("{}: should this guardian be killed, its slots have to register again",
+               board.ok() ? fmt::format("runtime_dir {} lies on a disk, which may hold up the "
+                                        "guard; put it on a tmpfs such as "
+                                        "/run",
+                                        settings.runtime_dir)
+                          : std::string(board.status().message()));
+  return Board::Anonymous(cells);
+}
+
 }  // namespace
 
-absl::Status RunGuardian(const Settings& settings) {
+absl::Status RunGuardian(const Settings& settings, ServiceManager manager) {
   // Blocked before any thread exists, so that they reach nobody but the signalfd.
   sigset_t set;
   sigemptyset(&set);
@@ -223,17 +398,29 @@ absl::Status RunGuardian(const Settings& settings) {
   if (absl::Status s = EnsureFolder(settings.state_dir, 0755); !s.ok()) return s;
   auto lock = LockFile(settings.runtime_dir + "/guardian.lock");
   if (!lock.ok()) return lock.status();
-  absl::Status stored;
-  const int64_t epoch = NextEpoch(settings.state_dir + "/epoch", MillisecondsOfWallTime(), &stored);
-  if (!stored.ok()) {
-    spdlog::error(
-        "the guardian's epoch could not be stored ({}); going on with one made from the clock",
-        std::string(stored.message()));
+  const std::string boot_id = ReadBootId();
+  bool keeps = false;
+  Board board = OpenBoard(settings, boot_id, &keeps);
+  auto keeper = std::make_unique<StateKeeper>(keeps ? settings.runtime_dir + "/journal" : "",
+                                              boot_id, settings.node);
+  int64_t epoch = 0;
+  if (keeper->found()) {
+    // One life in the eyes of everybody else: numbers go on where they were.
+    epoch = keeper->found()->head.epoch();
+  } else {
+    absl::Status stored;
+    epoch = NextEpoch(settings.state_dir + "/epoch", MillisecondsOfWallTime(), &stored);
+    if (!stored.ok()) {
+      spdlog::error(
+          "the guardian's epoch could not be stored ({}); going on with one made from the clock",
+          std::string(stored.message()));
+    }
   }
   auto poller = Poller::Create();
   if (!poller.ok()) return poller.status();
   const auto guardian =
-      std::make_unique<Guardian>(settings, *std::move(poller), ReadBootId(), epoch);
+      std::make_unique<Guardian>(settings, std::move(manager), *std::move(poller), std::move(board),
+                                 std::move(keeper), boot_id, epoch);
   if (absl::Status s = guardian->Open(*std::move(lock)); !s.ok()) return s;
   guardian->Run();
   return absl::OkStatus();

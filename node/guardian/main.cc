@@ -1,9 +1,12 @@
 // procctl-node: the guardian of one host.
 #include <cstdio>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/synchronization/mutex.h"
+#include "node/guardian/canary.h"
 #include "node/guardian/guardian.h"
 #include "node/guardian/settings.h"
 #include "proto/support/logging.h"
@@ -22,6 +25,10 @@ int Refuse(const absl::Status& status, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A mode for the guardian itself to start, before anything else is set up.
+  if (argc == 4 && std::string_view(argv[1]) == "--canary")
+    return procctl::node::RunCanary(argv[2], argv[3]);
+  auto manager = procctl::node::ServiceManager::FromEnvironment();
   // Debian builds Abseil with its deadlock detector on, which aborts on mere suspicion.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 
@@ -54,6 +61,6 @@ int main(int argc, char** argv) {
   const absl::Status logging =
       procctl::StartLogging("procctl-node", settings->log_format, settings->log_level);
   if (!logging.ok()) return Refuse(logging, kBadConfig);
-  const absl::Status ran = procctl::node::RunGuardian(*settings);
+  const absl::Status ran = procctl::node::RunGuardian(*settings, std::move(manager));
   return ran.ok() ? 0 : Refuse(ran, kFailed);
 }

@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "node/heartbeat/register_frame.h"
+#include "node/os/beat_page.h"
 #include "node/os/clock.h"
 #include "node/os/proc_file.h"
+#include "node/os/process_ref.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
@@ -25,12 +27,14 @@ constexpr Nanos kRefusalWindow = std::chrono::seconds(10);
 }  // namespace
 
 NativeDoor::NativeDoor(Table* table, EventLog* log, Poller* poller, RegistrationLimits limits,
-                       std::function<absl::Status(Process&)> watch_exit)
+                       std::function<absl::Status(Process&)> watch_exit,
+                       std::function<void(const Slot&, int page_fd)> handed_out)
     : table_(table),
       log_(log),
       poller_(poller),
       limits_(limits),
       watch_exit_(std::move(watch_exit)),
+      handed_out_(std::move(handed_out)),
       refusals_(kRefusalBurst, kRefusalWindow) {}
 
 absl::Status NativeDoor::Open(const std::string& path, mode_t mode) {
@@ -72,7 +76,7 @@ void NativeDoor::DropSilent(MonoTime now) {
 }
 
 void NativeDoor::Serve(int fd) {
-  const auto packet = Receive(fd, sizeof(procctl_register_request) + 1);
+  const auto packet = Receive(fd, sizeof(procctl_register_request_more) + 1);
   if (absl::IsUnavailable(packet.status())) return;
   if (packet.ok()) {
     UniqueFd page_fd;
@@ -124,7 +128,7 @@ absl::StatusOr<ProcessRef> NativeDoor::Identify(const Packet& packet, Peer* peer
 RegistrationAnswer NativeDoor::Register(int connection, const Packet& packet, UniqueFd* page_fd,
                                         int64_t* generation) {
   auto peer = PeerOf(connection);
-  if (!peer.ok()) return {EACCES, "the kernel does not say who asks", "", Nanos(0)};
+  if (!peer.ok()) return {EACCES, "the kernel does not say who asks", "", {}};
   const int64_t uid = peer->uid;
   const int32_t pid = peer->pid;
   RegistrationAnswer answer = ReadRequest(packet.bytes.data(), packet.bytes.size(), limits_);
@@ -139,7 +143,7 @@ RegistrationAnswer NativeDoor::Register(int connection, const Packet& packet, Un
   }
   auto ref = Identify(packet, &*peer);
   if (!ref.ok()) {
-    answer = {EACCES, std::string(ref.status().message()), "", Nanos(0)};
+    answer = {EACCES, std::string(ref.status().message()), "", {}};
     Refused(answer, uid, pid);
     return answer;
   }
@@ -153,28 +157,44 @@ RegistrationAnswer NativeDoor::Register(int connection, const Packet& packet, Un
   }
   auto page = BeatPage::Create(page_fd);
   if (!page.ok()) {
-    answer = {ENOMEM, "the guardian is out of memory or descriptors", "", Nanos(0)};
+    answer = {ENOMEM, "the guardian is out of memory or descriptors", "", {}};
     Refused(answer, uid, pid);
     return answer;
   }
-  auto kept_page = std::make_unique<BeatPage>(*std::move(page));
+  const PageKey key{page->id().dev, page->id().ino};
+  const auto kept = std::make_shared<BeatPage>(*std::move(page));
+  // The slot keeps the mapping alive through the pointer into it.
+  const std::shared_ptr<const procctl_page> memory(kept, kept->page());
   if (slot != nullptr) {
-    table_->TakeOver(*slot, answer.timeout, std::move(kept_page));
+    table_->TakeOver(*slot, answer.terms, memory, key);
     *generation = slot->generation;
+    handed_out_(*slot, page_fd->get());
     return answer;
   }
   if (process == nullptr) {
-    process = &table_->AddProcess(*std::move(ref), uid);
+    process = &table_->AddProcess(std::make_unique<ProcessRef>(*std::move(ref)), uid);
     if (const absl::Status watched = watch_exit_(*process); !watched.ok()) {
       table_->RemoveProcess(*process);
       page_fd->reset();
-      answer = {ENOMEM, "the guardian cannot watch one more process", "", Nanos(0)};
+      answer = {ENOMEM, "the guardian cannot watch one more process", "", {}};
       Refused(answer, uid, pid);
       return answer;
     }
   }
-  slot = &table_->AddSlot(*process, answer.name, v1::DOOR_NATIVE, answer.timeout,
-                          std::move(kept_page), -1, 0, WallNow());
+  slot = table_->AddSlot(*process,
+                         {.name = answer.name,
+                          .door = v1::DOOR_NATIVE,
+                          .terms = answer.terms,
+                          .page = memory,
+                          .page_key = key},
+                         WallNow());
+  if (slot == nullptr) {
+    table_->Settle(*process);
+    page_fd->reset();
+    answer = {EDQUOT, "all slots of this node are taken", "", {}};
+    Refused(answer, uid, pid);
+    return answer;
+  }
   *generation = slot->generation;
   v1::Event event =
       MakeEvent(v1::EVENT_KIND_SLOT_REGISTERED, v1::SEVERITY_INFO,
@@ -184,6 +204,7 @@ RegistrationAnswer NativeDoor::Register(int connection, const Packet& packet, Un
   *event.mutable_incarnation() = table_->IncarnationOf(*slot);
   event.set_door(v1::DOOR_NATIVE);
   log_->Record(std::move(event));
+  handed_out_(*slot, page_fd->get());
   return answer;
 }
 

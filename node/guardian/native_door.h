@@ -5,12 +5,13 @@
 #include <string>
 #include <unordered_map>
 
+#include "node/core/enforcer.h"
 #include "node/core/event_limiter.h"
 #include "node/core/registration.h"
-#include "node/guardian/enforcer.h"
+#include "node/core/table.h"
 #include "node/guardian/event_log.h"
-#include "node/guardian/table.h"
 #include "node/os/poller.h"
+#include "node/os/process_ref.h"
 #include "node/os/reserve_fd.h"
 #include "node/os/seqpacket.h"
 
@@ -19,8 +20,11 @@ namespace procctl::node {
 class NativeDoor {
  public:
   // `watch_exit` is called for a process that is new in the table.
+  // `handed_out` is called with a new slot and the descriptor of its page, before its process gets
+  // the answer: what it does is done when the process believes that it is guarded.
   NativeDoor(Table* table, EventLog* log, Poller* poller, RegistrationLimits limits,
-             std::function<absl::Status(Process&)> watch_exit);
+             std::function<absl::Status(Process&)> watch_exit,
+             std::function<void(const Slot&, int page_fd)> handed_out);
 
   absl::Status Open(const std::string& path, mode_t mode);
 
@@ -47,6 +51,7 @@ class NativeDoor {
   Poller* poller_;
   RegistrationLimits limits_;
   std::function<absl::Status(Process&)> watch_exit_;
+  std::function<void(const Slot&, int page_fd)> handed_out_;
   EventLimiter refusals_;
   ReserveFd reserve_;
   UniqueFd listener_;

@@ -7,17 +7,48 @@
 #include "node/os/clock.h"
 #include "node/os/proc_file.h"
 #include "proto/support/escape.h"
+#include "proto/support/time_convert.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
 
-void OrderDesk::Take(const v1::LinkOrder& link_order) {
-  const v1::Order& order = link_order.order();
+bool OrderDesk::TakeId(const std::string& order_id) {
+  if (!ledger_.Take(order_id)) return false;
+  v1::StateRecord record;
+  record.set_order_taken(order_id);
+  journal_->Put(std::move(record));
+  return true;
+}
+
+void OrderDesk::Restore(const std::vector<std::string>& orders_taken) {
+  for (const std::string& id : orders_taken) (void)ledger_.Take(id);
+  ledger_is_whole_ = true;
+}
+
+Slot* OrderDesk::FindTarget(const v1::LinkOrder& link_order, std::optional<OrderEnd>* end) {
+  const v1::Incarnation& wanted = link_order.order().incarnation();
+  OrderFacts facts{.boot_id = log_->boot_id(), .slot_matches = false, .start_ticks = std::nullopt};
+  Slot* slot = table_->FindSlot(wanted.generation());
+  facts.slot_matches = slot != nullptr && slot->process->identity() ==
+                                              ProcessIdentity{wanted.pid(), wanted.start_ticks()};
+  facts.process_guarded = table_->Find({wanted.pid(), wanted.start_ticks()}) != nullptr;
+  if (wanted.pid() > 0) {
+    if (const auto stat = ReadStat(wanted.pid()); stat && stat->state != 'Z')
+      facts.start_ticks = stat->start_ticks;
+  }
+  *end = CheckTarget(link_order, facts);
+  return slot;
+}
+
+void OrderDesk::Take(const v1::LinkOrder& given) {
+  const v1::Order& order = given.order();
   if (!HasOrderId(order)) {
     spdlog::error("the uplink passed on an order without a usable id; dropped");
     return;
   }
-  if (!ledger_.Take(order.order_id())) return;
+  if (!TakeId(order.order_id())) return;
+  v1::LinkOrder link_order = given;
+  if (ledger_is_whole_) link_order.set_from_earlier_guardian(false);
 
   OrderRef ref{order.order_id(), Printable(order.issuer()), Printable(order.reason())};
   // For the record of an order that ends here: what it asked for.
@@ -26,27 +57,48 @@ void OrderDesk::Take(const v1::LinkOrder& link_order) {
   *subject.mutable_incarnation() = order.incarnation();
 
   std::optional<OrderEnd> end = CheckShape(link_order, SinceBoot());
-  Slot* slot = nullptr;
-  if (!end) {
-    const v1::Incarnation& wanted = order.incarnation();
-    OrderFacts facts{
-        .boot_id = log_->boot_id(), .slot_matches = false, .start_ticks = std::nullopt};
-    slot = table_->FindSlot(wanted.generation());
-    facts.slot_matches = slot != nullptr && slot->process->ref.identity() ==
-                                                ProcessIdentity{wanted.pid(), wanted.start_ticks()};
-    facts.process_guarded = table_->Find({wanted.pid(), wanted.start_ticks()}) != nullptr;
-    if (wanted.pid() > 0) {
-      if (const auto stat = ReadStat(wanted.pid()); stat && stat->state != 'Z')
-        facts.start_ticks = stat->start_ticks;
-    }
-    end = CheckTarget(link_order, facts);
-  }
+  Slot* slot = end ? nullptr : FindTarget(link_order, &end);
   if (end) {
     enforcer_->EndOrder(ref, std::move(subject), end->verdict, end->refusal,
                         std::move(end->message));
     return;
   }
   enforcer_->Execute(*slot, std::move(ref), GraceOf(order, default_grace_));
+}
+
+void OrderDesk::TakeHold(const v1::LinkHoldOrder& given) {
+  const v1::HoldOrder& hold = given.order();
+  // What a hold and an order to stop have in common is checked in one place.
+  v1::LinkOrder link_order;
+  v1::Order* order = link_order.mutable_order();
+  order->set_order_id(hold.order_id());
+  order->set_slot(hold.slot());
+  *order->mutable_incarnation() = hold.incarnation();
+  if (hold.has_time_to_live()) *order->mutable_time_to_live() = hold.time_to_live();
+  order->set_issuer(hold.issuer());
+  order->set_reason(hold.reason());
+  if (given.has_expires_at()) *link_order.mutable_expires_at() = given.expires_at();
+  if (!HasOrderId(*order)) {
+    spdlog::error("the uplink passed on a hold without a usable id; dropped");
+    return;
+  }
+  if (!TakeId(hold.order_id())) return;
+
+  OrderRef ref{hold.order_id(), Printable(hold.issuer()), Printable(hold.reason())};
+  v1::Event subject;
+  subject.set_slot(Printable(hold.slot()));
+  *subject.mutable_incarnation() = hold.incarnation();
+  std::optional<OrderEnd> end = CheckShape(link_order, SinceBoot());
+  if (!end) end = CheckHold(hold);
+  Slot* slot = end ? nullptr : FindTarget(link_order, &end);
+  if (end) {
+    enforcer_->EndOrder(ref, std::move(subject), end->verdict, end->refusal,
+                        std::move(end->message));
+  } else if (hold.release()) {
+    enforcer_->ReleaseHold(*slot, ref);
+  } else {
+    enforcer_->PlaceHold(*slot, ref, FromProto(hold.hold_for()), WallNow());
+  }
 }
 
 }  // namespace procctl::node

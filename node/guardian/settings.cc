@@ -42,8 +42,9 @@ class Checker {
       : file_(file), config_(config), lines_(lines), root_(geteuid() == 0) {}
 
   absl::StatusOr<Settings> Check() {
-    for (const auto part : {&Checker::Basics, &Checker::Heartbeat, &Checker::Classic,
-                            &Checker::Controller, &Checker::Uplink}) {
+    for (const auto part :
+         {&Checker::Basics, &Checker::Heartbeat, &Checker::Brakes, &Checker::Rules,
+          &Checker::Canary, &Checker::Classic, &Checker::Controller, &Checker::Uplink}) {
       if (absl::Status s = (this->*part)(); !s.ok()) return s;
     }
     return settings_;
@@ -157,6 +158,17 @@ class Checker {
         !s.ok()) {
       return s;
     }
+    if (auto s = Between("heartbeat.max_start_grace", heartbeat.max_start_grace(),
+                         heartbeat.has_max_start_grace(), std::chrono::minutes(10), seconds(1),
+                         hours(24), &limits.max_start_grace);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s = Small("heartbeat.near_miss_percent", heartbeat.near_miss_percent(), 80, 99,
+                       &settings_.near_miss_percent);
+        !s.ok()) {
+      return s;
+    }
     settings_.socket_mode = root_ ? 0666 : 0600;
     if (!heartbeat.socket_mode().empty() &&
         (!ReadNumber(heartbeat.socket_mode(), 8, &settings_.socket_mode) ||
@@ -166,6 +178,115 @@ class Checker {
           fmt::format("\"{}\" is not an octal mode such as \"0660\"", heartbeat.socket_mode()));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status Small(std::string_view key, int64_t given, int standard, int most, int* out) const {
+    int64_t wide = 0;
+    if (absl::Status s = Count(key, given, standard, most, &wide); !s.ok()) return s;
+    *out = static_cast<int>(wide);
+    return absl::OkStatus();
+  }
+
+  // "enforce" or "observe"; absent stays absent.
+  absl::Status Mode(std::string_view key, const std::string& mode,
+                    std::optional<bool>* observe) const {
+    if (mode.empty()) return absl::OkStatus();
+    if (mode != "enforce" && mode != "observe")
+      return Refuse(key, fmt::format("\"{}\" is unknown; use enforce or observe", mode));
+    *observe = mode == "observe";
+    return absl::OkStatus();
+  }
+
+  absl::Status Brakes() {
+    const v1::BrakesConfig& brakes = config_.brakes();
+    BrakePolicy& out = settings_.brakes;
+    if (auto s = Small("brakes.burst", brakes.burst(), 10, 1000, &out.burst); !s.ok()) return s;
+    if (auto s = Small("brakes.per_minute", brakes.per_minute(), 30, 1000, &out.per_minute);
+        !s.ok()) {
+      return s;
+    }
+    const v1::CommonCauseConfig& common = brakes.common_cause();
+    if (!common.mode().empty() && common.mode() != "on" && common.mode() != "off") {
+      return Refuse("brakes.common_cause.mode",
+                    fmt::format("\"{}\" is unknown; use on or off", common.mode()));
+    }
+    out.common_cause = common.mode() != "off";
+    if (auto s = Small("brakes.common_cause.least", common.least(), 3, 1'000'000, &out.least);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s = Small("brakes.common_cause.share_percent", common.share_percent(), 50, 100,
+                       &out.share_percent);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s = Between("brakes.common_cause.window", common.window(), common.has_window(),
+                         seconds(10), milliseconds(500), hours(1), &out.window);
+        !s.ok()) {
+      return s;
+    }
+    if (auto s = Between("brakes.common_cause.pause", common.pause(), common.has_pause(),
+                         seconds(60), seconds(1), hours(24), &out.pause);
+        !s.ok()) {
+      return s;
+    }
+    return Between("brakes.common_cause.then_every", common.then_every(), common.has_then_every(),
+                   seconds(60), seconds(1), hours(24), &out.then_every);
+  }
+
+  absl::Status Rules() {
+    SlotRules defaults;
+    defaults.grace = settings_.grace;
+    if (auto s = Between("heartbeat.max_busy", config_.heartbeat().max_busy(),
+                         config_.heartbeat().has_max_busy(), hours(1), seconds(1), hours(24 * 30),
+                         &defaults.max_busy);
+        !s.ok()) {
+      return s;
+    }
+    std::vector<NamedRule> rules;
+    for (int i = 0; i < config_.rules_size(); ++i) {
+      const v1::SlotRule& rule = config_.rules(i);
+      const auto key = [i](const char* name) { return fmt::format("rules.{}.{}", i, name); };
+      NamedRule out;
+      if (rule.name().empty()) {
+        return Refuse(fmt::format("rules.{}", i),
+                      "a rule needs a name, for example: - name: encoder*");
+      }
+      out.name = rule.name();
+      if (auto s = Mode(key("mode"), rule.mode(), &out.observe); !s.ok()) return s;
+      const auto duration = [&](const char* name, const google::protobuf::Duration& given,
+                                bool present, Nanos least, Nanos most, std::optional<Nanos>* to) {
+        if (!present) return absl::OkStatus();
+        return Between(key(name), given, true, least, least, most, &to->emplace());
+      };
+      if (auto s = duration("shadow_timeout", rule.shadow_timeout(), rule.has_shadow_timeout(),
+                            4 * settings_.scan_interval, settings_.limits.max_timeout,
+                            &out.shadow_timeout);
+          !s.ok()) {
+        return s;
+      }
+      if (auto s = duration("max_busy", rule.max_busy(), rule.has_max_busy(), seconds(1),
+                            hours(24 * 30), &out.max_busy);
+          !s.ok()) {
+        return s;
+      }
+      if (auto s = duration("grace", rule.grace(), rule.has_grace(), milliseconds(100), hours(1),
+                            &out.grace);
+          !s.ok()) {
+        return s;
+      }
+      rules.push_back(std::move(out));
+    }
+    settings_.rules = SlotRuleBook(defaults, std::move(rules));
+    return absl::OkStatus();
+  }
+
+  absl::Status Canary() {
+    if (!config_.has_canary()) return absl::OkStatus();
+    if (!config_.canary().has_every())
+      return Refuse("canary", "says not how often; add for example: every: 10m");
+    return Between("canary.every", config_.canary().every(), true, seconds(10), seconds(10),
+                   hours(24), &settings_.canary_every.emplace());
   }
 
   absl::Status Classic() {

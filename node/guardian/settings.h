@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "node/core/brake.h"
 #include "node/core/may_signal.h"
 #include "node/core/mono_time.h"
 #include "node/core/registration.h"
+#include "node/core/slot_rules.h"
 #include "node/os/spawn.h"
 
 namespace procctl::node {
@@ -39,6 +41,11 @@ struct Settings {
   Nanos scan_interval{};
   Nanos grace{};
   RegistrationLimits limits;
+  BrakePolicy brakes;
+  SlotRuleBook rules;
+  int near_miss_percent = 0;
+  // Absent: no canary.
+  std::optional<Nanos> canary_every;
   mode_t socket_mode = 0;
   std::set<std::string> protected_names;
   std::optional<ClassicSettings> classic;

@@ -16,12 +16,12 @@ constexpr size_t kMostBytesDown = 64 * 1024;
 // More removals than this while nobody reads: a new snapshot is cheaper, and bounded.
 constexpr size_t kMostRemovals = 16384;
 constexpr int kReadBatch = 256;
+constexpr size_t kMostDetails = 64;
 
 }  // namespace
 
-UplinkLink::UplinkLink(Table* table, EventLog* log, Poller* poller,
-                       std::function<void(const v1::LinkOrder&)> on_order)
-    : table_(table), log_(log), poller_(poller), on_order_(std::move(on_order)) {}
+UplinkLink::UplinkLink(Table* table, EventLog* log, Poller* poller, Desk desk)
+    : table_(table), log_(log), poller_(poller), desk_(std::move(desk)) {}
 
 absl::Status UplinkLink::Connect(UniqueFd fd, v1::LinkHello hello) {
   Disconnect();
@@ -41,6 +41,7 @@ void UplinkLink::Disconnect() {
   if (!fd_) return;
   poller_->Remove(token_);
   fd_.reset();
+  details_.clear();
 }
 
 void UplinkLink::StartSnapshot() {
@@ -99,7 +100,15 @@ void UplinkLink::Take(const std::string& bytes) {
       log_->Spooled(message.spooled().epoch(), message.spooled().seq());
       return;
     case v1::LinkDown::kOrder:
-      on_order_(message.order());
+      desk_.order(message.order());
+      return;
+    case v1::LinkDown::kHold:
+      desk_.hold(message.hold());
+      return;
+    case v1::LinkDown::kDetail:
+      // Whoever asks faster than it reads is not answered; asking changes nothing, so it may ask
+      // again.
+      if (details_.size() < kMostDetails) details_.push_back(desk_.detail(message.detail()));
       return;
     case v1::LinkDown::kSnapshotRequest:
       StartSnapshot();
@@ -136,7 +145,7 @@ void UplinkLink::Pump() {
     hello_.reset();
   }
   // Events first: somebody may be waiting for a verdict.
-  while (SendEvents() && (snapshot_ ? SendSnapshot() : SendChanges())) {
+  while (SendEvents() && SendDetails() && (snapshot_ ? SendSnapshot() : SendChanges())) {
     const bool more_events = sent_seq_ < log_->ring().last_seq();
     if (!more_events && !snapshot_ && changed_.empty() && removed_.empty()) return;
   }
@@ -159,6 +168,16 @@ bool UplinkLink::SendEvents() {
     }
     if (!SendOne(message)) return false;
     sent_seq_ = last;
+  }
+  return true;
+}
+
+bool UplinkLink::SendDetails() {
+  while (!details_.empty()) {
+    v1::LinkUp message;
+    *message.mutable_detail() = details_.front();
+    if (!SendOne(message)) return false;
+    details_.pop_front();
   }
   return true;
 }

@@ -3,13 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <set>
 #include <vector>
 
+#include "node/core/table.h"
 #include "node/guardian/event_log.h"
-#include "node/guardian/table.h"
 #include "node/os/poller.h"
 #include "node/os/unique_fd.h"
 #include "procctl/v1/link.pb.h"
@@ -18,8 +19,14 @@ namespace procctl::node {
 
 class UplinkLink {
  public:
-  UplinkLink(Table* table, EventLog* log, Poller* poller,
-             std::function<void(const v1::LinkOrder&)> on_order);
+  // Who answers what comes down the link.
+  struct Desk {
+    std::function<void(const v1::LinkOrder&)> order;
+    std::function<void(const v1::LinkHoldOrder&)> hold;
+    std::function<v1::DetailReply(const v1::DetailRequest&)> detail;
+  };
+
+  UplinkLink(Table* table, EventLog* log, Poller* poller, Desk desk);
 
   // A new uplink is at the other end: it gets the hello, every event that is not spooled, all rows,
   // then changes.
@@ -41,6 +48,7 @@ class UplinkLink {
   // Sends one message; false if the socket is full (EPOLLOUT is armed) or the peer is gone.
   bool SendOne(const v1::LinkUp& message);
   bool SendEvents();
+  bool SendDetails();
   bool SendSnapshot();
   bool SendChanges();
   void StartSnapshot();
@@ -48,7 +56,7 @@ class UplinkLink {
   Table* table_;
   EventLog* log_;
   Poller* poller_;
-  std::function<void(const v1::LinkOrder&)> on_order_;
+  Desk desk_;
 
   UniqueFd fd_;
   Poller::Token token_ = 0;
@@ -59,6 +67,8 @@ class UplinkLink {
   int64_t snapshot_after_ = 0;  // generation of the last row sent
   std::set<int64_t> changed_;
   std::vector<int64_t> removed_;
+  // Answers that the socket had no room for.
+  std::deque<v1::DetailReply> details_;
 };
 
 }  // namespace procctl::node

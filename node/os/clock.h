@@ -5,16 +5,17 @@
 #include <string>
 
 #include "node/core/mono_time.h"
+#include "node/core/seams.h"
 
 namespace procctl::node {
 
-struct ClockReading {
-  MonoTime mono;
-  // CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows only while the host is suspended.
-  Nanos suspended{};
+ClockReading ReadClocks();
+
+class KernelClocks final : public Clocks {
+ public:
+  ClockReading Read() const override { return ReadClocks(); }
 };
 
-ClockReading ReadClocks();
 MonoTime MonoNow();
 // CLOCK_BOOTTIME.
 Nanos SinceBoot();

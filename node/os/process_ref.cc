@@ -79,13 +79,12 @@ TargetFacts ProcessRef::Facts() const {
   return facts;
 }
 
-absl::Status ProcessRef::Signal(int signal) const {
+Target::Outcome ProcessRef::Signal(int signal) {
   if (syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) == 0)
-    return absl::OkStatus();
+    return {Sent::kYes, ""};
   const int error = errno;
-  const std::string what =
-      fmt::format("signal {} to pid {}: {}", signal, identity_.pid, std::strerror(error));
-  return error == ESRCH ? absl::NotFoundError(what) : absl::PermissionDeniedError(what);
+  return {error == ESRCH ? Sent::kGone : Sent::kDenied,
+          fmt::format("signal {} to pid {}: {}", signal, identity_.pid, std::strerror(error))};
 }
 
 }  // namespace procctl::node

@@ -1,5 +1,4 @@
-// A process that stays the same process: pid, pidfd and start time held together. The only way to
-// send a signal.
+// A process that stays the same process: pid, pidfd and start time held together.
 #pragma once
 
 #include <sys/types.h>
@@ -7,11 +6,12 @@
 #include "absl/status/statusor.h"
 #include "node/core/may_signal.h"
 #include "node/core/process_identity.h"
+#include "node/core/seams.h"
 #include "node/os/unique_fd.h"
 
 namespace procctl::node {
 
-class ProcessRef {
+class ProcessRef final : public Target {
  public:
   // Binds the process that has this pid now. NOT_FOUND if there is none; RESOURCE_EXHAUSTED when
   // out of descriptors.
@@ -23,17 +23,17 @@ class ProcessRef {
   // have ended.
   static absl::StatusOr<ProcessRef> OwnChild(int32_t pid);
 
-  const ProcessIdentity& identity() const { return identity_; }
+  const ProcessIdentity& identity() const override { return identity_; }
   // Readable once the process has ended.
   int pidfd() const { return pidfd_.get(); }
   bool Alive() const;
 
   // What the kernel says of it now, for MaySignal.
-  TargetFacts Facts() const;
+  TargetFacts Facts() const override;
 
-  // By pidfd: never reaches anybody else. NOT_FOUND if it has ended, PERMISSION_DENIED if the
-  // kernel refuses.
-  absl::Status Signal(int signal) const;
+  // By pidfd: never reaches anybody else.
+  Outcome Signal(int signal) override;
+  int exit_fd() const override { return pidfd_.get(); }
 
  private:
   ProcessRef(ProcessIdentity identity, UniqueFd pidfd)

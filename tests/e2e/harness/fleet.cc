@@ -19,11 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string MakeFolder() {
+std::string MakeFolder(const std::string& below) {
   // Not below $TMPDIR: the path of a Unix socket has room for 107 bytes.
-  char path[] = "/tmp/procctl-XXXXXX";
-  if (mkdtemp(path) == nullptr) throw HarnessError("mkdtemp: " + std::string(strerror(errno)));
-  chmod(path, 0755);  // programs of other users must reach their node's socket
+  std::string path = below + "/procctl-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr)
+    throw HarnessError("mkdtemp: " + std::string(strerror(errno)));
+  chmod(path.c_str(), 0755);  // programs of other users must reach their node's socket
   return path;
 }
 
@@ -64,7 +65,7 @@ pid_t Node::UplinkPid() {
   return -1;
 }
 
-Fleet::Fleet(const std::vector<std::string>& node_ids) : folder_(MakeFolder()) {
+Fleet::Fleet(const std::vector<std::string>& node_ids) : folder_(MakeFolder("/tmp")), runtime_(MakeFolder("/dev/shm")) {
   pki_ = folder_ + "/pki";
   // A copy that any user can execute: the build may lie in a home folder that is closed to others,
   // and the uplink runs as nobody.
@@ -98,7 +99,10 @@ Fleet::~Fleet() {
   for (auto& [id, node] : nodes_) node->guardian_.Kill();
   controller_.Kill();
   std::error_code ignored;
-  if (std::getenv("PROCCTL_TEST_KEEP") == nullptr) fs::remove_all(folder_, ignored);
+  if (std::getenv("PROCCTL_TEST_KEEP") == nullptr) {
+    fs::remove_all(folder_, ignored);
+    fs::remove_all(runtime_, ignored);
+  }
 }
 
 std::string Fleet::Issue(const CertificateRequest& request) {
@@ -134,9 +138,10 @@ Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
   node->id_ = id;
   node->options_ = options;
   node->folder_ = folder_ + "/" + id;
-  fs::create_directories(node->folder_ + "/run");
+  node->runtime_ = runtime_ + "/" + id;
+  fs::create_directories(node->runtime_);
   fs::create_directories(node->folder_ + "/state");
-  std::string yaml = "node: " + id + "\nruntime_dir: " + node->folder_ + "/run" +
+  std::string yaml = "node: " + id + "\nruntime_dir: " + node->runtime_ +
                      "\nstate_dir: " + node->folder_ + "/state" + "\ngrace: " + options.grace +
                      "\nuplink: {user: nobody, path: " + folder_ + "/procctl-uplink}" +
                      "\nlog: {level: debug, format: text}\n";
@@ -151,8 +156,9 @@ Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
   }
   WriteFile(node->config(), yaml + options.yaml + "\n");
   if (options.uid) {
-    for (const std::string path : {"/run", "/state", "/tls"}) {
-      GiveTo(*options.uid, node->folder_ + path);
+    for (const std::string& path :
+         {node->runtime_, node->folder_ + "/state", node->folder_ + "/tls"}) {
+      GiveTo(*options.uid, path);
     }
   }
 

@@ -39,7 +39,8 @@ class Node {
  public:
   const std::string& id() const { return id_; }
   Child& guardian() { return guardian_; }
-  std::string socket() const { return folder_ + "/run/heartbeat.sock"; }
+  std::string socket() const { return runtime_ + "/heartbeat.sock"; }
+  const std::string& runtime() const { return runtime_; }
   std::string config() const { return folder_ + "/node.yaml"; }
   // What guardian and uplink have logged.
   std::string Log() const { return ReadFile(folder_ + "/node.log"); }
@@ -50,6 +51,7 @@ class Node {
   friend class Fleet;
   std::string id_;
   std::string folder_;
+  std::string runtime_;
   NodeOptions options_;
   Child guardian_;
 };
@@ -104,6 +106,8 @@ class Fleet {
 
  private:
   std::string folder_;
+  // Runtime folders lie in memory, as /run does: there a guardian keeps what the next one takes up.
+  std::string runtime_;
   std::string pki_;
   std::string address_;
   int issued_ = 0;

@@ -28,7 +28,7 @@ TEST(ReadRequest, TakesAPlainRequest) {
   const RegistrationAnswer answer = Read(Request("encoder", 5000));
   EXPECT_EQ(answer.error, 0);
   EXPECT_EQ(answer.name, "encoder");
-  EXPECT_EQ(answer.timeout, std::chrono::seconds(5));
+  EXPECT_EQ(answer.terms.timeout, std::chrono::seconds(5));
 }
 
 TEST(ReadRequest, EscapesHostileNames) {

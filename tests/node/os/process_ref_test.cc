@@ -38,14 +38,14 @@ TEST(ProcessRef, BindsTheProcessAndSeesItsEnd) {
   EXPECT_EQ(ref->identity().pid, child.pid());
   child.Reap();
   EXPECT_FALSE(ref->Alive());
-  EXPECT_TRUE(absl::IsNotFound(ref->Signal(SIGTERM)));
+  EXPECT_EQ(ref->Signal(SIGTERM).sent, Target::Sent::kGone);
 }
 
 TEST(ProcessRef, AZombieHasEnded) {
   Child child;
   auto ref = ProcessRef::Open(child.pid());
   ASSERT_TRUE(ref.ok());
-  ASSERT_TRUE(ref->Signal(SIGKILL).ok());
+  ASSERT_EQ(ref->Signal(SIGKILL).sent, Target::Sent::kYes);
   siginfo_t info{};
   ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOWAIT), 0);
   EXPECT_FALSE(ref->Alive());
