@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(sizeof(procctl_page) == 160, "the page is an ABI");
+_Static_assert(sizeof(procctl_page) == 208, "the page is an ABI");
 _Static_assert(offsetof(procctl_page, note) == 32, "the page is an ABI");
 
 static procctl_heart heart = PROCCTL_HEART_INIT;
