@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/heartbeat/heart_state.h"
+
 namespace procctl::heartbeat {
 namespace {
 
@@ -77,14 +79,39 @@ int ConnectTo(const char* path, int64_t deadline_ns) {
   return error == EAGAIN ? -ETIMEDOUT : -error;
 }
 
+// Reads which file is at `path`. False: none that can be seen.
+bool ReadDoor(const char* path, Door* door) {
+  struct stat status;
+  if (stat(path, &status) != 0) return false;
+  door->device = status.st_dev;
+  door->inode = status.st_ino;
+  door->changed_s = status.st_ctim.tv_sec;
+  door->changed_ns = status.st_ctim.tv_nsec;
+  return true;
+}
+
+// ConnectTo that fills in *door where it succeeds. The file is looked at before it is used: should
+// it be exchanged in between, the next look finds another one and asks once more, which is
+// harmless; the other way round a new guardian would be missed.
+int ConnectThrough(const char* path, int64_t deadline_ns, Door* door) {
+  Door seen;
+  const bool visible = ReadDoor(path, &seen);
+  const int fd = ConnectTo(path, deadline_ns);
+  if (fd >= 0 && visible) {
+    strncpy(seen.path, path, sizeof(seen.path) - 1);
+    *door = seen;
+  }
+  return fd;
+}
+
 // Connects to the guardian of this host. The system's guardian comes before the user's own; one
 // that is absent or not for this user is passed over.
-int ConnectToGuardian(int64_t deadline_ns) {
+int ConnectToGuardian(int64_t deadline_ns, Door* door) {
   // Not from the environment of a set-user-id program: its caller must not choose its guardian.
   if (const char* chosen = secure_getenv("PROCCTL_HEARTBEAT_SOCKET"); chosen != nullptr) {
-    return chosen[0] == '\0' ? -ENOENT : ConnectTo(chosen, deadline_ns);
+    return chosen[0] == '\0' ? -ENOENT : ConnectThrough(chosen, deadline_ns, door);
   }
-  const int fd = ConnectTo(kSystemSocket, deadline_ns);
+  const int fd = ConnectThrough(kSystemSocket, deadline_ns, door);
   if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EACCES && fd != -ENOTDIR) return fd;
 
   const char* runtime_dir = secure_getenv("XDG_RUNTIME_DIR");
@@ -92,7 +119,7 @@ int ConnectToGuardian(int64_t deadline_ns) {
   char path[sizeof(sockaddr_un::sun_path)];
   const int length = snprintf(path, sizeof(path), "%s%s", runtime_dir, kUserSocketInRuntimeDir);
   if (length >= static_cast<int>(sizeof(path))) return fd;
-  const int own_fd = ConnectTo(path, deadline_ns);
+  const int own_fd = ConnectThrough(path, deadline_ns, door);
   // Of two absent guardians the more telling one: "refused" rather than "no such file".
   return own_fd == -ENOENT ? fd : own_fd;
 }
@@ -152,11 +179,20 @@ int TakeAnswer(int socket, procctl_register_answer* answer, int* page_fd) {
 }
 
 // Sends the request and waits for the answer. 0, or a negative errno value.
-int Ask(int socket, const procctl_register_request& request, int64_t deadline_ns,
-        procctl_register_answer* answer, int* page_fd) {
+int Ask(int socket, const Wish& wish, int64_t deadline_ns, procctl_register_answer* answer,
+        int* page_fd) {
+  procctl_register_request_more request = {};
+  request.head.magic = PROCCTL_FRAME_MAGIC;
+  request.head.page_version = PROCCTL_PAGE_VERSION;
+  request.head.timeout_ms = wish.options.timeout_ms;
+  memcpy(request.head.name, wish.name, sizeof(request.head.name));
+  request.progress_timeout_ms = wish.options.progress_timeout_ms;
+  request.start_grace_ms = wish.options.start_grace_ms;
+  const bool asks_more = request.progress_timeout_ms != 0 || request.start_grace_ms != 0;
   ssize_t sent;
   do {
-    sent = send(socket, &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = send(socket, &request, asks_more ? sizeof(request) : sizeof(request.head),
+                MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
   // A guardian that hung up may have said why before it did: read on.
   if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return -errno;
@@ -181,8 +217,13 @@ int Ask(int socket, const procctl_register_request& request, int64_t deadline_ns
   return -ETIMEDOUT;
 }
 
-// Maps the page that came with the answer and starts its beat. nullptr with *error set otherwise;
-// the descriptor stays the caller's either way.
+// Gives back the slot whose page is `page`, which nobody will beat on.
+void MarkClosed(procctl_page* page) {
+  __atomic_fetch_or(&page->flags, PROCCTL_PAGE_CLOSED, __ATOMIC_RELEASE);
+}
+
+// Maps the page that came with the answer. nullptr with *error set otherwise; the descriptor stays
+// the caller's either way.
 procctl_page* MapPage(int fd, int* error) {
   struct stat status;
   *error = -EPROTO;
@@ -204,11 +245,75 @@ procctl_page* MapPage(int fd, int* error) {
     munmap(memory, PROCCTL_PAGE_BYTES);
     return nullptr;
   }
+  return page;
+}
+
+void CopyNumber(const uint64_t& from, uint64_t* to) {
+  __atomic_store_n(to, __atomic_load_n(&from, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+template <size_t size>
+void CopyText(const char (&from)[size], char (&to)[size]) {
+  for (size_t i = 0; i < size; ++i) {
+    __atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  }
+}
+
+// Makes the first beat on `to` and lets it go on where `entry`'s page is. Other threads may write
+// there meanwhile: what they count in this moment may be lost, as between colliding beats; what
+// WriteState keeps is not.
+void CarryOver(const OpenHeart& entry, procctl_page* to) {
+  const procctl_page* from = entry.page.load();
+  CopyNumber(from->progress, &to->progress);
+  CopyNumber(from->busy_count, &to->busy_count);
+  CopyText(from->note, to->note);
+  CopyText(from->phase, to->phase);
+  WriteState(entry, to);
+  __atomic_store_n(&to->beats, __atomic_load_n(&from->beats, __ATOMIC_RELAXED) + 1,
+                   __ATOMIC_RELAXED);
+}
+
+// Puts the new page in the place of the entry's, under the feet of whoever beats there: the kernel
+// exchanges the mappings in one step, and a beat meanwhile waits for it. 0, or a negative errno
+// value: then the entry's page is private.
+int PutInPlace(OpenHeart* entry, procctl_page* coming) {
+  procctl_page* place = entry->page.load();
+  // A guardian that still reads the old page must not take our moving out for a hang.
+  if (entry->page_fd.load() >= 0) MarkClosed(place);
+  if (mremap(coming, PROCCTL_PAGE_BYTES, PROCCTL_PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
+             place) != MAP_FAILED) {
+    return 0;
+  }
+  const int error = -errno;
+  MarkClosed(coming);
+  munmap(coming, PROCCTL_PAGE_BYTES);
+  // The kernel may have taken the old one away before it gave up.
+  (void)MakePrivate(place);
+  return error;
+}
+
+// Makes the page in `fd` the entry's. Takes the descriptor. 0, or a negative errno value.
+int MoveIn(OpenHeart* entry, int fd) {
+  entry->coming_fd.store(fd);
+  int error = 0;
+  procctl_page* coming = MapPage(fd, &error);
+  if (coming != nullptr) {
+    entry->coming_page.store(coming);
+    CarryOver(*entry, coming);
+    error = PutInPlace(entry, coming);
+    entry->coming_page.store(nullptr);
+    const int old_fd = entry->page_fd.exchange(error == 0 ? fd : -1);
+    if (old_fd >= 0) close(old_fd);
+  }
+  entry->coming_fd.store(-1);
+  if (error != 0) {
+    close(fd);
+    return error;
+  }
+  WriteState(*entry, entry->page.load());
   // From here on only this mapping can write. Best effort: kernels before 5.1 know no such seal.
   (void)fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
-  __atomic_store_n(&page->beats, __atomic_load_n(&page->beats, __ATOMIC_RELAXED) + 1,
-                   __ATOMIC_RELAXED);
-  return page;
+  return 0;
 }
 
 void CopyPrintable(const char (&from)[PROCCTL_FRAME_TEXT_BYTES],
@@ -222,17 +327,18 @@ void CopyPrintable(const char (&from)[PROCCTL_FRAME_TEXT_BYTES],
 
 }  // namespace
 
-int Register(const procctl_register_request& request, OpenHeart* entry, uint64_t* slot,
+int Register(OpenHeart* entry, int64_t timeout_ns, uint64_t* slot, bool* refused,
              char (&said)[PROCCTL_FRAME_TEXT_BYTES]) {
   said[0] = '\0';
-  const int64_t deadline_ns = MonotonicNs() + kAnswerTimeoutNs;
-  const int socket = ConnectToGuardian(deadline_ns);
+  *refused = false;
+  const int64_t deadline_ns = MonotonicNs() + timeout_ns;
+  const int socket = ConnectToGuardian(deadline_ns, &entry->door);
   if (socket < 0) return socket;
   entry->socket.store(socket);
 
   procctl_register_answer answer = {};
   int received_fd = -1;
-  int error = Ask(socket, request, deadline_ns, &answer, &received_fd);
+  const int error = Ask(socket, entry->wish, deadline_ns, &answer, &received_fd);
   entry->socket.store(-1);
   close(socket);
   if (error != 0) return error;
@@ -240,22 +346,22 @@ int Register(const procctl_register_request& request, OpenHeart* entry, uint64_t
   if (answer.error != 0) {
     if (received_fd >= 0) close(received_fd);
     CopyPrintable(answer.text, said);
+    *refused = true;
     const bool is_errno = answer.error > 0 && answer.error < 4096;
     return is_errno ? -answer.error : -EPROTO;
   }
   if (received_fd < 0) return -EPROTO;
   const int page_fd = AboveStdio(received_fd);
   if (page_fd < 0) return -errno;
-  entry->page_fd.store(page_fd);
-  procctl_page* page = MapPage(page_fd, &error);
-  if (page == nullptr) {
-    entry->page_fd.store(-1);
-    close(page_fd);
-    return error;
-  }
-  entry->page.store(page);
   *slot = answer.slot;
-  return 0;
+  return MoveIn(entry, page_fd);
+}
+
+bool IsAnotherDoor(const Door& door) {
+  Door now;
+  if (door.path[0] == '\0' || !ReadDoor(door.path, &now)) return false;
+  return now.device != door.device || now.inode != door.inode || now.changed_s != door.changed_s ||
+         now.changed_ns != door.changed_ns;
 }
 
 }  // namespace procctl::heartbeat

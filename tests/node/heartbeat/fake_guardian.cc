@@ -148,10 +148,12 @@ void FakeGuardian::Serve() {
     if (waits[1].revents != 0) return;
     const int connection = accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) continue;
-    procctl_register_request request = {};
-    if (recv(connection, &request, sizeof(request), 0) == sizeof(request)) {
+    Request request;
+    const ssize_t got = recv(connection, &request.frame, sizeof(request.frame), MSG_TRUNC);
+    if (got == sizeof(request.frame.head) || got == sizeof(request.frame)) {
+      request.bytes = static_cast<size_t>(got);
       if (answerer_) {
-        answerer_(connection, request);
+        answerer_(connection, request.frame.head);
       } else {
         Accept(connection, request);
       }
@@ -160,7 +162,7 @@ void FakeGuardian::Serve() {
   }
 }
 
-void FakeGuardian::Accept(int connection, const procctl_register_request& request) {
+void FakeGuardian::Accept(int connection, const Request& request) {
   const int fd = MakePageFd();
   void* page = mmap(nullptr, PROCCTL_PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
   if (page == MAP_FAILED) Must(-1, "mmap");
@@ -186,9 +188,14 @@ size_t FakeGuardian::slots() const {
   return slots_.size();
 }
 
-procctl_register_request FakeGuardian::request(size_t slot) const {
+procctl_register_request_more FakeGuardian::long_request(size_t slot) const {
   const std::lock_guard lock(mutex_);
-  return slots_.at(slot - 1).request;
+  return slots_.at(slot - 1).request.frame;
+}
+
+size_t FakeGuardian::request_bytes(size_t slot) const {
+  const std::lock_guard lock(mutex_);
+  return slots_.at(slot - 1).request.bytes;
 }
 
 DescriptorCount::DescriptorCount() : before_(OpenDescriptors()) {}

@@ -70,17 +70,23 @@ class FakeGuardian {
   // guardian. Throws if there is none.
   const procctl_page& page(size_t slot) const;
   size_t slots() const;
-  // The request that got the slot.
-  procctl_register_request request(size_t slot) const;
+  // The request that got the slot, and its size as it came: that of the short or of the long one.
+  procctl_register_request request(size_t slot) const { return long_request(slot).head; }
+  procctl_register_request_more long_request(size_t slot) const;
+  size_t request_bytes(size_t slot) const;
 
  private:
+  struct Request {
+    procctl_register_request_more frame = {};  // What a short one does not have is zero.
+    size_t bytes = 0;
+  };
   struct Slot {
-    procctl_register_request request;
+    Request request;
     const procctl_page* page;
   };
 
   void Serve();
-  void Accept(int connection, const procctl_register_request& request);
+  void Accept(int connection, const Request& request);
 
   Listener listener_{64};
   int stop_[2] = {-1, -1};
@@ -93,6 +99,9 @@ class FakeGuardian {
 // What the counter holds now, read as the guardian reads it.
 inline uint64_t BeatsOf(const procctl_page& page) {
   return __atomic_load_n(&page.beats, __ATOMIC_RELAXED);
+}
+inline uint32_t FlagsOf(const procctl_page& page) {
+  return __atomic_load_n(&page.flags, __ATOMIC_ACQUIRE);
 }
 
 // How many descriptors the process had open when this was made.

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -52,6 +54,44 @@ TEST(Fork, ChildThatClosesDoesNotGiveBackTheParentsSlot) {
             0);
   EXPECT_EQ(guardian.page(1).flags & PROCCTL_PAGE_CLOSED, 0U);
   procctl_close(&heart);
+}
+
+TEST(Fork, ChildSaysNothingForItsParentAndTendsNothing) {
+  FakeGuardian guardian;
+  procctl_heart heart = PROCCTL_HEART_INIT;
+  ASSERT_EQ(procctl_open(&heart, "parent", 5000), 0);
+  procctl_ready(&heart);
+  EXPECT_EQ(ExitStatusOfChild([&heart] {
+              procctl_failed(&heart, "I am the child");
+              procctl_busy(&heart, 1000);
+              procctl_phase(&heart, "child");
+              return procctl_tend(&heart);
+            }),
+            0);
+  EXPECT_EQ(guardian.page(1).flags, PROCCTL_PAGE_READY);
+  EXPECT_EQ(guardian.page(1).busy_count, 0U);
+  EXPECT_STREQ(guardian.page(1).note, "");
+  EXPECT_STREQ(guardian.page(1).phase, "");
+  procctl_close(&heart);
+}
+
+TEST(Fork, ParentsUnguardedHeartDoesNotBeatForTheChildsOwn) {
+  procctl_heart parents = PROCCTL_HEART_INIT;
+  setenv("PROCCTL_HEARTBEAT_SOCKET", "", 1);
+  ASSERT_EQ(procctl_open(&parents, "parent", 5000), -ENOENT);
+  FakeGuardian guardian;
+  EXPECT_EQ(ExitStatusOfChild([&parents] {
+              procctl_heart own = PROCCTL_HEART_INIT;
+              if (procctl_open(&own, "child", 5000) != 0) return 1;
+              for (int i = 0; i < 10; ++i) procctl_beat(&parents);
+              procctl_failed(&parents, "not the child's own heart");
+              return own.page == parents.page ? 2 : 0;
+            }),
+            0);
+  ASSERT_EQ(guardian.slots(), 1U);
+  EXPECT_EQ(BeatsOf(guardian.page(1)), 1U);
+  EXPECT_EQ(guardian.page(1).flags, 0U);
+  procctl_close(&parents);
 }
 
 TEST(Fork, ChildHoldsNoDescriptorAndNoSharedMappingOfThePage) {

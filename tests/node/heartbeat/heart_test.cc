@@ -106,6 +106,97 @@ TEST_F(UnguardedHeart, ShorterNoteReplacesALongerOneAndNullClearsIt) {
   procctl_note(nullptr, "nobody");
 }
 
+TEST_F(UnguardedHeart, PhaseIsCutAtTheLastByteThatFitsAndNullClearsIt) {
+  procctl_page page = {};
+  heart_.page = &page;
+  procctl_phase(&heart_, std::string(31, 'a').c_str());
+  EXPECT_EQ(std::string(page.phase), std::string(31, 'a'));
+  procctl_phase(&heart_, std::string(500, 'b').c_str());
+  EXPECT_EQ(std::string(page.phase), std::string(31, 'b'));
+  procctl_phase(&heart_, nullptr);
+  EXPECT_STREQ(page.phase, "");
+  EXPECT_STREQ(page.note, "");
+}
+
+TEST_F(UnguardedHeart, SpeaksIntoAPageOfItsOwn) {
+  procctl_heart other = PROCCTL_HEART_INIT;
+  ASSERT_EQ(procctl_open(&heart_, "one", 5000), -ENOENT);
+  ASSERT_EQ(procctl_open(&other, "two", 5000), -ENOENT);
+  procctl_busy(&heart_, 7000);
+  procctl_ready(&heart_);
+  EXPECT_EQ(heart_.page->flags, PROCCTL_PAGE_BUSY | PROCCTL_PAGE_READY);
+  EXPECT_EQ(other.page->flags, 0U);
+  procctl_close(&heart_);
+  EXPECT_EQ(heart_.page, &procctl_idle_page);
+  procctl_close(&other);
+}
+
+TEST_F(UnguardedHeart, OpenedAgainItStartsClean) {
+  ASSERT_EQ(procctl_open(&heart_, "encoder", 5000), -ENOENT);
+  procctl_failed(&heart_, "first life");
+  ASSERT_EQ(procctl_open(&heart_, "encoder", 5000), -ENOENT);
+  EXPECT_EQ(heart_.page->flags, 0U);
+  EXPECT_STREQ(heart_.page->note, "");
+  procctl_ready(&heart_);
+  EXPECT_EQ(heart_.page->flags, PROCCTL_PAGE_READY);
+  procctl_close(&heart_);
+}
+
+TEST_F(UnguardedHeart, OptionsThatAreNoneAreEINVALAndSayWhy) {
+  EXPECT_EQ(procctl_open_with(&heart_, "encoder", nullptr), -EINVAL);
+  EXPECT_NE(std::string(procctl_open_error()).find("options is NULL"), std::string::npos);
+  procctl_options options = {};
+  options.progress_timeout_ms = 5000;
+  EXPECT_EQ(procctl_open_with(&heart_, "encoder", &options), -EINVAL);
+  EXPECT_NE(std::string(procctl_open_error()).find("timeout is 0"), std::string::npos);
+  options.timeout_ms = 5000;
+  EXPECT_EQ(procctl_open_with(&heart_, "encoder", &options), -ENOENT);
+  options.reserved[4] = 1;
+  EXPECT_EQ(procctl_open_with(&heart_, "encoder", &options), -EINVAL);
+  EXPECT_NE(std::string(procctl_open_error()).find("reserved"), std::string::npos);
+  procctl_close(&heart_);
+}
+
+TEST_F(UnguardedHeart, NothingIsSaidThroughANullOrZeroedHeart) {
+  procctl_heart zeroed;
+  std::memset(&zeroed, 0, sizeof(zeroed));
+  for (procctl_heart* heart : {static_cast<procctl_heart*>(nullptr), &zeroed}) {
+    procctl_note(heart, "nobody");
+    procctl_phase(heart, "nowhere");
+    procctl_ready(heart);
+    procctl_busy(heart, 1000);
+    procctl_busy_done(heart);
+    procctl_failed(heart, "nothing");
+    EXPECT_EQ(procctl_tend(heart), 0);
+    procctl_close(heart);
+  }
+  EXPECT_EQ(zeroed.page, nullptr);
+}
+
+TEST_F(UnguardedHeart, ThatWasNeverOpenedMaySpeakAndIsNotTended) {
+  procctl_ready(&heart_);
+  procctl_busy(&heart_, 1000);
+  procctl_busy_done(&heart_);
+  procctl_failed(&heart_, "nobody listens");
+  EXPECT_EQ(procctl_tend(&heart_), 0);
+  procctl_close(&heart_);
+}
+
+TEST_F(UnguardedHeart, CppHeartRefusesOptionsThatDoNotFit) {
+  using std::chrono::milliseconds;
+  const milliseconds too_long(int64_t{UINT32_MAX} + 1);
+  procctl::Heart heart;
+  EXPECT_EQ(heart.Open("encoder", procctl::Options{.timeout = milliseconds(0)}), -EINVAL);
+  EXPECT_EQ(heart.Open("encoder", procctl::Options{.timeout = milliseconds(1),
+                                                   .progress_timeout = milliseconds(-1)}),
+            -EINVAL);
+  EXPECT_EQ(
+      heart.Open("encoder", procctl::Options{.timeout = milliseconds(1), .start_grace = too_long}),
+      -EINVAL);
+  EXPECT_EQ(heart.Open("encoder", procctl::Options{.timeout = milliseconds(1)}), -ENOENT);
+  EXPECT_EQ(heart.Tend(), -ENOENT);
+}
+
 TEST_F(UnguardedHeart, CppHeartRefusesTimeoutsThatDoNotFit) {
   procctl::Heart heart;
   EXPECT_EQ(heart.Open("encoder", std::chrono::milliseconds(-1)), -EINVAL);

@@ -47,6 +47,39 @@ TEST(Registration, GuardianSeesNameTimeoutAndVersion) {
   procctl_close(&heart);
 }
 
+TEST(Registration, AskedForATimeoutAloneItSendsTheShortRequest) {
+  FakeGuardian guardian;
+  procctl_options options = {};
+  options.timeout_ms = 5000;
+  procctl_heart heart = PROCCTL_HEART_INIT;
+  ASSERT_EQ(procctl_open_with(&heart, "encoder", &options), 0);
+  EXPECT_EQ(guardian.request_bytes(1), sizeof(procctl_register_request));
+  EXPECT_EQ(guardian.request(1).timeout_ms, 5000U);
+  procctl_close(&heart);
+}
+
+TEST(Registration, AskedForMoreItSendsTheLongRequest) {
+  FakeGuardian guardian;
+  procctl::Heart progressing("encoder",
+                             {.timeout = milliseconds(5000), .progress_timeout = milliseconds(60)});
+  procctl::Heart starting("loader",
+                          {.timeout = milliseconds(4000), .start_grace = milliseconds(90)});
+  ASSERT_EQ(guardian.slots(), 2U);
+  for (size_t slot : {1, 2}) {
+    EXPECT_EQ(guardian.request_bytes(slot), sizeof(procctl_register_request_more));
+    EXPECT_EQ(guardian.request(slot).reserved, 0U);
+    EXPECT_EQ(guardian.long_request(slot).reserved[0], 0U);
+    EXPECT_EQ(guardian.long_request(slot).reserved[1], 0U);
+  }
+  EXPECT_EQ(guardian.request(1).timeout_ms, 5000U);
+  EXPECT_EQ(guardian.long_request(1).progress_timeout_ms, 60U);
+  EXPECT_EQ(guardian.long_request(1).start_grace_ms, 0U);
+  EXPECT_EQ(guardian.request(2).timeout_ms, 4000U);
+  EXPECT_EQ(guardian.long_request(2).progress_timeout_ms, 0U);
+  EXPECT_EQ(guardian.long_request(2).start_grace_ms, 90U);
+  EXPECT_STREQ(reinterpret_cast<const char*>(guardian.request(2).name), "loader");
+}
+
 TEST(Registration, OpenMakesTheFirstBeat) {
   FakeGuardian guardian;
   procctl::Heart heart("encoder", milliseconds(5000));
@@ -64,6 +97,117 @@ TEST(Registration, BeatProgressAndNoteShowOnTheGuardiansPage) {
   EXPECT_EQ(guardian.page(1).progress, 40U);
   heart.Note("frame 12");
   EXPECT_STREQ(guardian.page(1).note, "frame 12");
+}
+
+TEST(Registration, ReadyBeatsAndStays) {
+  FakeGuardian guardian;
+  procctl::Heart heart("encoder", milliseconds(5000));
+  const procctl_page& page = guardian.page(1);
+  EXPECT_EQ(page.flags, 0U);
+  heart.Ready();
+  EXPECT_EQ(page.flags, PROCCTL_PAGE_READY);
+  EXPECT_EQ(BeatsOf(page), 2U);
+  heart.Busy(milliseconds(10));
+  heart.BusyDone();
+  EXPECT_EQ(page.flags, PROCCTL_PAGE_READY);
+}
+
+TEST(Registration, BusyCountsEachAnnouncementAndTheLastLimitHolds) {
+  FakeGuardian guardian;
+  procctl::Heart heart("encoder", milliseconds(5000));
+  const procctl_page& page = guardian.page(1);
+  heart.Busy(milliseconds(60'000));
+  EXPECT_EQ(page.flags, PROCCTL_PAGE_BUSY);
+  EXPECT_EQ(page.busy_ms, 60'000U);
+  EXPECT_EQ(page.busy_count, 1U);
+  EXPECT_EQ(BeatsOf(page), 2U);
+  heart.Busy(milliseconds(90'000));
+  EXPECT_EQ(page.busy_ms, 90'000U);
+  EXPECT_EQ(page.busy_count, 2U);
+  heart.BusyDone();
+  EXPECT_EQ(page.flags, 0U);
+  EXPECT_EQ(page.busy_count, 2U);
+  EXPECT_EQ(BeatsOf(page), 4U);
+}
+
+TEST(Registration, BusyForNoTimeIsBusyDoneAndForTooLongIsTheLongest) {
+  FakeGuardian guardian;
+  procctl::Heart heart("encoder", milliseconds(5000));
+  const procctl_page& page = guardian.page(1);
+  heart.Busy(milliseconds(int64_t{UINT32_MAX} + 1));
+  EXPECT_EQ(page.busy_ms, UINT32_MAX);
+  for (int none : {0, -5}) {
+    heart.Busy(milliseconds(1000));
+    EXPECT_EQ(page.flags, PROCCTL_PAGE_BUSY);
+    heart.Busy(milliseconds(none));
+    EXPECT_EQ(page.flags, 0U);
+  }
+}
+
+TEST(Registration, BusyScopeEndsWithItsBlock) {
+  FakeGuardian guardian;
+  procctl::Heart heart("encoder", milliseconds(5000));
+  {
+    const procctl::BusyScope busy(heart, milliseconds(60'000));
+    EXPECT_EQ(guardian.page(1).flags, PROCCTL_PAGE_BUSY);
+    EXPECT_EQ(guardian.page(1).busy_ms, 60'000U);
+  }
+  EXPECT_EQ(guardian.page(1).flags, 0U);
+}
+
+TEST(Registration, FailedLeavesItsReasonAndNothingTakesItBack) {
+  FakeGuardian guardian;
+  procctl::Heart heart("encoder", milliseconds(5000));
+  const procctl_page& page = guardian.page(1);
+  heart.Failed("lost the device");
+  EXPECT_EQ(page.flags, PROCCTL_PAGE_FAILED);
+  EXPECT_STREQ(page.note, "lost the device");
+  EXPECT_EQ(BeatsOf(page), 1U) << "giving up is no sign of life";
+  heart.Failed(nullptr);
+  heart.Ready();
+  EXPECT_EQ(page.flags, PROCCTL_PAGE_FAILED | PROCCTL_PAGE_READY);
+  EXPECT_STREQ(page.note, "lost the device");
+}
+
+TEST(Registration, PhaseShowsBesideTheNote) {
+  FakeGuardian guardian;
+  procctl::Heart heart("encoder", milliseconds(5000));
+  heart.Note("frame 12");
+  heart.Phase("encoding");
+  EXPECT_STREQ(guardian.page(1).phase, "encoding");
+  EXPECT_STREQ(guardian.page(1).note, "frame 12");
+}
+
+TEST(Registration, ClosedHeartLeavesWhatItSaidAndTheNextOneStartsClean) {
+  FakeGuardian guardian;
+  procctl_heart heart = PROCCTL_HEART_INIT;
+  ASSERT_EQ(procctl_open(&heart, "encoder", 5000), 0);
+  procctl_busy(&heart, 1000);
+  procctl_ready(&heart);
+  procctl_note(&heart, "last words");
+  procctl_close(&heart);
+  EXPECT_EQ(guardian.page(1).flags, PROCCTL_PAGE_BUSY | PROCCTL_PAGE_READY | PROCCTL_PAGE_CLOSED);
+  EXPECT_STREQ(guardian.page(1).note, "last words");
+  ASSERT_EQ(procctl_open(&heart, "encoder", 5000), 0);
+  EXPECT_EQ(guardian.page(2).flags, 0U);
+  EXPECT_STREQ(guardian.page(2).note, "");
+  procctl_close(&heart);
+}
+
+TEST(Registration, CopyOfAHeartSpeaksForItButDoesNotGiveItBack) {
+  FakeGuardian guardian;
+  procctl_heart heart = PROCCTL_HEART_INIT;
+  ASSERT_EQ(procctl_open(&heart, "encoder", 5000), 0);
+  procctl_heart copy = heart;
+  procctl_busy(&copy, 1000);
+  procctl_ready(&heart);
+  EXPECT_EQ(guardian.page(1).flags, PROCCTL_PAGE_BUSY | PROCCTL_PAGE_READY);
+  EXPECT_EQ(procctl_tend(&copy), 1);
+  procctl_close(&copy);
+  EXPECT_EQ(FlagsOf(guardian.page(1)) & PROCCTL_PAGE_CLOSED, 0U);
+  EXPECT_TRUE(procctl_is_guarded(&heart));
+  procctl_close(&heart);
+  EXPECT_EQ(FlagsOf(guardian.page(1)) & PROCCTL_PAGE_CLOSED, PROCCTL_PAGE_CLOSED);
 }
 
 TEST(Registration, CloseMarksThePageClosedAndLeavesNothingBehind) {
