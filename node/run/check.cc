@@ -57,9 +57,11 @@ void Check::TakeOutput() {
   }
 }
 
-void Check::Expire() {
+std::string Check::Expire() {
   expired_ = true;
+  deadline_ = Clock::time_point::max();
   child_.KillGroup();
+  return "check took longer than " + FormatDuration(limit_);
 }
 
 CheckResult Check::Finish() {

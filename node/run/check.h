@@ -35,8 +35,9 @@ class Check {
   int output_fd() const { return output_.get(); }
   void TakeOutput();
 
-  // Its time is over: kills the whole group. Its end then comes as usual.
-  void Expire();
+  // Its time is over: kills the whole group and returns the note. Its end then comes as usual; the
+  // deadline does not come again.
+  std::string Expire();
   // Once it has ended: kills what it left behind in its group and reaps it.
   CheckResult Finish();
   // Kills it without waiting for its end.

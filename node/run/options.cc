@@ -107,11 +107,11 @@ std::string WhyNot(const Given& given) {
 std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
   Given given;
   Options& options = given.options;
-  optind = 1;
+  optind = 0;  // Not 1: the C library forgets where in a word it stopped only so.
   opterr = 0;
   // '+': the first word that is no option is the program, even without "--". ':': a missing value
   // is told apart from an unknown option.
-  for (int c = 0; (c = getopt_long(argc, argv, "+:", kLong, nullptr)) != -1;) {
+  for (int c = 0; (c = getopt_long(argc, argv, "+:h", kLong, nullptr)) != -1;) {
     milliseconds* duration = nullptr;
     switch (c) {
       case kName:
@@ -139,6 +139,7 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
       case kQuiet:
         options.quiet = true;
         break;
+      case 'h':
       case kHelp:
         return Show::kHelp;
       case kVersion:
@@ -146,13 +147,18 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
       case ':':
         return BadUsage{std::string(argv[optind - 1]) + " needs a value"};
       default:
-        return BadUsage{"unknown option '" + std::string(argv[optind - 1]) + "'"};
+        // optopt: the letter of an unknown short option, which may be one of several in a word.
+        return BadUsage{"unknown option '" +
+                        (optopt > 0 && optopt < kName ? std::string("-") + static_cast<char>(optopt)
+                                                      : std::string(argv[optind - 1])) +
+                        "'; options of the program come after --"};
     }
     if (duration == nullptr) continue;
     const auto parsed = ParseDuration(optarg);
     if (!parsed.has_value() || *parsed == milliseconds(0)) {
       return BadUsage{"'" + std::string(optarg) +
-                      "' is not a duration; write for example 500ms, 5s, 2m or 1h"};
+                      "' is not a duration; write for example 500ms, 5s, 2m or 1h, "
+                      "at most 49d"};
     }
     *duration = *parsed;
   }

@@ -150,7 +150,7 @@ void Runner::DoWhatIsDue() {
   }
   if (options_.sign != Sign::kCheck) return;
   if (check_.has_value()) {
-    if (now >= check_->deadline()) check_->Expire();
+    if (now >= check_->deadline()) heart_.SetNote(check_->Expire());
   } else if (now >= next_check_) {
     next_check_ = now + options_.check_every;
     check_.emplace(options_.check, program_.pid(), now, options_.timeout);
@@ -177,7 +177,10 @@ void Runner::Wait(Clock::time_point until) {
       {check_.has_value() ? check_->output_fd() : -1, POLLIN, 0},
   };
   if (poll(waits, std::size(waits), timeout) <= 0) return;
-  if (waits[1].revents != 0 && output_.Pump()) ShownWell();
+  if (waits[1].revents != 0) {
+    if (output_.Pump()) ShownWell();
+    if (output_.poll_fd() < 0) heart_.SetNote("the program's output has ended");
+  }
   if (waits[2].revents != 0) check_->TakeOutput();
   if (waits[0].revents != 0) TakeSignal();
 }
@@ -225,7 +228,8 @@ void Runner::Look() {
       return heart_.SetNote("the program is stopped by its tracer");
     case 'Z':
     case 'X':
-      return;  // Its SIGCHLD is on the way.
+      // Ended, and its SIGCHLD is on the way; or other threads of it live on.
+      return heart_.SetNote("the program's main thread has ended");
     default:
       break;
   }
@@ -258,12 +262,13 @@ int Runner::Finish() {
 
 void Runner::PassRestOn() {
   std::optional<Clock::time_point> deadline;
-  for (;;) {
+  while (output_.poll_fd() >= 0) {
+    if (output_.poll_events() == POLLIN) {
+      output_.PumpRest();
+      continue;
+    }
     // Set late, so that it also holds for a stop that comes while we wait.
     if (stopping_ && !deadline.has_value()) deadline = Clock::now() + kRestAfterStop;
-    output_.PumpRest();
-    if (output_.poll_fd() < 0) return;
-    if (output_.poll_events() != POLLOUT) continue;
     int timeout = -1;
     if (deadline.has_value()) {
       const auto left = std::chrono::ceil<milliseconds>(*deadline - Clock::now());
@@ -272,6 +277,7 @@ void Runner::PassRestOn() {
     }
     pollfd waits[] = {{output_.poll_fd(), POLLOUT, 0}, {signals_.get(), POLLIN, 0}};
     if (poll(waits, std::size(waits), timeout) <= 0) continue;
+    if (waits[0].revents != 0) output_.PumpRest();
     signalfd_siginfo info;
     if (waits[1].revents != 0 && read(signals_.get(), &info, sizeof(info)) == sizeof(info) &&
         info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1 && info.ssi_signo != SIGUSR2) {
