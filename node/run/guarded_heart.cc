@@ -7,39 +7,67 @@
 namespace procctl::run {
 namespace {
 
-constexpr std::chrono::seconds kBetweenTries{5};
-// Opening held us up for 2 s then; signals that are to be passed on waited as long.
-constexpr std::chrono::seconds kAfterTimeout{30};
 constexpr std::chrono::seconds kBetweenLooks{1};
+#ifndef PROCCTL_RUN_LIBRARY_TENDS
+constexpr std::chrono::seconds kBetweenTries{5};
+// Each such try holds us up for 2 s; signals that are to be passed on wait as long.
+constexpr std::chrono::seconds kAfterTimeout{30};
+#endif
 
 }  // namespace
 
+#ifdef PROCCTL_RUN_LIBRARY_TENDS
+
 void GuardedHeart::Tend(Clock::time_point now) {
   if (now < next_tend_) return;
-  next_tend_ = now + kBetweenLooks;
-#ifdef PROCCTL_RUN_HAS_TEND
-  (void)procctl_tend(&heart_);  // Whether it is guarded still is asked right below.
-#endif
-  if (!procctl_is_guarded(&heart_)) Open();
+  const int error = asked_ ? procctl_tend(&heart_) : Open();
+  asked_ = true;
+  next_tend_ = Clock::now() + kBetweenLooks;
+  Report(error < 0 ? error : 0);
 }
 
-void GuardedHeart::Open() {
-  const int error = procctl_open(&heart_, name_.c_str(), static_cast<uint32_t>(timeout_.count()));
-  if (error == 0) {
-    procctl_note(&heart_, note_.c_str());
-    if (ready_) SetReady();
-    if (said_unguarded_ && !said_guarded_ && !quiet_)
-      std::fprintf(stderr, "procctl-run: guarded as \"%s\" now\n", name_.c_str());
+int GuardedHeart::Open() {
+  procctl_options options = {};
+  options.timeout_ms = static_cast<uint32_t>(asks_.timeout.count());
+  options.start_grace_ms = static_cast<uint32_t>(asks_.start_grace.count());
+  return procctl_open_with(&heart_, asks_.name.c_str(), &options);
+}
+
+#else
+
+void GuardedHeart::Tend(Clock::time_point now) {
+  if (now < next_tend_) return;
+  int error = 0;
+  if (!procctl_is_guarded(&heart_)) error = Open();
+  asked_ = true;
+  next_tend_ = Clock::now() + (error == 0            ? kBetweenLooks
+                               : error == -ETIMEDOUT ? kAfterTimeout
+                                                     : kBetweenTries);
+  Report(error);
+}
+
+int GuardedHeart::Open() {
+  const int error =
+      procctl_open(&heart_, asks_.name.c_str(), static_cast<uint32_t>(asks_.timeout.count()));
+  if (error == 0) procctl_note(&heart_, note_.c_str());
+  return error;
+}
+
+#endif
+
+void GuardedHeart::Report(int error) {
+  if (procctl_is_guarded(&heart_)) {
+    if (said_unguarded_ && !said_guarded_ && !asks_.quiet)
+      std::fprintf(stderr, "procctl-run: guarded as \"%s\" now\n", asks_.name.c_str());
     said_guarded_ = true;
     return;
   }
-  next_tend_ = Clock::now() + (error == -ETIMEDOUT ? kAfterTimeout : kBetweenTries);
-  if (!said_unguarded_ && !quiet_) {
-    const char* said = procctl_open_error();
-    std::fprintf(stderr, "procctl-run: not guarded yet: %s%s%s; running it, trying again\n",
-                 std::strerror(-error), *said != '\0' ? ": " : "", said);
-  }
+  if (said_unguarded_) return;
   said_unguarded_ = true;
+  if (asks_.quiet) return;
+  const char* said = procctl_open_error();
+  std::fprintf(stderr, "procctl-run: not guarded yet: %s%s%s; running it, trying again\n",
+               std::strerror(-error), *said != '\0' ? ": " : "", said);
 }
 
 void GuardedHeart::SetNote(const std::string& note) {
@@ -49,8 +77,7 @@ void GuardedHeart::SetNote(const std::string& note) {
 }
 
 void GuardedHeart::SetReady() {
-  ready_ = true;
-#ifdef PROCCTL_RUN_HAS_READY
+#ifdef PROCCTL_RUN_LIBRARY_TENDS
   procctl_ready(&heart_);
 #endif
 }

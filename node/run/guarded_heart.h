@@ -14,14 +14,21 @@ class GuardedHeart {
  public:
   using Clock = std::chrono::steady_clock;
 
-  GuardedHeart(std::string name, std::chrono::milliseconds timeout, bool quiet)
-      : name_(std::move(name)), timeout_(timeout), quiet_(quiet) {}
+  struct Asks {
+    std::string name;
+    std::chrono::milliseconds timeout{0};
+    // The guardian is told, so that it shows the slot as starting until SetReady.
+    std::chrono::milliseconds start_grace{0};
+    bool quiet = false;
+  };
+
+  explicit GuardedHeart(Asks asks) : asks_(std::move(asks)) {}
   ~GuardedHeart() { Close(); }
   GuardedHeart(const GuardedHeart&) = delete;
   GuardedHeart& operator=(const GuardedHeart&) = delete;
 
-  // Opens the heart where that is due. Takes up to 2 s where a guardian is there and does not
-  // answer, and then rests longer.
+  // Opens the heart the first time; then looks, where that is due, for a guardian that came later
+  // or in the place of another. The first time takes up to 2 s where a guardian does not answer.
   void Tend(Clock::time_point now);
   // When Tend is due next.
   Clock::time_point next_tend() const { return next_tend_; }
@@ -33,14 +40,14 @@ class GuardedHeart {
   void Close();
 
  private:
-  void Open();
+  // 0 or a negative errno value.
+  int Open();
+  void Report(int error);
 
+  const Asks asks_;
   procctl_heart heart_ = PROCCTL_HEART_INIT;
-  const std::string name_;
-  const std::chrono::milliseconds timeout_;
-  const bool quiet_;
+  bool asked_ = false;
   std::string note_;
-  bool ready_ = false;
   bool said_unguarded_ = false;
   bool said_guarded_ = false;
   Clock::time_point next_tend_{};

@@ -59,7 +59,8 @@ bool FillStdio() {
 class Runner {
  public:
   explicit Runner(const Options& options)
-      : options_(options), heart_(options.name, options.timeout, options.quiet) {}
+      : options_(options),
+        heart_({options.name, options.timeout, options.start_grace, options.quiet}) {}
 
   int Run() {
     if (!FillStdio()) return Fail("/dev/null", errno, kFailed);
