@@ -1,0 +1,56 @@
+// The heart under which procctl-run has itself guarded, whether a guardian is there yet or not.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "procctl/heartbeat.h"
+
+namespace procctl::run {
+
+// Says on stderr, once each, that nobody guards and (after that) that somebody does; nothing if
+// `quiet`. For one thread.
+class GuardedHeart {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  struct Asks {
+    std::string name;
+    std::chrono::milliseconds timeout{0};
+    // The guardian is told, so that it shows the slot as starting until SetReady.
+    std::chrono::milliseconds start_grace{0};
+    bool quiet = false;
+  };
+
+  explicit GuardedHeart(Asks asks) : asks_(std::move(asks)) {}
+  ~GuardedHeart() { Close(); }
+  GuardedHeart(const GuardedHeart&) = delete;
+  GuardedHeart& operator=(const GuardedHeart&) = delete;
+
+  // Opens the heart the first time; then looks, where that is due, for a guardian that came later
+  // or in the place of another. The first time takes up to 2 s where a guardian does not answer.
+  void Tend(Clock::time_point now);
+  // When Tend is due next.
+  Clock::time_point next_tend() const { return next_tend_; }
+
+  void Beat() { procctl_beat(&heart_); }
+  // Kept, and set again on a heart that is opened later.
+  void SetNote(const std::string& note);
+  void SetReady();
+  void Close();
+
+ private:
+  // 0 or a negative errno value.
+  int Open();
+  void Report(int error);
+
+  const Asks asks_;
+  procctl_heart heart_ = PROCCTL_HEART_INIT;
+  bool asked_ = false;
+  std::string note_;
+  bool said_unguarded_ = false;
+  bool said_guarded_ = false;
+  Clock::time_point next_tend_{};
+};
+
+}  // namespace procctl::run

@@ -1,0 +1,173 @@
+#include "node/run/options.h"
+
+#include <getopt.h>
+
+#include <algorithm>
+
+#include "node/run/duration.h"
+#include "procctl/heartbeat.h"
+
+namespace procctl::run {
+
+const char kHelpText[] =
+    R"(Runs a program and has procctl guard it: for programs that cannot beat themselves.
+
+Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
+
+  --name NAME        what operators see, 1 to 63 bytes
+  --timeout T        without a sign of well-being for longer than T the program is hung and stopped
+  --check CMD        the sign is that CMD, run by /bin/sh, exits 0; PROCCTL_PID is the program's pid
+  --check-every T    how often CMD is run (a third of --timeout, at most 10s, unless given)
+  --watch-output     the sign is that the program writes to its stdout
+  --grace-start T    until the first sign, but no longer than T, the program counts as well
+  --quiet            do not say on stderr whether a guardian is there
+  --help, --version
+
+Without --check and --watch-output the sign is that the program exists and is not stopped (as by
+SIGSTOP or a debugger). That does not notice a program that hangs.
+
+T is for example 500ms, 5s, 2m, 1h30m. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are
+passed on. The exit code is the program's, 128+N where signal N ended it; 127 where it is not found,
+126 where it cannot be run; 2 for a command line that makes no sense.
+
+Example:
+  procctl-run --name shop --timeout 30s --check 'curl -fsS localhost:8080/health' -- ./shop.sh
+)";
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSlowestDefaultCheck{10'000};
+
+enum Option : int {
+  kName = 256,
+  kTimeout,
+  kCheckCommand,
+  kCheckEvery,
+  kWatchOutput,
+  kGraceStart,
+  kQuiet,
+  kHelp,
+  kVersion,
+};
+
+constexpr option kLong[] = {
+    {"name", required_argument, nullptr, kName},
+    {"timeout", required_argument, nullptr, kTimeout},
+    {"check", required_argument, nullptr, kCheckCommand},
+    {"check-every", required_argument, nullptr, kCheckEvery},
+    {"watch-output", no_argument, nullptr, kWatchOutput},
+    {"grace-start", required_argument, nullptr, kGraceStart},
+    {"quiet", no_argument, nullptr, kQuiet},
+    {"help", no_argument, nullptr, kHelp},
+    {"version", no_argument, nullptr, kVersion},
+    {nullptr, 0, nullptr, 0},
+};
+
+// What the options said, before it is known whether they go together.
+struct Given {
+  Options options;
+  bool check_every = false;
+  bool check = false;
+  bool watch_output = false;
+};
+
+// Empty if they do.
+std::string WhyNot(const Given& given) {
+  const Options& options = given.options;
+  if (options.name.empty()) return "no name; give --name NAME, 1 to 63 bytes";
+  if (options.name.size() > PROCCTL_NAME_MAX) {
+    return "the name has " + std::to_string(options.name.size()) + " bytes; give at most 63";
+  }
+  if (options.timeout == milliseconds(0)) {
+    return "no timeout; give --timeout T, for example --timeout 30s";
+  }
+  if (given.check && options.check.empty()) {
+    return "--check is empty; give a command, for example --check 'test -e /run/shop.ok'";
+  }
+  if (given.check && given.watch_output) {
+    return "--check and --watch-output are two different signs; give one of them";
+  }
+  if (given.check_every && !given.check) return "--check-every goes with --check; give both";
+  if (given.check && options.check_every >= options.timeout) {
+    return "--check-every " + FormatDuration(options.check_every) +
+           " leaves no time within --timeout " + FormatDuration(options.timeout) +
+           "; give less, a third of it is a good start";
+  }
+  if (options.start_grace > milliseconds(0) && options.sign == Sign::kLife) {
+    return "--grace-start waits for a first sign; give --check or --watch-output with it";
+  }
+  if (options.program.empty()) return "no program; give it after --, as in -- ./shop.sh --port 80";
+  return "";
+}
+
+}  // namespace
+
+std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
+  Given given;
+  Options& options = given.options;
+  optind = 0;  // Not 1: the C library forgets where in a word it stopped only so.
+  opterr = 0;
+  // '+': the first word that is no option is the program, even without "--". ':': a missing value
+  // is told apart from an unknown option.
+  for (int c = 0; (c = getopt_long(argc, argv, "+:h", kLong, nullptr)) != -1;) {
+    milliseconds* duration = nullptr;
+    switch (c) {
+      case kName:
+        options.name = optarg;
+        break;
+      case kTimeout:
+        duration = &options.timeout;
+        break;
+      case kCheckCommand:
+        options.check = optarg;
+        options.sign = Sign::kCheck;
+        given.check = true;
+        break;
+      case kCheckEvery:
+        duration = &options.check_every;
+        given.check_every = true;
+        break;
+      case kWatchOutput:
+        options.sign = Sign::kOutput;
+        given.watch_output = true;
+        break;
+      case kGraceStart:
+        duration = &options.start_grace;
+        break;
+      case kQuiet:
+        options.quiet = true;
+        break;
+      case 'h':
+      case kHelp:
+        return Show::kHelp;
+      case kVersion:
+        return Show::kVersion;
+      case ':':
+        return BadUsage{std::string(argv[optind - 1]) + " needs a value"};
+      default:
+        // optopt: the letter of an unknown short option, which may be one of several in a word.
+        return BadUsage{"unknown option '" +
+                        (optopt > 0 && optopt < kName ? std::string("-") + static_cast<char>(optopt)
+                                                      : std::string(argv[optind - 1])) +
+                        "'; options of the program come after --"};
+    }
+    if (duration == nullptr) continue;
+    const auto parsed = ParseDuration(optarg);
+    if (!parsed.has_value() || *parsed == milliseconds(0)) {
+      return BadUsage{"'" + std::string(optarg) +
+                      "' is not a duration; write for example 500ms, 5s, 2m or 1h, "
+                      "at most 49d"};
+    }
+    *duration = *parsed;
+  }
+  options.program.assign(argv + optind, argv + argc);
+  if (given.check && !given.check_every) {
+    options.check_every = std::clamp(options.timeout / 3, milliseconds(1), kSlowestDefaultCheck);
+  }
+  if (std::string why = WhyNot(given); !why.empty()) return BadUsage{std::move(why)};
+  return given.options;
+}
+
+}  // namespace procctl::run
