@@ -14,7 +14,7 @@ const v1::Event& EventRing::Add(v1::Event event) {
 }
 
 void EventRing::Spooled(int64_t epoch, int64_t seq) {
-  if (epoch != epoch_) return;
+  if (epoch != epoch_ || seq > last_seq_) return;
   while (!events_.empty() && events_.front().id().seq() <= seq) events_.pop_front();
 }
 

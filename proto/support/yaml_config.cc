@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -85,7 +86,9 @@ class Reader {
 
  private:
   absl::Status Refuse(const YAML::Node& node, std::string_view what) const {
-    return absl::InvalidArgumentError(fmt::format("{}:{}: {}", file_, node.Mark().line + 1, what));
+    // What it quotes may hold anything; who reads it sits at a terminal.
+    return absl::InvalidArgumentError(
+        fmt::format("{}:{}: {}", file_, node.Mark().line + 1, Printable(what)));
   }
 
   absl::Status Set(const YAML::Node& node, const std::string& path, int depth,
@@ -130,6 +133,12 @@ class Reader {
     }
     switch (field.cpp_type()) {
       case FieldDescriptor::CPPTYPE_STRING:
+        // A NUL would cut a path short, and a message with a string that is no UTF-8 is dropped
+        // whole by whoever receives it.
+        if (Printable(text) != text) {
+          return Refuse(node, fmt::format("{}: \"{}\" holds what cannot be printed; use plain text",
+                                          field.name(), text));
+        }
         if (field.is_repeated()) {
           reflection->AddString(out, &field, text);
         } else {
@@ -184,7 +193,7 @@ absl::Status ParseYamlConfig(std::string_view file, std::string_view text, Messa
     return Reader(file, lines).Fill(documents.front(), "", 0, config);
   } catch (const YAML::Exception& e) {
     return absl::InvalidArgumentError(
-        fmt::format("{}:{}: not YAML: {}", file, e.mark.line + 1, e.msg));
+        fmt::format("{}:{}: not YAML: {}", file, e.mark.line + 1, Printable(e.msg)));
   }
 }
 

@@ -35,7 +35,7 @@ void CheckEscape(std::string_view bytes) {
 
 // The two ends of one page, made once: the guardian's, and the client's that writes it.
 struct Page {
-  UniqueFd client_fd;
+  node::UniqueFd client_fd;
   absl::StatusOr<node::BeatPage> guardian = node::BeatPage::Create(&client_fd);
 };
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "node/core/event_ring.h"
 #include "node/core/order_check.h"
@@ -33,7 +34,7 @@ void CheckId(const v1::Order& order) {
   PROCCTL_MUST(uplink::IsOrderId(id) == usable);
 }
 
-void CheckShape(const v1::LinkOrder& link_order, Nanos since_boot) {
+void CheckRules(const v1::LinkOrder& link_order, Nanos since_boot) {
   const auto end = node::CheckShape(link_order, since_boot);
   if (end) {
     CheckEnd(*end);
@@ -64,7 +65,7 @@ node::OrderFacts MakeFacts(const v1::Order& order, uint8_t bits) {
   return facts;
 }
 
-void CheckTarget(const v1::LinkOrder& order, const node::OrderFacts& facts) {
+void CheckVerdict(const v1::LinkOrder& order, const node::OrderFacts& facts) {
   const auto end = node::CheckTarget(order, facts);
   const bool same = facts.start_ticks == order.order().incarnation().start_ticks() &&
                     facts.boot_id == order.order().incarnation().boot_id();
@@ -113,6 +114,8 @@ void CheckFit(v1::Order order) {
 // an order of a controller with a field of 64 KiB in it that this version does not know.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace procctl::fuzz;
+  // It prints a line for each string that is no UTF-8.
+  static const google::protobuf::LogSilencer quiet;
   Input input(data, size);
   const auto bits = input.Take<uint8_t>();
   const Nanos since_boot = std::chrono::seconds(input.Take<uint16_t>());
@@ -123,8 +126,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   const procctl::v1::LinkOrder& order = message.order();
   CheckId(order.order());
-  CheckShape(order, since_boot);
-  CheckTarget(order, MakeFacts(order.order(), bits));
+  CheckRules(order, since_boot);
+  CheckVerdict(order, MakeFacts(order.order(), bits));
   CheckFit(order.order());
   return 0;
 }

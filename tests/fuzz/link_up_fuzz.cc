@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "google/protobuf/stubs/logging.h"
 #include "node/uplink/slot_mirror.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
@@ -74,6 +75,8 @@ class Listener {
 // pass, uint16 size of a packet, the packet.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace procctl::fuzz;
+  // It prints a line for each string that is no UTF-8.
+  static const google::protobuf::LogSilencer quiet;
   Input input(data, size);
   SlotMirror mirror;
   Listener listener;

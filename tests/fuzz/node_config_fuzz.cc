@@ -30,7 +30,7 @@ bool IsPath(const std::string& text) {
   return text.rfind('/', 0) == 0 && text.find('\0') == std::string::npos;
 }
 
-void CheckSettings(const node::Settings& settings) {
+void CheckBounds(const node::Settings& settings) {
   PROCCTL_MUST(!settings.node.empty() && settings.node.size() <= 63);
   PROCCTL_MUST(settings.node.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") ==
                std::string::npos);
@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   LeaveTheHostOut(&config);
   const auto settings = procctl::node::CheckSettings(std::string(kFile), config, lines);
   if (settings.ok()) {
-    CheckSettings(*settings);
+    CheckBounds(*settings);
   } else {
     CheckRefusal(settings.status());
   }
