@@ -3,6 +3,7 @@
 //
 //   PROGRAM FOLDER|FILE [MUTATIONS_OF_EACH]
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,10 @@ extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__
 namespace {
 
 constexpr size_t kMostBytes = 8192;
+// One input takes microseconds; a machine under load may stretch that.
+constexpr unsigned kMostSeconds = 60;
+// Address space; sanitizers need terabytes of it, so only without one.
+constexpr rlim_t kMostMemory = rlim_t{4} << 30;
 constexpr std::array<char, 8> kNasty = {'\0', '\n', '\x1b', '(', ')', '\x7f', '\x80', '\xff'};
 
 struct Random {
@@ -73,13 +78,17 @@ void OnDeadlySignal(int number) {
   raise(number);
 }
 
+// Also of a run that never ends or takes all memory.
 void ShowInputOnDeath() {
   signal(SIGABRT, OnDeadlySignal);
+  signal(SIGALRM, OnDeadlySignal);
   if (__sanitizer_set_death_callback != nullptr) {
     __sanitizer_set_death_callback(ShowInput);
     return;
   }
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) signal(number, OnDeadlySignal);
+  const rlimit limit{kMostMemory, kMostMemory};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) std::perror("setrlimit");
 }
 
 void Play(const std::string& bytes) {
@@ -88,7 +97,9 @@ void Play(const std::string& bytes) {
   std::memcpy(copy.get(), bytes.data(), bytes.size());
   current_bytes = copy.get();
   current_size = bytes.size();
+  alarm(kMostSeconds);
   LLVMFuzzerTestOneInput(copy.get(), bytes.size());
+  alarm(0);
 }
 
 void Mutate(const std::vector<std::string>& corpus, Random* random, std::string* bytes) {

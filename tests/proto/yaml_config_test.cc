@@ -93,9 +93,16 @@ TEST(YamlConfig, TextThatCannotBePrintedIsRefusedAndNotShownRaw) {
 TEST(YamlConfig, SyntaxErrorsNameTheLineAndNeverThrow) {
   EXPECT_THAT(Refusal("node: a\nlog: {level: [\n"), StartsWith("node.yaml:"));
   EXPECT_THAT(Refusal("a: b: c\n"), StartsWith("node.yaml:1:"));
-  EXPECT_THAT(Refusal("node: a\n---\nnode: b\n"), HasSubstr("2 YAML documents"));
+  EXPECT_THAT(Refusal("node: a\n---\nnode: b\n"), HasSubstr("a second YAML document"));
   EXPECT_NE(Refusal(std::string(5000, '[')), "accepted");
   EXPECT_NE(Refusal("? [a, b]\n: c\n"), "accepted");
+}
+
+// The YAML library makes endless empty documents out of these.
+TEST(YamlConfig, AStrayBracketIsRefusedAndDoesNotEatTheMemory) {
+  EXPECT_THAT(Refusal("node: a\nprotected: [b]]\n"), StartsWith("node.yaml:2:"));
+  EXPECT_THAT(Refusal("node: a\n}\n"), StartsWith("node.yaml:"));
+  EXPECT_THAT(Refusal(", node: a\n"), StartsWith("node.yaml:1:"));
 }
 
 TEST(YamlConfig, ARefusalAfterParsingNamesTheLineToo) {
