@@ -87,8 +87,11 @@ void ShowInputOnDeath() {
     return;
   }
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) signal(number, OnDeadlySignal);
-  const rlimit limit{kMostMemory, kMostMemory};
-  if (setrlimit(RLIMIT_AS, &limit) != 0) std::perror("setrlimit");
+  rlimit memory{};
+  if (getrlimit(RLIMIT_AS, &memory) == 0) {
+    memory.rlim_cur = std::min(memory.rlim_max, kMostMemory);
+    if (setrlimit(RLIMIT_AS, &memory) != 0) std::perror("setrlimit");
+  }
 }
 
 void Play(const std::string& bytes) {
