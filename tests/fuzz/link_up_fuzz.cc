@@ -2,7 +2,9 @@
 // snapshots and deltas must end with the same rows, whatever came in and in whatever order.
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "google/protobuf/stubs/logging.h"
@@ -33,6 +35,35 @@ std::vector<v1::Slot> Snapshot(SlotMirror* mirror) {
 void Store(const v1::Slot& slot, Rows* rows) {
   (*rows)[slot.incarnation().generation()] = slot.SerializeAsString();
 }
+
+// The guardian's rows by the words of link.proto: what the mirror must hold.
+class Truth {
+ public:
+  void Apply(const v1::LinkSlots& slots) {
+    if (slots.snapshot() && !incoming_) incoming_.emplace();
+    for (const v1::Slot& slot : slots.upserts()) {
+      if (slot.incarnation().generation() <= 0) continue;
+      if (!slots.snapshot()) Store(slot, &rows_);
+      // A change that comes before a snapshot's last piece is newer than the snapshot.
+      if (incoming_) Store(slot, &*incoming_);
+    }
+    if (!slots.snapshot()) {
+      for (const int64_t generation : slots.removes()) {
+        rows_.erase(generation);
+        if (incoming_) incoming_->erase(generation);
+      }
+    } else if (slots.last()) {
+      rows_ = std::move(*incoming_);
+      incoming_.reset();
+    }
+  }
+
+  const Rows& rows() const { return rows_; }
+
+ private:
+  Rows rows_;
+  std::optional<Rows> incoming_;
+};
 
 // What a controller holds of one node.
 class Listener {
@@ -71,14 +102,16 @@ class Listener {
 }  // namespace
 }  // namespace procctl::fuzz
 
-// Any number of: uint8 bits (1: a snapshot is taken first, 2: a delta), uint8 milliseconds that
-// pass, uint16 size of a packet, the packet.
+// Any number of: uint8 bits (1: a snapshot is taken first, 2: a delta, 4: each row of the packet is
+// made 20 KiB large, so that few of them fill a message), uint8 milliseconds that pass, uint16 size
+// of a packet, the packet.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace procctl::fuzz;
   // It prints a line for each string that is no UTF-8.
   static const google::protobuf::LogSilencer quiet;
   Input input(data, size);
   SlotMirror mirror;
+  Truth truth;
   Listener listener;
   procctl::uplink::BootTime now;
   while (!input.rest().empty()) {
@@ -91,6 +124,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if ((bits & 2) != 0) listener.TakeDelta(&mirror);
     if (!sound || !message.has_slots()) continue;
 
+    if ((bits & 4) != 0) {
+      for (procctl::v1::Slot& slot : *message.mutable_slots()->mutable_upserts()) {
+        slot.set_note(std::string(20 * 1024, 'x'));
+      }
+    }
+    truth.Apply(message.slots());
     const int64_t before = mirror.revision();
     const int upserts = message.slots().upserts_size();
     const int nameless = mirror.Apply(std::move(*message.mutable_slots()), now);
@@ -109,5 +148,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   PROCCTL_MUST(rows.size() == mirror.size());
   PROCCTL_MUST(rows == listener.rows());
+  PROCCTL_MUST(rows == truth.rows());
   return 0;
 }
