@@ -11,11 +11,9 @@
 
 #include "node/core/classic_row.h"
 #include "node/os/state_files.h"
-#include "procctl/v1/config.pb.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/peer_identity.h"
 #include "proto/support/time_convert.h"
-#include "proto/support/yaml_config.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::node {
@@ -400,6 +398,11 @@ absl::StatusOr<Settings> ReadSettings(const std::string& file) {
   v1::NodeConfig config;
   ConfigLines lines;
   if (absl::Status s = ReadYamlConfig(file, &config, &lines); !s.ok()) return s;
+  return CheckSettings(file, config, lines);
+}
+
+absl::StatusOr<Settings> CheckSettings(const std::string& file, const v1::NodeConfig& config,
+                                       const ConfigLines& lines) {
   return Checker(file, config, lines).Check();
 }
 

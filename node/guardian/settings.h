@@ -15,6 +15,8 @@
 #include "node/core/registration.h"
 #include "node/core/slot_rules.h"
 #include "node/os/spawn.h"
+#include "procctl/v1/config.pb.h"
+#include "proto/support/yaml_config.h"
 
 namespace procctl::node {
 
@@ -60,5 +62,10 @@ struct Settings {
 
 // Reads and checks FILE. INVALID_ARGUMENT and others: "FILE:LINE: key: fact; hint".
 absl::StatusOr<Settings> ReadSettings(const std::string& file);
+
+// The checks alone, of a file that was parsed already (ParseYamlConfig). Still asks this host: the
+// files and users that `config` names must exist.
+absl::StatusOr<Settings> CheckSettings(const std::string& file, const v1::NodeConfig& config,
+                                       const ConfigLines& lines);
 
 }  // namespace procctl::node

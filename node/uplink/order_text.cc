@@ -22,6 +22,8 @@ bool IsOrderId(std::string_view text) {
 
 void FitForLink(v1::Order* order) {
   constexpr std::size_t kText = 4096;
+  // What this version does not know the guardian does not know either, and it has no upper bound.
+  order->DiscardUnknownFields();
   Cut(kText, order->mutable_reason());
   Cut(kText, order->mutable_issuer());
   Cut(kText, order->mutable_slot());

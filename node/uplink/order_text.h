@@ -13,7 +13,8 @@ bool IsOrderId(std::string_view text);
 
 // A link packet has room for 64 KiB. Texts that are only for the record (reason, issuer, slot) are
 // cut to 4 KiB each, at a character; an order id that is too long is cut to 1 KiB, which the
-// guardian refuses as malformed. Nothing is dropped.
+// guardian refuses as malformed. Fields that this version does not know are left out. No order is
+// dropped.
 void FitForLink(v1::Order* order);
 
 }  // namespace procctl::uplink

@@ -38,11 +38,14 @@ size_t Decode(std::string_view s, uint32_t* point) {
 bool Acts(uint32_t point) {
   return point < 0x20 || (point >= 0x7f && point <= 0x9f) ||  // C0, DEL, C1
          point == 0xad || point == 0x61c ||                   // soft hyphen, Arabic letter mark
+         point == 0x180e ||                                   // Mongolian vowel separator
          (point >= 0x200b && point <= 0x200f) ||              // zero width, direction marks
          (point >= 0x2028 && point <= 0x202e) ||              // line separators, embeddings
          (point >= 0x2060 && point <= 0x206f) ||              // word joiner, isolates
          point == 0xfeff || (point >= 0xfff9 && point <= 0xfffb) ||
-         (point >= 0xe0000 && point <= 0xe0fff);  // tags
+         (point >= 0x1bca0 && point <= 0x1bca3) ||  // shorthand format controls
+         (point >= 0x1d173 && point <= 0x1d17a) ||  // musical format controls
+         (point >= 0xe0000 && point <= 0xe0fff);    // tags
 }
 
 std::string EscapeUnless(std::string_view in, bool keep_backslash) {

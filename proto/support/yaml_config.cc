@@ -1,5 +1,6 @@
 #include "proto/support/yaml_config.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -85,7 +87,9 @@ class Reader {
 
  private:
   absl::Status Refuse(const YAML::Node& node, std::string_view what) const {
-    return absl::InvalidArgumentError(fmt::format("{}:{}: {}", file_, node.Mark().line + 1, what));
+    // What it quotes may hold anything; who reads it sits at a terminal.
+    return absl::InvalidArgumentError(
+        fmt::format("{}:{}: {}", file_, node.Mark().line + 1, Printable(what)));
   }
 
   absl::Status Set(const YAML::Node& node, const std::string& path, int depth,
@@ -130,6 +134,12 @@ class Reader {
     }
     switch (field.cpp_type()) {
       case FieldDescriptor::CPPTYPE_STRING:
+        // A NUL would cut a path short, and a message with a string that is no UTF-8 is dropped
+        // whole by whoever receives it.
+        if (Printable(text) != text) {
+          return Refuse(node, fmt::format("{}: \"{}\" holds what cannot be printed; use plain text",
+                                          field.name(), text));
+        }
         if (field.is_repeated()) {
           reflection->AddString(out, &field, text);
         } else {
@@ -170,21 +180,55 @@ class Reader {
   ConfigLines* lines_;
 };
 
+// Where documents begin; deaf to what is in them.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { lines_.push_back(mark.line + 1); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  const std::vector<int>& lines() const { return lines_; }
+
+ private:
+  std::vector<int> lines_;
+};
+
+// Lines of the first two documents. Not YAML::LoadAll: at a stray "]" or "," it makes empty
+// documents until no memory is left.
+std::vector<int> FirstDocuments(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStarts starts;
+  while (starts.lines().size() < 2 && parser.HandleNextDocument(starts)) {
+  }
+  return starts.lines();
+}
+
 }  // namespace
 
 absl::Status ParseYamlConfig(std::string_view file, std::string_view text, Message* config,
                              ConfigLines* lines) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return absl::OkStatus();
-    if (documents.size() > 1) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: holds {} YAML documents; keep one", file, documents.size()));
+    const std::string whole(text);
+    const std::vector<int> starts = FirstDocuments(whole);
+    if (starts.size() > 1) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}:{}: a second YAML document, or a stray ',', ']' or '}}'; keep one document", file,
+          starts[1]));
     }
-    return Reader(file, lines).Fill(documents.front(), "", 0, config);
+    return Reader(file, lines).Fill(YAML::Load(whole), "", 0, config);
   } catch (const YAML::Exception& e) {
     return absl::InvalidArgumentError(
-        fmt::format("{}:{}: not YAML: {}", file, e.mark.line + 1, e.msg));
+        fmt::format("{}:{}: not YAML: {}", file, e.mark.line + 1, Printable(e.msg)));
   }
 }
 

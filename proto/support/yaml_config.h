@@ -16,8 +16,9 @@ namespace procctl {
 using ConfigLines = std::map<std::string, int, std::less<>>;
 
 // Fills `config` from the YAML in `text`. INVALID_ARGUMENT: "FILE:LINE: fact; hint" for a syntax
-// error, an unknown key (with the nearest known one), a key given twice, or a value of the wrong
-// type. `config` is undefined then. `file` is only for messages. Never throws.
+// error, an unknown key (with the nearest known one), a key given twice, a value of the wrong type
+// or text that cannot be printed. `config` is undefined then. `file` is only for messages. Never
+// throws.
 absl::Status ParseYamlConfig(std::string_view file, std::string_view text,
                              google::protobuf::Message* config, ConfigLines* lines);
 

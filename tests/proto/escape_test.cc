@@ -23,7 +23,8 @@ TEST(Escape, ControlCharactersBecomeHex) {
 TEST(Escape, C1ControlsBecomeHex) { EXPECT_EQ(Escape("\xc2\x9b"), "\\xc2\\x9b"); }
 
 TEST(Escape, WhatIsInvisibleOrTurnsTextAroundBecomesHex) {
-  for (const char* text : {"\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\u00ad"}) {
+  for (const char* text : {"\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\u00ad", "\u180e",
+                           "\U0001bca0", "\U0001d173", "\U000e0041"}) {
     EXPECT_EQ(Escape(text).substr(0, 2), "\\x") << Escape(text);
   }
 }

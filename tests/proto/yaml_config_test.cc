@@ -80,12 +80,29 @@ TEST(YamlConfig, ValuesOfTheWrongTypeAreRefusedWithTheirLine) {
   EXPECT_THAT(Refusal("- a\n- b\n"), HasSubstr("expected keys and values"));
 }
 
+TEST(YamlConfig, TextThatCannotBePrintedIsRefusedAndNotShownRaw) {
+  EXPECT_EQ(Refusal("node: a\nstate_dir: \"/x\\0y\"\n"),
+            "node.yaml:2: state_dir: \"/x\\x00y\" holds what cannot be printed; use plain text");
+  EXPECT_THAT(Refusal("mode: \"\\e[2J\"\n"), HasSubstr("\\x1b[2J"));
+  EXPECT_THAT(Refusal("state_dir: /x\xff\n"), HasSubstr("/x\\xff"));
+  EXPECT_THAT(Refusal("protected: [\"a\\nb\"]\n"), HasSubstr("cannot be printed"));
+  EXPECT_THAT(Refusal("\"\\e[2J\": 1\n"), HasSubstr("unknown key \"\\x1b[2J\""));
+  EXPECT_EQ(Refusal("state_dir: /srv/été\n"), "accepted");
+}
+
 TEST(YamlConfig, SyntaxErrorsNameTheLineAndNeverThrow) {
   EXPECT_THAT(Refusal("node: a\nlog: {level: [\n"), StartsWith("node.yaml:"));
   EXPECT_THAT(Refusal("a: b: c\n"), StartsWith("node.yaml:1:"));
-  EXPECT_THAT(Refusal("node: a\n---\nnode: b\n"), HasSubstr("2 YAML documents"));
+  EXPECT_THAT(Refusal("node: a\n---\nnode: b\n"), HasSubstr("a second YAML document"));
   EXPECT_NE(Refusal(std::string(5000, '[')), "accepted");
   EXPECT_NE(Refusal("? [a, b]\n: c\n"), "accepted");
+}
+
+// The YAML library makes endless empty documents out of these.
+TEST(YamlConfig, AStrayBracketIsRefusedAndDoesNotEatTheMemory) {
+  EXPECT_THAT(Refusal("node: a\nprotected: [b]]\n"), StartsWith("node.yaml:2:"));
+  EXPECT_THAT(Refusal("node: a\n}\n"), StartsWith("node.yaml:"));
+  EXPECT_THAT(Refusal(", node: a\n"), StartsWith("node.yaml:1:"));
 }
 
 TEST(YamlConfig, ARefusalAfterParsingNamesTheLineToo) {

@@ -1,6 +1,7 @@
 // The small deciders: folds, orders, welcomes, reconnects.
 #include <gtest/gtest.h>
 
+#include "google/protobuf/unknown_field_set.h"
 #include "node/uplink/fold_plan.h"
 #include "node/uplink/order_journal.h"
 #include "node/uplink/order_text.h"
@@ -165,6 +166,20 @@ TEST(OrderText, LongTextsAreCutAtACharacterAndFitThePacket) {
   EXPECT_EQ(order.reason().size(), 4095u);
   EXPECT_LT(order.ByteSizeLong(), 60u * 1024);
   EXPECT_FALSE(IsOrderId(order.order_id()));
+}
+
+TEST(OrderText, WhatThisVersionDoesNotKnowTakesNoRoomInThePacket) {
+  v1::Order order;
+  order.set_order_id("a");
+  for (google::protobuf::Message* message :
+       {static_cast<google::protobuf::Message*>(&order),
+        static_cast<google::protobuf::Message*>(order.mutable_incarnation())}) {
+    message->GetReflection()->MutableUnknownFields(message)->AddLengthDelimited(
+        1000, std::string(100'000, 'x'));
+  }
+  FitForLink(&order);
+  EXPECT_LT(order.ByteSizeLong(), 60u * 1024);
+  EXPECT_EQ(order.order_id(), "a");
 }
 
 TEST(OrderText, AnOrderIdIsShortPrintableAscii) {

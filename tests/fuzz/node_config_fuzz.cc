@@ -1,0 +1,108 @@
+// The node's configuration file: refused with a sentence, or within every documented bound.
+#include <algorithm>
+#include <string>
+
+#include "node/guardian/settings.h"
+#include "procctl/v1/config.pb.h"
+#include "proto/support/yaml_config.h"
+#include "tests/fuzz/target.h"
+#include "tests/fuzz/text_oracle.h"
+
+namespace procctl::fuzz {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view kFile = "node.yaml";
+
+// It goes to a terminal and to the log.
+void CheckRefusal(const absl::Status& status) {
+  PROCCTL_MUST(absl::IsInvalidArgument(status));
+  const std::string message(status.message());
+  PROCCTL_MUST(message.rfind("node.yaml:", 0) == 0);
+  PROCCTL_MUST(message.rfind("node.yaml:0", 0) != 0 && message.rfind("node.yaml:-", 0) != 0);
+  PROCCTL_MUST(IsSafe(message));
+}
+
+bool IsPath(const std::string& text) {
+  return text.rfind('/', 0) == 0 && text.find('\0') == std::string::npos;
+}
+
+void CheckBounds(const node::Settings& settings) {
+  PROCCTL_MUST(!settings.node.empty() && settings.node.size() <= 63);
+  PROCCTL_MUST(settings.node.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") ==
+               std::string::npos);
+  PROCCTL_MUST(IsPath(settings.runtime_dir) && IsPath(settings.state_dir));
+  PROCCTL_MUST(settings.scan_interval >= milliseconds(10) && settings.scan_interval <= seconds(1));
+  PROCCTL_MUST(settings.grace >= milliseconds(100) && settings.grace <= hours(1));
+  const node::RegistrationLimits& limits = settings.limits;
+  PROCCTL_MUST(limits.min_timeout >= 4 * settings.scan_interval);
+  PROCCTL_MUST(limits.max_timeout >= limits.min_timeout && limits.max_timeout <= hours(24 * 30));
+  PROCCTL_MUST(limits.max_slots >= 1 && limits.max_slots <= 1'000'000);
+  PROCCTL_MUST(limits.max_slots_per_user >= 1 && limits.max_slots_per_user <= limits.max_slots);
+  PROCCTL_MUST(settings.socket_mode <= 0777);
+  PROCCTL_MUST(settings.protected_names.count("sshd") == 1);
+  for (const std::string& name : settings.protected_names) {
+    PROCCTL_MUST(!name.empty() && name.size() <= 15);
+  }
+  if (settings.classic) {
+    PROCCTL_MUST(settings.classic->key > 0);
+    PROCCTL_MUST(settings.classic->rows >= 1 && settings.classic->rows <= 100'000);
+  }
+  PROCCTL_MUST(!settings.controller || !settings.controller->address.empty());
+  PROCCTL_MUST(settings.spool_events >= 1 && settings.spool_events <= 100'000'000);
+}
+
+// What else is true of a host is not the file's matter here: no name in it reaches this machine's
+// files or users.
+void LeaveTheHostOut(v1::NodeConfig* config) {
+  config->mutable_uplink()->set_path("/proc/self/exe");
+  config->mutable_uplink()->set_user("root");
+  config->mutable_classic()->clear_group();
+  config->mutable_classic()->clear_users();
+  if (!config->has_controller()) return;
+  config->mutable_controller()->set_ca("/dev/null");
+  config->mutable_controller()->set_cert("/dev/null");
+  // Not open to others, and readable: what is in a key is read much later.
+  config->mutable_controller()->set_key("/proc/self/auxv");
+}
+
+template <typename Config>
+bool Parse(const std::string& text, Config* config, ConfigLines* lines) {
+  const absl::Status status = ParseYamlConfig(kFile, text, config, lines);
+  if (!status.ok()) {
+    CheckRefusal(status);
+    return false;
+  }
+  const auto most =
+      1 + std::count_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; });
+  for (const auto& [key, line] : *lines) PROCCTL_MUST(line >= 1 && line <= most);
+  // Parts of it travel in messages, whose readers drop what is no UTF-8.
+  PROCCTL_MUST(Config().ParseFromString(config->SerializeAsString()));
+  return true;
+}
+
+}  // namespace
+}  // namespace procctl::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace procctl::fuzz;
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  procctl::ConfigLines lines;
+  procctl::v1::ControllerConfig other;
+  Parse(text, &other, &lines);
+
+  lines.clear();
+  procctl::v1::NodeConfig config;
+  if (!Parse(text, &config, &lines)) return 0;
+  LeaveTheHostOut(&config);
+  const auto settings = procctl::node::CheckSettings(std::string(kFile), config, lines);
+  if (settings.ok()) {
+    CheckBounds(*settings);
+  } else {
+    CheckRefusal(settings.status());
+  }
+  return 0;
+}
