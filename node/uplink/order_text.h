@@ -15,5 +15,6 @@ bool IsOrderId(std::string_view text);
 // cut to 4 KiB each, at a character; an order id that is too long is cut to 1 KiB, which the
 // guardian refuses as malformed. Nothing is dropped.
 void FitForLink(v1::Order* order);
+void FitForLink(v1::HoldOrder* order);
 
 }  // namespace procctl::uplink

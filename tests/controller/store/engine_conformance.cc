@@ -29,14 +29,14 @@ std::vector<std::int64_t> Seqs(const std::vector<v1::Event>& events) {
   return seqs;
 }
 
-KillRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
-  KillRequest request;
+OrderRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
+  OrderRequest request;
   request.id = id;
   request.issuer = "operator/alice";
   request.reason = "stuck";
   request.grace = std::chrono::seconds(3);
   for (const std::string& node : nodes) {
-    KillTarget& target = request.targets.emplace_back();
+    OrderTarget& target = request.targets.emplace_back();
     target.node = node;
     target.slot = "encoder";
     target.incarnation.set_boot_id("boot");
@@ -110,7 +110,7 @@ std::vector<Cursor> EngineConformance::Cursors(const std::string& node) {
   return cursors.value_or(std::vector<Cursor>());
 }
 
-absl::Status EngineConformance::Record(const KillRequest& request) {
+absl::Status EngineConformance::Record(const OrderRequest& request) {
   std::promise<absl::Status> result;
   engine_->history().RecordRequest(request, std::chrono::system_clock::now(), Into(&result));
   return result.get_future().get();
@@ -348,7 +348,7 @@ TEST_P(EngineConformance, SinceIsTheControllersClockAtReceipt) {
 }
 
 TEST_P(EngineConformance, ARequestIsRecordedOnceWithItsTargets) {
-  const KillRequest request = MakeRequest("r", {"a", "b"});
+  const OrderRequest request = MakeRequest("r", {"a", "b"});
   ASSERT_TRUE(Record(request).ok());
   EXPECT_TRUE(absl::IsAlreadyExists(Record(MakeRequest("r", {"c"}))));
   Reopen();
@@ -360,7 +360,7 @@ TEST_P(EngineConformance, ARequestIsRecordedOnceWithItsTargets) {
   EXPECT_EQ((*found)->request.reason, "stuck");
   EXPECT_EQ((*found)->request.grace, std::chrono::seconds(3));
   EXPECT_EQ((*found)->request.time_to_live, std::nullopt);
-  EXPECT_TRUE((*found)->verdicts.empty());
+  EXPECT_TRUE((*found)->answers.empty());
   EXPECT_FALSE(engine_->history().FindRequest("other")->has_value());
   ASSERT_TRUE(Record(MakeRequest("s", {"a"})).ok());
   EXPECT_EQ(*engine_->history().RequestIds(10), (std::vector<std::string>{"s", "r"}));
@@ -383,9 +383,9 @@ TEST_P(EngineConformance, ARequestIsFoundWithTheFirstVerdictOfEachTargetFromItsO
                   .ok());
   const auto found = engine_->history().FindRequest("r");
   ASSERT_TRUE(found.ok() && found->has_value());
-  ASSERT_EQ((*found)->verdicts.size(), 1U) << "node a cannot answer for node b";
-  EXPECT_EQ((*found)->verdicts[0].order_id(), "r/2");
-  EXPECT_EQ((*found)->verdicts[0].verdict(), v1::VERDICT_UNKILLABLE);
+  ASSERT_EQ((*found)->answers.size(), 1U) << "node a cannot answer for node b";
+  EXPECT_EQ((*found)->answers[0].order_id(), "r/2");
+  EXPECT_EQ((*found)->answers[0].verdict(), v1::VERDICT_UNKILLABLE);
 }
 
 }  // namespace procctl::controller
