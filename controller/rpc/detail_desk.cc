@@ -10,6 +10,11 @@
 namespace procctl::controller {
 namespace {
 
+absl::Status CannotBeHeard(const std::string& node) {
+  return absl::FailedPreconditionError(fmt::format(
+      "node {} cannot be heard; what is known of it is in ListSlots and ListEvents", node));
+}
+
 absl::Status SessionEnded(const std::string& node) {
   return absl::UnavailableError(
       fmt::format("the session of node {} ended before it answered; try again", node));
@@ -33,10 +38,7 @@ void DetailDesk::Ask(const std::string& node, std::int64_t generation,
   if (!line.known) {
     return listener->Refused(absl::NotFoundError(fmt::format("no node {} was ever seen", node)));
   }
-  if (line.session == nullptr) {
-    return listener->Refused(absl::FailedPreconditionError(fmt::format(
-        "node {} cannot be heard; what is known of it is in ListSlots and ListEvents", node)));
-  }
+  if (line.session == nullptr) return listener->Refused(CannotBeHeard(node));
   if (!line.details) {
     return listener->Refused(absl::FailedPreconditionError(
         fmt::format("node {} is of a version that gives no details; update procctl there", node)));
@@ -48,7 +50,7 @@ void DetailDesk::Ask(const std::string& node, std::int64_t generation,
   request.set_request(*number);
   request.set_generation(generation);
   // Registered first: the answer, or the session's end, may come at once.
-  if (!line.session->AskDetail(request)) Refuse(*number, SessionEnded(node));
+  if (!line.session->AskDetail(request)) Refuse(*number, CannotBeHeard(node));
 }
 
 absl::StatusOr<std::int64_t> DetailDesk::Register(Asked asked) {

@@ -194,8 +194,10 @@ void NodeSession::End(const absl::Status& status) {
                    status.ok() ? "closed by the node" : status.ToString());
     }
   }
-  Pump();
+  // Before anybody can see the end: who asks from here on finds no session, and who asked before is
+  // told now.
   if (epoch != 0) world_->details->OnSessionOver(node_, epoch);
+  Pump();
 }
 
 // --- Reactions

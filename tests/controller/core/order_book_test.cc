@@ -154,6 +154,31 @@ TEST(OrderRequest, EachBrokenPartIsNamed) {
   EXPECT_NE(refusal([](R r) { r->targets[0].node = ""; }).find("targets[0]"), std::string::npos);
 }
 
+TEST(OrderRequest, AHoldNeedsAnEndAndAReasonAndAReleaseNeither) {
+  OrderRequest hold = MakeRequest("r", {"a"});
+  hold.act = Act::kHold;
+  hold.reason = "migration";
+  const auto checked = [&](std::optional<std::chrono::nanoseconds> hold_for) {
+    hold.hold_for = hold_for;
+    return CheckOrderRequest(hold).ToString();
+  };
+  EXPECT_EQ(checked(std::chrono::hours(24)), "OK");
+  EXPECT_EQ(checked(std::chrono::nanoseconds(1)), "OK");
+  for (const auto wrong :
+       {std::optional<std::chrono::nanoseconds>(), std::optional<std::chrono::nanoseconds>(0),
+        std::optional<std::chrono::nanoseconds>(std::chrono::hours(24) +
+                                                std::chrono::nanoseconds(1))}) {
+    EXPECT_NE(checked(wrong).find("hold_for"), std::string::npos);
+  }
+  hold.hold_for = seconds(60);
+  hold.reason.clear();
+  EXPECT_NE(CheckOrderRequest(hold).ToString().find("reason"), std::string::npos);
+  hold.act = Act::kRelease;
+  EXPECT_NE(CheckOrderRequest(hold).ToString().find("hold_for"), std::string::npos);
+  hold.hold_for.reset();
+  EXPECT_EQ(CheckOrderRequest(hold).ToString(), "OK");
+}
+
 TEST(OrderRequest, TargetsAreTheSameOnlyInAllParts) {
   const OrderRequest request = MakeRequest("r", {"a", "b"});
   EXPECT_TRUE(SameTargets(request, MakeRequest("other", {"a", "b"})));
@@ -162,6 +187,9 @@ TEST(OrderRequest, TargetsAreTheSameOnlyInAllParts) {
   OrderRequest other = request;
   other.targets[0].incarnation.set_generation(8);
   EXPECT_FALSE(SameTargets(request, other));
+  OrderRequest release = request;
+  release.act = Act::kRelease;
+  EXPECT_FALSE(SameTargets(request, release)) << "to stop is not to release";
 }
 
 TEST(OrderRequest, ARefusedVerdictSaysWhoWantedWhatAndWhyNot) {
