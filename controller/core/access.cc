@@ -22,6 +22,8 @@ constexpr std::array kTable = {
     Row{"/procctl.v1.FleetService/ListSlots", Need::kViewer},
     Row{"/procctl.v1.FleetService/ListEvents", Need::kViewer},
     Row{"/procctl.v1.FleetService/KillSlots", Need::kOperator},
+    Row{"/procctl.v1.FleetService/Describe", Need::kViewer},
+    Row{"/procctl.v1.FleetService/HoldSlots", Need::kOperator},
 };
 
 const Row* Find(std::string_view method) {

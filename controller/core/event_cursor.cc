@@ -24,6 +24,10 @@ absl::Status CheckEventIdentity(const v1::Event& event, std::string_view origin)
     return absl::InvalidArgumentError(
         fmt::format("event {}/{}: epoch and seq must be 1 or more", id.epoch(), id.seq()));
   }
+  if (const std::size_t bytes = event.ByteSizeLong(); bytes > kMostEventBytes) {
+    return absl::InvalidArgumentError(fmt::format("event {}/{} is {} bytes; at most {} are taken",
+                                                  id.epoch(), id.seq(), bytes, kMostEventBytes));
+  }
   if (event.kind() == v1::EVENT_KIND_EVENTS_LOST &&
       (event.lost().first_seq() <= 0 || event.lost().first_seq() > event.lost().last_seq() ||
        event.lost().last_seq() != id.seq())) {

@@ -4,6 +4,7 @@
 // is.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -16,7 +17,12 @@ enum class Arrival { kDuplicate, kNext, kGap };
 
 Arrival JudgeArrival(std::int64_t cursor, const v1::Event& event);
 
-// INVALID_ARGUMENT if `event` cannot be one of `origin`: its identity would break the numbering.
+// The link from a guardian carries no more in one packet, so no event of a node is larger; and
+// pages of events stay within what a gRPC client takes.
+inline constexpr std::size_t kMostEventBytes = 128 * 1024;
+
+// INVALID_ARGUMENT if `event` cannot be one of `origin`: its identity would break the numbering, or
+// it is larger than any node's.
 absl::Status CheckEventIdentity(const v1::Event& event, std::string_view origin);
 
 }  // namespace procctl::controller

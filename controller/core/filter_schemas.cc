@@ -58,6 +58,7 @@ const FilterSchema& EventFilterSchema() {
       {"verdict", kChoice, ChoicesOf(v1::Verdict_descriptor(), "VERDICT_")},
       {"order", kText},
       {"pid", kNumber},
+      {"kill", kNumber},
   };
   return *schema;
 }

@@ -22,7 +22,8 @@ enum EventKey {
   kEventKeyCause,
   kEventKeyVerdict,
   kEventKeyOrder,
-  kEventKeyPid
+  kEventKeyPid,
+  kEventKeyKill
 };
 const FilterSchema& EventFilterSchema();
 

@@ -8,8 +8,29 @@
 namespace procctl::controller {
 namespace {
 
+// Starting and long work are what a process said it would do; all else but ALIVE and QUIET needs
+// somebody's attention.
 bool InTrouble(v1::SlotState state) {
-  return state != v1::SLOT_STATE_ALIVE && state != v1::SLOT_STATE_QUIET;
+  return state != v1::SLOT_STATE_ALIVE && state != v1::SLOT_STATE_QUIET &&
+         state != v1::SLOT_STATE_STARTING && state != v1::SLOT_STATE_BUSY;
+}
+
+std::unique_ptr<const SlotRow::Extras> ExtrasOf(const v1::Slot& slot) {
+  if (slot.note().empty() && slot.hold_reason().empty() && slot.phase().empty() &&
+      !slot.has_hold() && !slot.has_progress_limit() && !slot.has_special_limit() &&
+      !slot.observe()) {
+    return nullptr;
+  }
+  auto extras = std::make_unique<SlotRow::Extras>();
+  extras->note = slot.note();
+  extras->hold_reason = slot.hold_reason();
+  extras->phase = slot.phase();
+  if (slot.has_hold()) extras->hold = slot.hold();
+  if (slot.has_progress_limit()) extras->progress_limit = FromProto(slot.progress_limit());
+  if (slot.has_progress_silence()) extras->progress_silence = FromProto(slot.progress_silence());
+  if (slot.has_special_limit()) extras->special_limit = FromProto(slot.special_limit());
+  extras->observe = slot.observe();
+  return extras;
 }
 
 struct NodeSubject {
@@ -47,10 +68,7 @@ std::unique_ptr<SlotRow> MakeRow(const v1::Slot& slot, MonoTime now) {
   row->silence = FromProto(slot.silence());
   row->registered_at = FromProto(slot.registered_at());
   row->reported = now;
-  if (!slot.note().empty() || !slot.hold_reason().empty()) {
-    row->words =
-        std::make_unique<const SlotRow::Words>(SlotRow::Words{slot.note(), slot.hold_reason()});
-  }
+  row->extras = ExtrasOf(slot);
   return row;
 }
 

@@ -41,12 +41,18 @@ struct SlotRow {
   std::chrono::nanoseconds silence{0};
   WallTime registered_at;
   MonoTime reported;
-  // Most rows have neither.
-  struct Words {
+  // Most rows have none of these.
+  struct Extras {
     std::string note;
     std::string hold_reason;
+    std::string phase;
+    std::optional<v1::Hold> hold;
+    std::optional<std::chrono::nanoseconds> progress_limit;
+    std::optional<std::chrono::nanoseconds> progress_silence;
+    std::optional<std::chrono::nanoseconds> special_limit;
+    bool observe = false;
   };
-  std::unique_ptr<const Words> words;
+  std::unique_ptr<const Extras> extras;
 
   std::string_view ShownName() const { return name.empty() ? label : name; }
 };
@@ -60,6 +66,9 @@ struct NodeFacts {
   std::string mode;
   std::int32_t guardian_uid = 0;
   std::string peer;
+  // What it understands beyond the first release: HoldOrder, DetailRequest.
+  bool holds = false;
+  bool details = false;
 };
 
 struct NodeRow {
@@ -80,7 +89,7 @@ struct FleetSummary {
   std::int32_t suspect = 0;
   std::int32_t lost = 0;
   std::int32_t slots = 0;
-  // Rows in any state but ALIVE and QUIET, of nodes that are not LOST.
+  // Rows in any state but ALIVE, QUIET, STARTING and BUSY, of nodes that are not LOST.
   std::int32_t in_trouble = 0;
   // All rows of LOST nodes.
   std::int32_t stale = 0;

@@ -7,7 +7,7 @@
 
 namespace procctl::controller {
 
-absl::Status OrderBook::Begin(KillRequest request, bool recorded, MonoTime now) {
+absl::Status OrderBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
   if (targets_ + request.targets.size() > kMostTargets) {
     return absl::UnavailableError(fmt::format(
         "{} targets are being stopped already and {} is the most at a time; repeat with "
@@ -33,7 +33,7 @@ absl::Status OrderBook::Begin(KillRequest request, bool recorded, MonoTime now) 
   return absl::OkStatus();
 }
 
-const KillRequest* OrderBook::Find(std::string_view request_id) const {
+const OrderRequest* OrderBook::Find(std::string_view request_id) const {
   const auto it = requests_.find(std::string(request_id));
   return it == requests_.end() ? nullptr : &it->second.request;
 }
@@ -53,7 +53,7 @@ std::vector<Progress> OrderBook::Standing(std::string_view request_id) const {
 
 std::optional<v1::Order> OrderBook::OrderOf(const Running& running, size_t target, MonoTime now) {
   if (running.standing[target].phase >= KillPhase::kDone) return std::nullopt;
-  const KillRequest& request = running.request;
+  const OrderRequest& request = running.request;
   const std::chrono::nanoseconds left =
       request.time_to_live.value_or(kDefaultTimeToLive) - (now - running.began);
   if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
@@ -165,7 +165,7 @@ void OrderBook::EraseIfFinished(std::string_view request_id) {
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end() || it->second.open > 0) return;
   targets_ -= it->second.standing.size();
-  for (const KillTarget& target : it->second.request.targets) {
+  for (const OrderTarget& target : it->second.request.targets) {
     const auto node = requests_of_node_.find(target.node);
     if (node == requests_of_node_.end()) continue;
     node->second.erase(it->first);

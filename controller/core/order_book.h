@@ -21,8 +21,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "controller/core/kill_request.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/order_request.h"
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/order.pb.h"
 
@@ -56,10 +56,10 @@ class OrderBook {
 
   // Takes `request` into the book; its id must not be in it. `recorded`: it is in the store
   // already. UNAVAILABLE if the book is full.
-  absl::Status Begin(KillRequest request, bool recorded, MonoTime now);
+  absl::Status Begin(OrderRequest request, bool recorded, MonoTime now);
 
   // Null if no request of that id is under way.
-  const KillRequest* Find(std::string_view request_id) const;
+  const OrderRequest* Find(std::string_view request_id) const;
 
   // Every target as it stands.
   std::vector<Progress> Standing(std::string_view request_id) const;
@@ -92,7 +92,7 @@ class OrderBook {
 
  private:
   struct Running {
-    KillRequest request;
+    OrderRequest request;
     bool recorded = false;
     MonoTime began;
     MonoTime overdue;

@@ -92,16 +92,34 @@ void Fleet::SetEventsWaiting(const std::string& node, std::int64_t session_epoch
   view_.SetEventsWaiting(node, session_epoch, waiting);
 }
 
+Fleet::Line Fleet::LineTo(const std::string& node) const {
+  Line line;
+  absl::ReaderMutexLock lock(&mutex_);
+  const NodeRow* row = view_.FindNode(node);
+  if (row == nullptr) return line;
+  line.known = true;
+  line.holds = row->facts.holds;
+  line.details = row->facts.details;
+  const auto speaker = speakers_.find(node);
+  if (speaker == speakers_.end()) return line;
+  line.session = speaker->second.session.lock();
+  line.session_epoch = speaker->second.session_epoch;
+  return line;
+}
+
 Fleet::Sent Fleet::Send(const std::string& node, v1::Order order) {
-  std::shared_ptr<Session> session;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (view_.FindNode(node) == nullptr) return Sent::kNoSuchNode;
-    const auto speaker = speakers_.find(node);
-    if (speaker != speakers_.end()) session = speaker->second.session.lock();
-  }
-  const bool sent = session != nullptr && session->SendOrder(std::move(order));
+  const Line line = LineTo(node);
+  if (!line.known) return Sent::kNoSuchNode;
+  const bool sent = line.session != nullptr && line.session->SendOrder(std::move(order));
   return sent ? Sent::kYes : Sent::kNotConnected;
+}
+
+Fleet::Sent Fleet::SendHold(const std::string& node, v1::HoldOrder order) {
+  const Line line = LineTo(node);
+  if (!line.known) return Sent::kNoSuchNode;
+  if (line.session == nullptr) return Sent::kNotConnected;
+  if (!line.holds) return Sent::kTooOld;
+  return line.session->SendHold(std::move(order)) ? Sent::kYes : Sent::kNotConnected;
 }
 
 void Fleet::Tick() {

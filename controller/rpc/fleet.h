@@ -47,8 +47,21 @@ class Fleet {
                                 const google::protobuf::RepeatedField<std::int64_t>& removes);
   void SetEventsWaiting(const std::string& node, std::int64_t session_epoch, std::int64_t waiting);
 
-  enum class Sent { kYes, kNotConnected, kNoSuchNode };
+  // kTooOld: the node is of a version that does not know such orders.
+  enum class Sent { kYes, kNotConnected, kNoSuchNode, kTooOld };
   Sent Send(const std::string& node, v1::Order order);
+  Sent SendHold(const std::string& node, v1::HoldOrder order);
+
+  // How a node can be spoken to just now.
+  struct Line {
+    bool known = false;                // it was ever seen
+    std::shared_ptr<Session> session;  // null: it is not connected
+    std::int64_t session_epoch = 0;
+    // What it understands beyond the first release.
+    bool holds = false;
+    bool details = false;
+  };
+  Line LineTo(const std::string& node) const;
 
   // Judges nodes, then ticks all sessions. The ticker's thread.
   void Tick();

@@ -51,10 +51,16 @@ void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::Fleet
   *row->mutable_silence() = ToProto(slot.silence);
   *row->mutable_registered_at() = ToProto(slot.registered_at);
   row->set_uid(slot.uid);
-  if (slot.words != nullptr) {
-    row->set_note(slot.words->note);
-    row->set_hold_reason(slot.words->hold_reason);
-  }
+  if (slot.extras == nullptr) return;
+  const SlotRow::Extras& extras = *slot.extras;
+  row->set_note(extras.note);
+  row->set_hold_reason(extras.hold_reason);
+  row->set_phase(extras.phase);
+  if (extras.hold) *row->mutable_hold() = *extras.hold;
+  if (extras.progress_limit) *row->mutable_progress_limit() = ToProto(*extras.progress_limit);
+  if (extras.progress_silence) *row->mutable_progress_silence() = ToProto(*extras.progress_silence);
+  if (extras.special_limit) *row->mutable_special_limit() = ToProto(*extras.special_limit);
+  row->set_observe(extras.observe);
 }
 
 void ToMessage(const FleetSummary& summary, v1::FleetSummary* message) {
@@ -78,19 +84,41 @@ void ToMessage(const Progress& progress, v1::TargetProgress* message) {
   message->set_message(progress.message);
 }
 
+void ToMessage(const HoldOutcome& outcome, v1::HoldOutcome* message) {
+  message->set_order_id(outcome.order_id);
+  message->set_done(outcome.done);
+  message->set_verdict(outcome.verdict);
+  message->set_refusal(outcome.refusal);
+  message->set_message(outcome.message);
+  if (outcome.until) *message->mutable_until() = ToProto(*outcome.until);
+}
+
 void ToMessage(LoggedEvent logged, v1::StoredEvent* message) {
   *message->mutable_event() = std::move(logged.event);
   message->set_position(logged.position);
   *message->mutable_received_at() = ToProto(logged.received_at);
 }
 
-KillRequest FromMessage(const v1::KillSlotsRequest& message) {
-  KillRequest request;
+OrderRequest FromMessage(const v1::KillSlotsRequest& message) {
+  OrderRequest request;
   request.id = message.request_id();
   for (const v1::KillTarget& target : message.targets()) {
     request.targets.push_back({target.node(), target.slot(), target.incarnation()});
   }
   if (message.has_grace()) request.grace = FromProto(message.grace());
+  if (message.has_time_to_live()) request.time_to_live = FromProto(message.time_to_live());
+  request.reason = message.reason();
+  return request;
+}
+
+OrderRequest FromMessage(const v1::HoldSlotsRequest& message) {
+  OrderRequest request;
+  request.id = message.request_id();
+  request.act = message.release() ? Act::kRelease : Act::kHold;
+  for (const v1::KillTarget& target : message.targets()) {
+    request.targets.push_back({target.node(), target.slot(), target.incarnation()});
+  }
+  if (message.has_hold_for()) request.hold_for = FromProto(message.hold_for());
   if (message.has_time_to_live()) request.time_to_live = FromProto(message.time_to_live());
   request.reason = message.reason();
   return request;

@@ -2,8 +2,9 @@
 #pragma once
 
 #include "controller/core/fleet_view.h"
-#include "controller/core/kill_request.h"
+#include "controller/core/hold_book.h"
 #include "controller/core/order_book.h"
+#include "controller/core/order_request.h"
 #include "controller/store/history.h"
 #include "procctl/v1/fleet_service.pb.h"
 
@@ -13,9 +14,11 @@ void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message);
 void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message);
 void ToMessage(const FleetSummary& summary, v1::FleetSummary* message);
 void ToMessage(const Progress& progress, v1::TargetProgress* message);
+void ToMessage(const HoldOutcome& outcome, v1::HoldOutcome* message);
 void ToMessage(LoggedEvent logged, v1::StoredEvent* message);
 
 // Without an issuer: that comes from the certificate.
-KillRequest FromMessage(const v1::KillSlotsRequest& message);
+OrderRequest FromMessage(const v1::KillSlotsRequest& message);
+OrderRequest FromMessage(const v1::HoldSlotsRequest& message);
 
 }  // namespace procctl::controller

@@ -6,7 +6,10 @@
 
 #include "controller/core/filter_schemas.h"
 #include "controller/rpc/clocks.h"
+#include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"
+#include "controller/rpc/hold_call.h"
+#include "controller/rpc/kill_stream.h"
 #include "controller/rpc/page_token.h"
 #include "proto/support/status.h"
 #include "proto/support/time_convert.h"
@@ -28,6 +31,10 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const abs
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpc(status));
   return reactor;
+}
+
+absl::Status GoingDown() {
+  return absl::UnavailableError("the controller is going down; try again");
 }
 
 // A call that is over before it began.
@@ -209,33 +216,44 @@ grpc::ServerWriteReactor<v1::KillSlotsResponse>* FleetServiceImpl::KillSlots(
   using Refused = Refusal<grpc::ServerWriteReactor<v1::KillSlotsResponse>>;
   const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/KillSlots");
   if (!caller.ok()) return new Refused(caller.status());
-  KillRequest kill = FromMessage(*request);
-  if (absl::Status checked = CheckKillRequest(kill); !checked.ok()) return new Refused(checked);
-  if (going_down_.load()) {
-    return new Refused(absl::UnavailableError("the controller is going down; try again"));
-  }
+  OrderRequest kill = FromMessage(*request);
+  if (absl::Status checked = CheckOrderRequest(kill); !checked.ok()) return new Refused(checked);
+  if (going_down_.load()) return new Refused(GoingDown());
   kill.issuer = caller->ToString();
   std::shared_ptr<KillStream> stream = KillStream::Make(kill.id, kill.targets.size());
-  {
-    absl::MutexLock lock(&mutex_);
-    kills_.erase(std::remove_if(kills_.begin(), kills_.end(),
-                                [](const auto& weak) { return weak.expired(); }),
-                 kills_.end());
-    kills_.push_back(stream);
-  }
-  world_->desk->Start(std::move(kill), stream);
+  calls_.Add(stream);
+  world_->kills->Start(std::move(kill), stream);
   return stream.get();
 }
 
-void FleetServiceImpl::DrainKills() {
-  std::vector<std::weak_ptr<KillStream>> kills;
-  {
-    absl::MutexLock lock(&mutex_);
-    kills.swap(kills_);
-  }
-  for (const std::weak_ptr<KillStream>& weak : kills) {
-    if (const auto stream = weak.lock()) stream->Drain();
-  }
+grpc::ServerUnaryReactor* FleetServiceImpl::Describe(grpc::CallbackServerContext* context,
+                                                     const v1::DescribeRequest* request,
+                                                     v1::DescribeResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/Describe");
+  if (!caller.ok()) return Answer(context, caller.status());
+  if (absl::Status checked = CheckDescribe(*request); !checked.ok())
+    return Answer(context, checked);
+  if (going_down_.load()) return Answer(context, GoingDown());
+  const auto call = DescribeCall::Make(world_->fleet, request->node(), response);
+  calls_.Add(call);
+  world_->details->Ask(request->node(), request->generation(), call);
+  return call.get();
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::HoldSlots(grpc::CallbackServerContext* context,
+                                                      const v1::HoldSlotsRequest* request,
+                                                      v1::HoldSlotsResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/HoldSlots");
+  if (!caller.ok()) return Answer(context, caller.status());
+  OrderRequest hold = FromMessage(*request);
+  if (absl::Status checked = CheckOrderRequest(hold); !checked.ok())
+    return Answer(context, checked);
+  if (going_down_.load()) return Answer(context, GoingDown());
+  hold.issuer = caller->ToString();
+  const auto call = HoldCall::Make(response);
+  calls_.Add(call);
+  world_->holds->Start(std::move(hold), call);
+  return call.get();
 }
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* NodeServiceImpl::Session(
@@ -243,9 +261,7 @@ grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* NodeServiceImp
   using Refused = Refusal<grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>>;
   auto node = world_->gatekeeper->Admit(*context, "/procctl.v1.NodeService/Session");
   if (!node.ok()) return new Refused(node.status());
-  if (going_down_.load()) {
-    return new Refused(absl::UnavailableError("the controller is going down; try again"));
-  }
+  if (going_down_.load()) return new Refused(GoingDown());
   return NodeSession::Start(world_, context, *std::move(node));
 }
 

@@ -1,17 +1,14 @@
-// FleetService: lists from memory, events from the reader threads, kills by the desk. And
-// NodeService, whose one method only makes a session. Every handler begins with the gatekeeper.
+// FleetService: lists from memory, events from the reader threads, kills, holds and details by
+// their desks. And NodeService, whose one method only makes a session. Every handler begins with
+// the gatekeeper.
 #pragma once
 
 #include <atomic>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
-#include "controller/rpc/kill_desk.h"
-#include "controller/rpc/kill_stream.h"
+#include "controller/rpc/live_calls.h"
 #include "controller/rpc/node_session.h"
 #include "controller/rpc/reader_threads.h"
 #include "procctl/v1/fleet_service.grpc.pb.h"
@@ -38,10 +35,17 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   grpc::ServerWriteReactor<v1::KillSlotsResponse>* KillSlots(
       grpc::CallbackServerContext* context, const v1::KillSlotsRequest* request) override;
 
-  // Takes no more kills.
-  void StopKills() { going_down_.store(true); }
-  // Ends the streams of kills under way.
-  void DrainKills();
+  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
+                                     const v1::DescribeRequest* request,
+                                     v1::DescribeResponse* response) override;
+  grpc::ServerUnaryReactor* HoldSlots(grpc::CallbackServerContext* context,
+                                      const v1::HoldSlotsRequest* request,
+                                      v1::HoldSlotsResponse* response) override;
+
+  // Takes no more calls that others have to work for.
+  void StopOrders() { going_down_.store(true); }
+  // Ends those under way.
+  void DrainCalls() { calls_.Drain(); }
 
  private:
   absl::Status FillNodes(const v1::ListNodesRequest& request, v1::ListNodesResponse* response);
@@ -53,8 +57,7 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   ReaderThreads* const readers_;
   const WallTime started_at_;
   std::atomic<bool> going_down_{false};
-  absl::Mutex mutex_;
-  std::vector<std::weak_ptr<KillStream>> kills_ ABSL_GUARDED_BY(mutex_);
+  LiveCalls calls_;
 };
 
 class NodeServiceImpl final : public v1::NodeService::CallbackService {

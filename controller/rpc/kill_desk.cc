@@ -4,60 +4,37 @@
 #include <optional>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "controller/rpc/clocks.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::controller {
-namespace {
 
-constexpr size_t kMostKnown = 2'000'000;  // 8 to 16 bytes each
+KillDesk::KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known)
+    : fleet_(fleet), engine_(engine), readers_(readers), known_(known) {}
 
-std::uint64_t HashOf(const std::string& id) { return absl::Hash<std::string>()(id); }
-
-absl::Status OtherTargets(const std::string& id) {
-  return absl::AlreadyExistsError(fmt::format(
-      "request {} was made before with other targets; a new request needs a new request_id", id));
-}
-
-}  // namespace
-
-KillDesk::KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers)
-    : fleet_(fleet), engine_(engine), readers_(readers) {}
-
-void KillDesk::AddKnown(const std::vector<std::string>& request_ids, bool all) {
-  absl::MutexLock lock(&mutex_);
-  ask_always_ = !all;
-  for (const std::string& id : request_ids) known_.insert(HashOf(id));
-}
-
-bool KillDesk::MaybeRecorded(const std::string& id) const {
-  return ask_always_ || known_.contains(HashOf(id));
-}
-
-void KillDesk::Start(KillRequest request, Listener listener) {
+void KillDesk::Start(OrderRequest request, Listener listener) {
   Waiting waiting{std::move(request), std::move(listener)};
-  std::optional<KillRequest> running;
+  std::optional<OrderRequest> running;
   bool look_up = false;
   {
     absl::MutexLock lock(&mutex_);
     const std::string& id = waiting.request.id;
-    if (const KillRequest* found = book_.Find(id)) {
+    if (const OrderRequest* found = book_.Find(id)) {
       running = *found;
     } else if (const auto lookup = lookups_.find(id); lookup != lookups_.end()) {
       lookup->second.waiting.push_back(std::move(waiting));
       return;
-    } else if (MaybeRecorded(id)) {
+    } else if (!known_->Claim(id)) {
       lookups_[id].waiting.push_back(waiting);
       look_up = true;
     }
   }
   if (running) return Attach(*running, std::move(waiting));
   if (look_up) return LookUp(waiting.request.id);
-  StartNew(std::move(waiting), /*looked_up=*/false);
+  StartNew(std::move(waiting));
 }
 
-void KillDesk::Attach(const KillRequest& running, Waiting waiting) {
+void KillDesk::Attach(const OrderRequest& running, Waiting waiting) {
   if (!SameTargets(running, waiting.request)) {
     return waiting.listener->Refused(OtherTargets(running.id));
   }
@@ -81,21 +58,19 @@ void KillDesk::Attach(const KillRequest& running, Waiting waiting) {
   for (const Progress& progress : standing) waiting.listener->Told(progress);
 }
 
-void KillDesk::StartNew(Waiting waiting, bool looked_up) {
-  const KillRequest request = waiting.request;
+void KillDesk::StartNew(Waiting waiting) {
+  const OrderRequest request = waiting.request;
   absl::Status begun;
   bool raced = false;
   std::vector<OrderBook::Dispatch> orders;
   {
     absl::MutexLock lock(&mutex_);
-    raced = book_.Find(request.id) != nullptr || lookups_.contains(request.id) ||
-            (!looked_up && MaybeRecorded(request.id));
+    // A second caller with the same id came in between.
+    raced = book_.Find(request.id) != nullptr || lookups_.contains(request.id);
     if (!raced) {
       const MonoTime now = MonoNow();
       begun = book_.Begin(request, /*recorded=*/false, now);
       if (begun.ok()) {
-        if (known_.size() >= kMostKnown) ask_always_ = true;
-        if (!ask_always_) known_.insert(HashOf(request.id));
         listeners_[request.id].push_back(waiting.listener);
         orders = book_.OrdersOf(request.id, now);
       }
@@ -123,7 +98,7 @@ void KillDesk::StartNew(Waiting waiting, bool looked_up) {
       });
 }
 
-void KillDesk::Dispatch(const KillRequest& request, std::vector<OrderBook::Dispatch> orders,
+void KillDesk::Dispatch(const OrderRequest& request, std::vector<OrderBook::Dispatch> orders,
                         bool refuse) {
   News dispatched;
   std::vector<v1::Event> refused;
@@ -178,13 +153,13 @@ void KillDesk::FinishLookup(const std::string& id,
       if (!recorded.ok()) {
         waiting.listener->Refused(recorded.status());
       } else {
-        StartNew(std::move(waiting), /*looked_up=*/true);
+        StartNew(std::move(waiting));
       }
     }
     return;
   }
-  const KillRequest request = (*recorded)->request;
-  std::vector<v1::Event> events = std::move((*recorded)->verdicts);
+  const OrderRequest request = (*recorded)->request;
+  std::vector<v1::Event> events = std::move((*recorded)->answers);
   std::vector<Call> calls;
   std::vector<OrderBook::Dispatch> orders;
   std::vector<Waiting> accepted;

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/core/order_book.h"
 #include "controller/rpc/fleet.h"
+#include "controller/rpc/known_requests.h"
 #include "controller/rpc/reader_threads.h"
 #include "controller/store/engine.h"
 
@@ -37,14 +37,10 @@ class KillListener {
 
 class KillDesk {
  public:
-  KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers);
+  KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known);
 
-  // Ids of recorded requests, for the start of a controller. `all` false: there are more than
-  // these.
-  void AddKnown(const std::vector<std::string>& request_ids, bool all);
-
-  // `request` has passed CheckKillRequest and names its issuer.
-  void Start(KillRequest request, std::shared_ptr<KillListener> listener);
+  // `request` has passed CheckOrderRequest and names its issuer.
+  void Start(OrderRequest request, std::shared_ptr<KillListener> listener);
 
   // Events that are committed, in the order of their commits.
   void OnCommitted(const std::vector<v1::Event>& events);
@@ -58,7 +54,7 @@ class KillDesk {
  private:
   using Listener = std::shared_ptr<KillListener>;
   struct Waiting {
-    KillRequest request;
+    OrderRequest request;
     Listener listener;
   };
   // A request that the store is being asked about. Events committed meanwhile would be missed by
@@ -69,14 +65,13 @@ class KillDesk {
   };
   using News = std::vector<OrderBook::News>;
 
-  bool MaybeRecorded(const std::string& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Attach(const KillRequest& running, Waiting waiting);
-  // `looked_up`: the store has said that it does not know the id.
-  void StartNew(Waiting waiting, bool looked_up);
+  void Attach(const OrderRequest& running, Waiting waiting);
+  // For an id that the store does not know.
+  void StartNew(Waiting waiting);
   void LookUp(const std::string& id);
   void FinishLookup(const std::string& id, absl::StatusOr<std::optional<RecordedRequest>> recorded);
   // Sends the orders of a request; those that cannot leave get their verdict here if `refuse`.
-  void Dispatch(const KillRequest& request, std::vector<OrderBook::Dispatch> orders, bool refuse);
+  void Dispatch(const OrderRequest& request, std::vector<OrderBook::Dispatch> orders, bool refuse);
 
   // Who is to be told what. Made in the same critical section as the news: the last news of a
   // request removes its listeners.
@@ -90,16 +85,13 @@ class KillDesk {
   Fleet* const fleet_;
   Engine* const engine_;
   ReaderThreads* const readers_;
+  KnownRequests* const known_;
 
   absl::Mutex mutex_;
   OrderBook book_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::vector<std::weak_ptr<KillListener>>> listeners_
       ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Lookup> lookups_ ABSL_GUARDED_BY(mutex_);
-  // Hashes of all request ids there ever were, so that a new request need not wait for the store to
-  // say that it is new. With too many of them every request waits.
-  absl::flat_hash_set<std::uint64_t> known_ ABSL_GUARDED_BY(mutex_);
-  bool ask_always_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace procctl::controller

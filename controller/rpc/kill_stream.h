@@ -16,12 +16,14 @@
 
 #include "absl/synchronization/mutex.h"
 #include "controller/rpc/kill_desk.h"
+#include "controller/rpc/live_calls.h"
 #include "procctl/v1/fleet_service.grpc.pb.h"
 
 namespace procctl::controller {
 
 class KillStream final : public grpc::ServerWriteReactor<v1::KillSlotsResponse>,
                          public KillListener,
+                         public LiveCall,
                          public std::enable_shared_from_this<KillStream> {
  public:
   // The reactor belongs to gRPC until its OnDone.
@@ -31,8 +33,8 @@ class KillStream final : public grpc::ServerWriteReactor<v1::KillSlotsResponse>,
   void Told(const Progress& progress) override;
   void Refused(const absl::Status& why) override;
 
-  // Ends the call though the request goes on: the controller is going down.
-  void Drain();
+  // Ends the call though the request goes on.
+  void Drain() override;
 
  private:
   enum class Step { kNone, kWrite, kFinish };

@@ -41,6 +41,10 @@ NodeFacts FactsOf(const v1::Hello& hello, const std::string& peer) {
   facts.mode = Short(hello.mode());
   facts.guardian_uid = hello.guardian_uid();
   facts.peer = peer;
+  for (const std::string& feature : hello.features()) {
+    facts.holds = facts.holds || feature == "holds";
+    facts.details = facts.details || feature == "details";
+  }
   return facts;
 }
 
@@ -131,8 +135,11 @@ bool NodeSession::FillResponse() {
     *response_.mutable_welcome() = std::move(*welcome_);
     welcome_.reset();
   } else if (!orders_.empty()) {
-    *response_.mutable_order() = std::move(orders_.front());
+    response_ = std::move(orders_.front());
     orders_.pop_front();
+  } else if (!questions_.empty()) {
+    *response_.mutable_detail() = std::move(questions_.front());
+    questions_.pop_front();
   } else if (!acks_.empty()) {
     for (const auto& [epoch, seq] : acks_) {
       v1::EventCursor* cursor = response_.mutable_event_ack()->add_cursors();
@@ -175,16 +182,21 @@ void NodeSession::Perform(Step step) {
 }
 
 void NodeSession::End(const absl::Status& status) {
+  std::int64_t epoch = 0;
   {
     absl::MutexLock lock(&mutex_);
     if (finish_.has_value()) return;
     finish_ = ToGrpc(status);
     finish_asked_ = MonoNow();
+    epoch = epoch_;
     if (epoch_ != 0) {
       spdlog::info("session {} of node {} ends: {}", epoch_, node_,
                    status.ok() ? "closed by the node" : status.ToString());
     }
   }
+  // Before anybody can see the end: who asks from here on finds no session, and who asked before is
+  // told now.
+  if (epoch != 0) world_->details->OnSessionOver(node_, epoch);
   Pump();
 }
 
@@ -229,10 +241,33 @@ void NodeSession::OnDone() {
 // ----------------------------------------------------------------
 
 bool NodeSession::SendOrder(v1::Order order) {
+  v1::SessionResponse response;
+  *response.mutable_order() = std::move(order);
+  return Queue(std::move(response));
+}
+
+bool NodeSession::SendHold(v1::HoldOrder order) {
+  v1::SessionResponse response;
+  *response.mutable_hold() = std::move(order);
+  return Queue(std::move(response));
+}
+
+bool NodeSession::Queue(v1::SessionResponse order) {
   {
     absl::MutexLock lock(&mutex_);
     if (epoch_ == 0 || finish_.has_value() || orders_.size() >= kMostOrders) return false;
     orders_.push_back(std::move(order));
+  }
+  Pump();
+  return true;
+}
+
+bool NodeSession::AskDetail(v1::DetailRequest request) {
+  {
+    absl::MutexLock lock(&mutex_);
+    // The detail desk bounds how many wait.
+    if (epoch_ == 0 || finish_.has_value()) return false;
+    questions_.push_back(std::move(request));
   }
   Pump();
   return true;
@@ -252,6 +287,7 @@ void NodeSession::Drain() {
     absl::MutexLock lock(&mutex_);
     flush_before_finish_ = true;
     orders_.clear();
+    questions_.clear();
   }
   End(absl::UnavailableError("the controller is going down; reconnect with full jitter"));
 }
@@ -359,7 +395,8 @@ void NodeSession::Welcome(std::int64_t epoch, const v1::Hello& hello,
     phase_ = Phase::kOpen;
   }
   spdlog::info("session {} of node {} from {} begins", epoch, node_, peer_);
-  world_->desk->OnNodeReturned(node_);
+  world_->kills->OnNodeReturned(node_);
+  world_->holds->OnNodeReturned(node_);
   Pump();
 }
 
@@ -388,6 +425,9 @@ absl::Status NodeSession::TakeOpen(v1::SessionRequest* request) {
       return TakeEvents(request->mutable_events());
     case v1::SessionRequest::kHeartbeat:
       world_->fleet->SetEventsWaiting(node_, epoch, request->heartbeat().events_waiting());
+      return absl::OkStatus();
+    case v1::SessionRequest::kDetail:
+      world_->details->OnReply(node_, std::move(*request->mutable_detail()));
       return absl::OkStatus();
     case v1::SessionRequest::kHello:
       return absl::InvalidArgumentError("a second Hello; it comes first and once");
@@ -429,9 +469,12 @@ absl::Status NodeSession::TakeEvents(v1::EventBatch* batch) {
   }
   // Orders are completed by what is committed even if this session is gone by then.
   world_->engine->commit_log().Append(
-      std::move(taken), [weak = weak_from_this(), desk = world_->desk,
+      std::move(taken), [weak = weak_from_this(), kills = world_->kills, holds = world_->holds,
                          bytes](const absl::StatusOr<procctl::controller::Committed>& committed) {
-        if (committed.ok()) desk->OnCommitted(committed->fresh);
+        if (committed.ok()) {
+          kills->OnCommitted(committed->fresh);
+          holds->OnCommitted(committed->fresh);
+        }
         if (const auto self = weak.lock()) self->Committed(committed, bytes);
       });
   return absl::OkStatus();

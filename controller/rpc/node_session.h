@@ -19,8 +19,10 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/rpc/detail_desk.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
+#include "controller/rpc/hold_desk.h"
 #include "controller/rpc/kill_desk.h"
 #include "controller/store/engine.h"
 #include "procctl/v1/node_service.grpc.pb.h"
@@ -32,7 +34,9 @@ namespace procctl::controller {
 struct SessionWorld {
   Fleet* fleet = nullptr;
   Engine* engine = nullptr;
-  KillDesk* desk = nullptr;
+  KillDesk* kills = nullptr;
+  HoldDesk* holds = nullptr;
+  DetailDesk* details = nullptr;
   Gatekeeper* gatekeeper = nullptr;
   std::string controller_id;
   std::chrono::nanoseconds heartbeat_interval{0};
@@ -47,6 +51,8 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
                             Identity identity);
 
   bool SendOrder(v1::Order order) override;
+  bool SendHold(v1::HoldOrder order) override;
+  bool AskDetail(v1::DetailRequest request) override;
   void Supersede() override;
   void Tick(MonoTime now) override;
   void StopReading() override;
@@ -65,6 +71,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
 
   void Pump();
   Step NextStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Queue(v1::SessionResponse order);
   bool FillResponse() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(Step step);
   // Ends the stream; the first call wins.
@@ -110,7 +117,9 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
 
   // What waits to be written, most urgent first.
   std::unique_ptr<v1::Welcome> welcome_ ABSL_GUARDED_BY(mutex_);
-  std::deque<v1::Order> orders_ ABSL_GUARDED_BY(mutex_);
+  // Orders to stop, to hold and to release, in the order in which they were given.
+  std::deque<v1::SessionResponse> orders_ ABSL_GUARDED_BY(mutex_);
+  std::deque<v1::DetailRequest> questions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::int64_t, std::int64_t> acks_ ABSL_GUARDED_BY(mutex_);  // by epoch, the latest wins
   std::string resync_ ABSL_GUARDED_BY(mutex_);
   bool heartbeat_ ABSL_GUARDED_BY(mutex_) = false;

@@ -46,10 +46,18 @@ class ServerImpl final : public Server {
       : engine_(std::move(engine)),
         readers_(kReaderThreads),
         fleet_(options.liveness, &engine_->commit_log()),
-        desk_(&fleet_, engine_.get(), &readers_),
+        kills_(&fleet_, engine_.get(), &readers_, &known_requests_),
+        holds_(&fleet_, engine_.get(), &readers_, &known_requests_),
+        details_(&fleet_),
         gatekeeper_(options.identity.fleet, &engine_->commit_log()),
-        world_{&fleet_,      engine_.get(),       &desk_,
-               &gatekeeper_, options.identity.id, options.heartbeat_interval},
+        world_{&fleet_,
+               engine_.get(),
+               &kills_,
+               &holds_,
+               &details_,
+               &gatekeeper_,
+               options.identity.id,
+               options.heartbeat_interval},
         fleet_service_(options.identity.fleet, &world_, &readers_),
         node_service_(&world_),
         accept_loop_(std::move(accept_loop)) {}
@@ -61,7 +69,7 @@ class ServerImpl final : public Server {
     fleet_.AddKnown(*nodes);
     auto requests = engine_->history().RequestIds(kMostRememberedRequests);
     if (!requests.ok()) return requests.status();
-    desk_.AddKnown(*requests, requests->size() < kMostRememberedRequests);
+    known_requests_.Add(*requests, requests->size() < kMostRememberedRequests);
     return absl::OkStatus();
   }
 
@@ -91,7 +99,9 @@ class ServerImpl final : public Server {
     ticker_.emplace([this] {
       keep_awake_->Poke();
       fleet_.Tick();
-      desk_.Tick();
+      kills_.Tick();
+      holds_.Tick();
+      details_.Tick();
     });
     accept_loop_->Start(std::move(acceptor));
     return absl::OkStatus();
@@ -103,14 +113,14 @@ class ServerImpl final : public Server {
     accept_loop_->Stop();
     if (server_ == nullptr) return;
     server_->GetHealthCheckService()->SetServingStatus(false);
-    fleet_service_.StopKills();
+    fleet_service_.StopOrders();
     node_service_.StopSessions();
     fleet_.StopReadingAll();
     readers_.Stop();
     // Commits what the nodes have sent; the acknowledgements go out before their sessions end.
     engine_->Stop();
     fleet_.DrainAll();
-    fleet_service_.DrainKills();
+    fleet_service_.DrainCalls();
     keep_awake_->Stop();
     // The ticker cuts what takes no more; without it one such stream would hold up the shutdown.
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
@@ -125,7 +135,10 @@ class ServerImpl final : public Server {
   std::unique_ptr<Engine> engine_;
   ReaderThreads readers_;
   Fleet fleet_;
-  KillDesk desk_;
+  KnownRequests known_requests_;
+  KillDesk kills_;
+  HoldDesk holds_;
+  DetailDesk details_;
   Gatekeeper gatekeeper_;
   const SessionWorld world_;
   FleetServiceImpl fleet_service_;

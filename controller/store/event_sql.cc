@@ -1,5 +1,6 @@
 #include "controller/store/event_sql.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "controller/core/filter_schemas.h"
@@ -26,6 +27,8 @@ std::string_view Column(int key) {
       return "order_id";
     case kEventKeyPid:
       return "pid";
+    case kEventKeyKill:
+      return "kill";
   }
   return "";
 }
@@ -48,6 +51,8 @@ std::string TextTerm(const FilterTerm& term, Condition* condition) {
   return fmt::format("({})", fmt::join(any, " OR "));
 }
 
+// Kill numbers are NULL for none, so that their index holds only kills; asked for 0, or for all but
+// some, NULL must be treated as 0.
 std::string NumberTerm(const FilterTerm& term, Condition* condition) {
   std::vector<std::string_view> marks;
   const auto add = [&](std::int64_t number) {
@@ -58,7 +63,10 @@ std::string NumberTerm(const FilterTerm& term, Condition* condition) {
   for (size_t i = 0; i < term.choices.size(); ++i) {
     if (term.choices[i]) add(static_cast<std::int64_t>(i));
   }
-  return fmt::format("{} IN ({})", Column(term.key), fmt::join(marks, ","));
+  const bool zero = std::find(term.numbers.begin(), term.numbers.end(), 0) != term.numbers.end();
+  const bool null_is_zero = term.key == kEventKeyKill && (zero || term.negated);
+  return fmt::format("{} IN ({})", null_is_zero ? "ifnull(kill, 0)" : Column(term.key),
+                     fmt::join(marks, ","));
 }
 
 }  // namespace

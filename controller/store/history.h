@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controller/core/filter.h"
-#include "controller/core/kill_request.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/order_request.h"
 #include "procctl/v1/event.pb.h"
 
 namespace procctl::controller {
@@ -30,7 +30,7 @@ struct EventQuery {
   // Only the newest that many which match; 0: all. Only meaningful for a first page.
   int newest = 0;
   int limit = 1000;
-  // A page ends early when its events are this many bytes.
+  // A page ends before the event that would make it larger; one event always fits.
   std::size_t limit_bytes = 2 * 1024 * 1024;
 };
 
@@ -40,9 +40,10 @@ struct EventPage {
 };
 
 struct RecordedRequest {
-  KillRequest request;
-  // The first VERDICT event of each order that has one, in the order of targets.
-  std::vector<v1::Event> verdicts;
+  OrderRequest request;
+  // The first event that answers each order (IsAnswer), where there is one, in the order of
+  // targets.
+  std::vector<v1::Event> answers;
 };
 
 class History {
@@ -53,10 +54,10 @@ class History {
   // how to narrow it.
   virtual absl::StatusOr<EventPage> Query(const EventQuery& query) = 0;
 
-  // Records a kill request with its targets, then calls `done` (same rules as CommitLog::Append).
+  // Records a request with its targets, then calls `done` (same rules as CommitLog::Append).
   // A request id that is recorded already is left as it is: ALREADY_EXISTS.
   using Recorded = std::function<void(absl::Status)>;
-  virtual void RecordRequest(KillRequest request, WallTime at, Recorded done) = 0;
+  virtual void RecordRequest(OrderRequest request, WallTime at, Recorded done) = 0;
 
   virtual absl::StatusOr<std::optional<RecordedRequest>> FindRequest(const std::string& id) = 0;
 

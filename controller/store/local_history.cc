@@ -13,6 +13,8 @@ namespace procctl::controller {
 namespace {
 
 constexpr std::chrono::seconds kMostTimePerQuery{10};
+// What a row costs in an answer beside the event itself: position, time, framing.
+constexpr std::size_t kBytesPerRow = 40;
 
 // `Query` is also a member of History, so the statement goes by another name here.
 using Statement = procctl::controller::Query;
@@ -89,6 +91,8 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
     auto row = statement->Step();
     if (!row.ok()) return row.status();
     if (!*row) return page;
+    const std::string_view body = statement->Text(2);
+    bytes += body.size() + kBytesPerRow;
     // At least one event per page, or a large one would never be passed.
     if (page.events.size() == static_cast<std::size_t>(query.limit) ||
         (bytes > query.limit_bytes && !page.events.empty())) {
@@ -98,8 +102,6 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
     LoggedEvent& logged = page.events.emplace_back();
     logged.position = statement->Integer(0);
     logged.received_at = FromNanos(statement->Integer(1));
-    const std::string_view body = statement->Text(2);
-    bytes += body.size();
     if (!logged.event.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
       return absl::DataLossError(
           fmt::format("event at position {} cannot be read; restore the database from a backup",
@@ -111,7 +113,8 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
 absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id,
                                                            Database* database) {
   auto head = database->Prepare(
-      "SELECT issuer, grace_ns, time_to_live_ns, reason FROM requests WHERE request_id = ?");
+      "SELECT issuer, grace_ns, time_to_live_ns, reason, act, hold_for_ns FROM requests WHERE "
+      "request_id = ?");
   if (!head.ok()) return head.status();
   auto found = head->Bind(id).Step();
   if (!found.ok()) return found.status();
@@ -122,6 +125,8 @@ absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id
   if (!head->IsNull(1)) recorded.request.grace = std::chrono::nanoseconds(head->Integer(1));
   if (!head->IsNull(2)) recorded.request.time_to_live = std::chrono::nanoseconds(head->Integer(2));
   recorded.request.reason = head->Text(3);
+  recorded.request.act = static_cast<Act>(head->Integer(4));
+  if (!head->IsNull(5)) recorded.request.hold_for = std::chrono::nanoseconds(head->Integer(5));
 
   auto targets = database->Prepare(
       "SELECT node, slot, boot_id, pid, start_ticks, generation FROM targets WHERE request_id = ? "
@@ -132,7 +137,7 @@ absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id
     auto row = targets->Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
-    KillTarget& target = recorded.request.targets.emplace_back();
+    OrderTarget& target = recorded.request.targets.emplace_back();
     target.node = targets->Text(0);
     target.slot = targets->Text(1);
     target.incarnation.set_boot_id(std::string(targets->Text(2)));
@@ -141,20 +146,22 @@ absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id
     target.incarnation.set_generation(targets->Integer(5));
   }
   for (std::size_t i = 0; i < recorded.request.targets.size(); ++i) {
-    // A node cannot answer for another: the verdict must come from the target's own.
-    auto verdict = database->Prepare(
-        "SELECT body FROM events WHERE order_id = ? AND kind = ? AND node = ? "
+    // A node cannot answer for another: the answer must come from the target's own.
+    auto answer = database->Prepare(
+        "SELECT body FROM events WHERE order_id = ? AND kind IN (?, ?, ?) AND node = ? "
         "ORDER BY position LIMIT 1");
-    if (!verdict.ok()) return verdict.status();
-    auto row = verdict->Bind(OrderId(id, i))
+    if (!answer.ok()) return answer.status();
+    auto row = answer->Bind(OrderId(id, i))
                    .Bind(v1::EVENT_KIND_VERDICT)
+                   .Bind(v1::EVENT_KIND_HOLD_PLACED)
+                   .Bind(v1::EVENT_KIND_HOLD_ENDED)
                    .Bind(recorded.request.targets[i].node)
                    .Step();
     if (!row.ok()) return row.status();
     if (!*row) continue;
-    const std::string_view body = verdict->Text(0);
-    (void)recorded.verdicts.emplace_back().ParseFromArray(body.data(),
-                                                          static_cast<int>(body.size()));
+    const std::string_view body = answer->Text(0);
+    (void)recorded.answers.emplace_back().ParseFromArray(body.data(),
+                                                         static_cast<int>(body.size()));
   }
   return recorded;
 }
@@ -197,7 +204,7 @@ absl::StatusOr<EventPage> LocalHistory::Query(const EventQuery& query) {
   return page;
 }
 
-void LocalHistory::RecordRequest(KillRequest request, WallTime at, Recorded done) {
+void LocalHistory::RecordRequest(OrderRequest request, WallTime at, Recorded done) {
   writer_->Submit(MakeRecordRequestJob(std::move(request), at, std::move(done)));
 }
 

@@ -18,7 +18,7 @@ class LocalHistory : public History {
   LocalHistory(std::string path, Writer* writer) : path_(std::move(path)), writer_(writer) {}
 
   absl::StatusOr<EventPage> Query(const EventQuery& query) override;
-  void RecordRequest(KillRequest request, WallTime at, Recorded done) override;
+  void RecordRequest(OrderRequest request, WallTime at, Recorded done) override;
   absl::StatusOr<std::optional<RecordedRequest>> FindRequest(const std::string& id) override;
   absl::StatusOr<std::vector<std::string>> RequestIds(int most) override;
 

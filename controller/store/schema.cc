@@ -8,8 +8,9 @@
 namespace procctl::controller {
 namespace {
 
-// Columns beside the body are what filters and pages need. order_id is NULL where there is none, so
-// that its index holds only orders.
+// Columns beside the body are what filters and pages need. order_id and kill are NULL where there
+// is none, so that their indexes hold only orders and kills. This is version 1, which later
+// versions build on: a new database takes the same steps as an old one.
 constexpr char kTables[] = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE nodes(
@@ -38,6 +39,17 @@ CREATE TABLE targets(
   generation INTEGER NOT NULL, PRIMARY KEY(request_id, target)) STRICT, WITHOUT ROWID;
 )sql";
 
+// kSteps[i] leads from version i + 1 to the next.
+constexpr std::array kSteps = {
+    // requests.act: see enum Act; what was recorded before are kills.
+    R"sql(
+ALTER TABLE events ADD COLUMN kill INTEGER;
+CREATE INDEX events_kill ON events(kill) WHERE kill IS NOT NULL;
+ALTER TABLE requests ADD COLUMN act INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN hold_for_ns INTEGER;
+)sql"};
+static_assert(kSteps.size() + 1 == kSchemaVersion);
+
 // FULL: a commit that was acknowledged survives a power cut (WAL with NORMAL may roll it back). No
 // checkpoints inside commits: the engine does them. mmap off: an I/O error must not be a SIGBUS.
 // secure_delete off: Debian compiles it in, and it doubles the writes.
@@ -50,21 +62,41 @@ constexpr std::array kWriterPragmas = {
 absl::Status CreateTables(Database* database) {
   for (const std::string& sql :
        {std::string("BEGIN IMMEDIATE"), std::string(kTables),
-        fmt::format("INSERT INTO meta VALUES('schema_version', {})", kSchemaVersion),
+        std::string("INSERT INTO meta VALUES('schema_version', 1)"),
         std::string("INSERT INTO meta VALUES('own_epoch', 0)"), std::string("COMMIT")}) {
     if (absl::Status done = database->Execute(sql); !done.ok()) return done;
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckVersion(Database* database, const std::string& path) {
-  auto version = database->Ask("SELECT value FROM meta WHERE key = 'schema_version'");
-  if (!version.ok()) return version.status();
-  if (*version == std::to_string(kSchemaVersion)) return absl::OkStatus();
+// A step that fails takes back what came before it: the transaction ends with the connection.
+absl::Status Migrate(int version, Database* database) {
+  if (absl::Status begun = database->Execute("BEGIN IMMEDIATE"); !begun.ok()) return begun;
+  for (; version < kSchemaVersion; ++version) {
+    if (absl::Status done = database->Execute(kSteps[static_cast<size_t>(version) - 1]);
+        !done.ok()) {
+      return done;
+    }
+  }
+  if (absl::Status done = database->Execute(
+          fmt::format("UPDATE meta SET value = {} WHERE key = 'schema_version'", kSchemaVersion));
+      !done.ok()) {
+    return done;
+  }
+  return database->Execute("COMMIT");
+}
+
+absl::Status BringUpToDate(Database* database, const std::string& path) {
+  auto text = database->Ask("SELECT value FROM meta WHERE key = 'schema_version'");
+  if (!text.ok()) return text.status();
+  int version = 0;
+  std::from_chars(text->data(), text->data() + text->size(), version);
+  if (version == kSchemaVersion) return absl::OkStatus();
+  if (version >= 1 && version < kSchemaVersion) return Migrate(version, database);
   return absl::FailedPreconditionError(fmt::format(
       "{} has schema version {}, this procctl-controller knows {}; start the version that "
       "made it, or use another state_dir",
-      path, *version, kSchemaVersion));
+      path, *text, kSchemaVersion));
 }
 
 }  // namespace
@@ -82,7 +114,7 @@ absl::StatusOr<Database> OpenForWriting(const std::string& path) {
   if (*tables == "0") {
     if (absl::Status created = CreateTables(&*database); !created.ok()) return created;
   }
-  if (absl::Status version = CheckVersion(&*database, path); !version.ok()) return version;
+  if (absl::Status current = BringUpToDate(&*database, path); !current.ok()) return current;
   return database;
 }
 

@@ -9,9 +9,11 @@
 
 namespace procctl::controller {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
-// Opens or creates the database for its one writer. FAILED_PRECONDITION if a newer procctl made it.
+// Opens or creates the database for its one writer. One of an older version is brought up to date,
+// all or nothing; the older procctl refuses it from then on. FAILED_PRECONDITION if a newer procctl
+// made it.
 absl::StatusOr<Database> OpenForWriting(const std::string& path);
 
 absl::StatusOr<Database> OpenForReading(const std::string& path);

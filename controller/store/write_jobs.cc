@@ -181,7 +181,7 @@ class LoadCursorsJob : public WriteJob {
 
 class RecordRequestJob : public WriteJob {
  public:
-  RecordRequestJob(KillRequest request, WallTime at, History::Recorded done)
+  RecordRequestJob(OrderRequest request, WallTime at, History::Recorded done)
       : request_(std::move(request)), at_(at), done_(std::move(done)) {}
 
   absl::Status Run(WriterTables* tables) override {
@@ -199,7 +199,7 @@ class RecordRequestJob : public WriteJob {
   std::size_t Rows() const override { return 1 + request_.targets.size(); }
 
  private:
-  KillRequest request_;
+  OrderRequest request_;
   WallTime at_;
   History::Recorded done_;
   absl::Status result_;
@@ -227,7 +227,7 @@ std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded
   return std::make_unique<LoadCursorsJob>(std::move(node), std::move(done));
 }
 
-std::unique_ptr<WriteJob> MakeRecordRequestJob(KillRequest request, WallTime at,
+std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done) {
   return std::make_unique<RecordRequestJob>(std::move(request), at, std::move(done));
 }

@@ -23,7 +23,7 @@ std::unique_ptr<WriteJob> MakeOwnEventsJob(std::string origin, std::int64_t epoc
 
 std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded done);
 
-std::unique_ptr<WriteJob> MakeRecordRequestJob(KillRequest request, WallTime at,
+std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done);
 
 }  // namespace procctl::controller

@@ -90,7 +90,7 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
   auto query = database_->Prepare(
       "INSERT INTO events(origin, epoch, seq, received_ns, node, slot, name, pid, kind, cause, "
       "verdict, "
-      "order_id, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "order_id, kill, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!query.ok()) return query.status();
   query->Bind(event.id().origin())
       .Bind(event.id().epoch())
@@ -108,21 +108,24 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
   } else {
     query->Bind(event.order_id());
   }
+  event.kill() == 0 ? query->BindNull() : query->Bind(event.kill());
   return query->BindBlob(event.SerializeAsString()).Run();
 }
 
-absl::StatusOr<bool> WriterTables::InsertRequest(const KillRequest& request, WallTime at) {
+absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, WallTime at) {
   auto insert = database_->Prepare(
-      "INSERT INTO requests(request_id, issuer, received_ns, grace_ns, time_to_live_ns, reason) "
-      "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING");
+      "INSERT INTO requests(request_id, issuer, received_ns, grace_ns, time_to_live_ns, reason, "
+      "act, hold_for_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING");
   if (!insert.ok()) return insert.status();
   insert->Bind(request.id).Bind(request.issuer).Bind(Nanos(at));
   request.grace ? insert->Bind(request.grace->count()) : insert->BindNull();
   request.time_to_live ? insert->Bind(request.time_to_live->count()) : insert->BindNull();
-  if (absl::Status done = insert->Bind(request.reason).Run(); !done.ok()) return done;
+  insert->Bind(request.reason).Bind(static_cast<std::int64_t>(request.act));
+  request.hold_for ? insert->Bind(request.hold_for->count()) : insert->BindNull();
+  if (absl::Status done = insert->Run(); !done.ok()) return done;
   if (database_->Changes() == 0) return false;
   for (size_t i = 0; i < request.targets.size(); ++i) {
-    const KillTarget& target = request.targets[i];
+    const OrderTarget& target = request.targets[i];
     auto row = database_->Prepare("INSERT INTO targets VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     if (!row.ok()) return row.status();
     row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.slot);

@@ -10,8 +10,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "controller/core/kill_request.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/order_request.h"
 #include "controller/store/commit_log.h"
 #include "controller/store/sqlite.h"
 
@@ -33,7 +33,7 @@ class WriterTables {
   absl::Status InsertEvent(const v1::Event& event, WallTime received_at);
 
   // False: a request of that id is there.
-  absl::StatusOr<bool> InsertRequest(const KillRequest& request, WallTime at);
+  absl::StatusOr<bool> InsertRequest(const OrderRequest& request, WallTime at);
 
   // After a rollback: what is in memory may never have been committed.
   void Forget();

@@ -9,14 +9,15 @@ void EventWindow::Add(v1::Event event) {
   const EventPosition position = PositionOf(event);
   const bool contiguous = !beyond();
   newest_ = std::max(newest_, position);
-  if (!contiguous || events_.size() >= capacity_) return;
+  if (!contiguous || events_.size() >= capacity_ || bytes_ >= most_bytes_) return;
   end_ = position;
+  bytes_ += event.ByteSizeLong();
   events_.push_back(std::move(event));
 }
 
 std::optional<EventWindow::Page> EventWindow::WantedPage() const {
-  if (!beyond() || events_.size() > capacity_ / 2) return std::nullopt;
-  return Page{end_, newest_, capacity_ - events_.size()};
+  if (!beyond() || events_.size() > capacity_ / 2 || bytes_ > most_bytes_ / 2) return std::nullopt;
+  return Page{end_, newest_, capacity_ - events_.size(), most_bytes_ - bytes_};
 }
 
 void EventWindow::Extend(EventPosition after, std::vector<v1::Event> events,
@@ -27,6 +28,7 @@ void EventWindow::Extend(EventPosition after, std::vector<v1::Event> events,
     end_ = position;
     // Acknowledged between the request and the answer.
     if (position.seq <= acknowledged(position.epoch)) continue;
+    bytes_ += event.ByteSizeLong();
     events_.push_back(std::move(event));
   }
   end_ = std::max(end_, scanned);
@@ -44,6 +46,7 @@ void EventWindow::Acknowledge(EventPosition upto) {
     const EventPosition front = PositionOf(events_.front());
     const auto it = acknowledged_.find(front.epoch);
     if (it == acknowledged_.end() || front.seq > it->second) break;
+    bytes_ -= events_.front().ByteSizeLong();
     events_.pop_front();
     ++begin_;
   }
@@ -66,6 +69,8 @@ void EventWindow::Fold(v1::Event record) {
   // The record takes the place of the last one it stands for; events behind keep their index. Those
   // before (older epochs, few) move up.
   const auto place = std::prev(last);
+  for (auto it = first; it != last; ++it) bytes_ -= it->ByteSizeLong();
+  bytes_ += record.ByteSizeLong();
   *place = std::move(record);
   if (end_ < upto) end_ = upto;
   const auto gone = static_cast<std::uint64_t>(place - first);
@@ -76,6 +81,7 @@ void EventWindow::Fold(v1::Event record) {
 void EventWindow::Reset(EventPosition newest) {
   begin_ += events_.size();
   events_.clear();
+  bytes_ = 0;
   end_ = {};
   newest_ = std::max(newest_, newest);
 }

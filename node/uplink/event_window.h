@@ -1,7 +1,9 @@
 // The oldest events that no controller has acknowledged, in memory, ready to be sent. What does not
 // fit stays in the spool alone and is paged in as the window drains. Pure; the caller locks.
 //
-//     acknowledged | window (memory, at most `capacity`) | beyond (spool only) | newest()
+//     acknowledged | window (memory, bounded) | beyond (spool only) | newest()
+//
+// Bounded by events and by bytes: most events are a few hundred bytes, one with evidence is 32 KiB.
 //
 // Events keep their index for the whole life of the window, whatever is taken away before them, so
 // a sender can hold its place in one number.
@@ -20,17 +22,23 @@ namespace procctl::uplink {
 
 class EventWindow {
  public:
-  explicit EventWindow(std::size_t capacity) : capacity_(capacity) {}
+  static constexpr std::size_t kMostBytes = 32 << 20;
+
+  // Takes one event more than `most_bytes` allows, so that a large one is never stuck.
+  explicit EventWindow(std::size_t capacity, std::size_t most_bytes = kMostBytes)
+      : capacity_(capacity), most_bytes_(most_bytes) {}
 
   // A new event, greater than newest(). Kept if everything before it is in the window and there is
   // room, else only noted as beyond.
   void Add(v1::Event event);
 
-  // What to read from the spool: events after `after`, at most `limit`; newest as of now.
+  // What to read from the spool: events after `after`, at most `limit`, and none beyond the one
+  // that reaches limit_bytes (as serialized); newest as of now. Neither limit is zero.
   struct Page {
     EventPosition after;
     EventPosition newest;
     std::size_t limit = 0;
+    std::size_t limit_bytes = kMostBytes;
   };
   // Set while something lies beyond and at least half of the window is free.
   std::optional<Page> WantedPage() const;
@@ -55,12 +63,16 @@ class EventWindow {
   const v1::Event& at(std::uint64_t index) const { return events_[index - begin_]; }
 
   std::size_t size() const { return events_.size(); }
+  // Of its events, as serialized.
+  std::size_t bytes() const { return bytes_; }
   EventPosition newest() const { return newest_; }
   // True if events lie in the spool alone.
   bool beyond() const { return end_ < newest_; }
 
  private:
   std::size_t capacity_;
+  std::size_t most_bytes_;
+  std::size_t bytes_ = 0;
   std::deque<v1::Event> events_;
   std::uint64_t begin_ = 0;
   // Position of the last event that was ever taken in: where paging goes on.

@@ -13,14 +13,9 @@ void Cut(std::size_t limit, std::string* text) {
   text->resize(limit);
 }
 
-}  // namespace
-
-bool IsOrderId(std::string_view text) {
-  return !text.empty() && text.size() <= 128 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
-void FitForLink(v1::Order* order) {
+// `Message`: Order or HoldOrder, which name these alike.
+template <typename Message>
+void FitTexts(Message* order) {
   constexpr std::size_t kText = 4096;
   // What this version does not know the guardian does not know either, and it has no upper bound.
   order->DiscardUnknownFields();
@@ -30,5 +25,15 @@ void FitForLink(v1::Order* order) {
   Cut(kText, order->mutable_incarnation()->mutable_boot_id());
   Cut(1024, order->mutable_order_id());
 }
+
+}  // namespace
+
+bool IsOrderId(std::string_view text) {
+  return !text.empty() && text.size() <= 128 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+void FitForLink(v1::Order* order) { FitTexts(order); }
+void FitForLink(v1::HoldOrder* order) { FitTexts(order); }
 
 }  // namespace procctl::uplink

@@ -16,5 +16,6 @@ bool IsOrderId(std::string_view text);
 // guardian refuses as malformed. Fields that this version does not know are left out. No order is
 // dropped.
 void FitForLink(v1::Order* order);
+void FitForLink(v1::HoldOrder* order);
 
 }  // namespace procctl::uplink

@@ -46,7 +46,12 @@ std::optional<v1::SessionRequest> Outbox::Next(const Moment& moment, const Event
                                                SlotMirror* slots) {
   v1::SessionRequest request;
   bool filled = false;
-  if (Replaying(moment.now, events)) {
+  if (!details_.empty()) {
+    *request.mutable_detail() = std::move(details_.front());
+    details_.pop_front();
+    filled = true;
+  }
+  if (!filled && Replaying(moment.now, events)) {
     filled = TakeEvents(moment, events, &request);
     // Patience is with a spool that does not deliver, not with a long backlog.
     if (filled) replay_patience_ends_ = moment.now + kReplayPatience;

@@ -7,7 +7,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "node/uplink/boot_clock.h"
@@ -48,6 +50,10 @@ class Outbox {
 
   void RequestSnapshot() { snapshot_wanted_ = true; }
 
+  // An answer to the controller: a person waits for it, so it goes before everything else. As many
+  // as were asked for at most.
+  void AddDetail(v1::DetailReply reply) { details_.push_back(std::move(reply)); }
+
   // Highest seq of the epoch that the controller can know of. An acknowledgement above it is not
   // believed.
   std::int64_t sent(std::int64_t epoch) const { return events_.sent(epoch); }
@@ -64,6 +70,8 @@ class Outbox {
   BootTime replay_patience_ends_;
   std::chrono::nanoseconds heartbeat_interval_;
   BootTime heartbeat_due_;
+
+  std::deque<v1::DetailReply> details_;
 
   bool snapshot_wanted_ = true;
   std::int64_t snapshot_number_ = 0;

@@ -3,22 +3,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/support/time_convert.h"
+#include "node/uplink/time_to_live.h"
 
 namespace procctl::uplink {
 
 bool PendingOrders::Add(v1::Order order, bool from_earlier_guardian, std::uint64_t ticket,
                         BootTime received) {
   if (orders_.size() >= limit_) return false;
-  std::chrono::nanoseconds time_to_live = kDefaultTimeToLive;
-  if (order.has_time_to_live()) {
-    // Not more than the protocol allows, whatever a controller says; an odd value still reaches the
-    // guardian and ends there as EXPIRED.
-    time_to_live = std::clamp<std::chrono::nanoseconds>(
-        FromProto(order.time_to_live()), std::chrono::nanoseconds(0), kMaxTimeToLive);
-  }
-  orders_.push_back(
-      {std::move(order), from_earlier_guardian, ticket, received, received + time_to_live});
+  const BootTime expires = ExpiryOf(order, received);
+  orders_.push_back({std::move(order), from_earlier_guardian, ticket, received, expires});
   return true;
 }
 
@@ -37,10 +30,7 @@ std::optional<PendingOrders::Ready> PendingOrders::Front(BootTime now) const {
   Ready ready;
   ready.intent_written = front.ticket <= written_;
   *ready.message.mutable_order() = front.order;
-  // Set also when nothing is left: the guardian then records EXPIRED, whereas unset means 30 s.
-  const auto left =
-      std::max<std::chrono::nanoseconds>(front.expires - now, std::chrono::nanoseconds(0));
-  *ready.message.mutable_order()->mutable_time_to_live() = ToProto(left);
+  *ready.message.mutable_order()->mutable_time_to_live() = LeftUntil(front.expires, now);
   *ready.message.mutable_expires_at() = ToProto(front.expires.time_since_epoch());
   ready.message.set_from_earlier_guardian(front.from_earlier_guardian);
   return ready;

@@ -14,8 +14,6 @@
 namespace procctl::uplink {
 
 inline constexpr std::chrono::milliseconds kIntentWait{100};
-inline constexpr std::chrono::seconds kDefaultTimeToLive{30};
-inline constexpr std::chrono::minutes kMaxTimeToLive{5};
 
 class PendingOrders {
  public:

@@ -91,6 +91,14 @@ void Relay::AcceptLocked(v1::Event event) {
   events_.Add(std::move(event));
 }
 
+void Relay::OnDetail(v1::DetailReply reply) {
+  absl::MutexLock lock(&mutex_);
+  std::optional<v1::DetailReply> answer = details_.Answer(std::move(reply), BootClock::now());
+  if (!answer.has_value() || !outbox_.has_value()) return;
+  outbox_->AddDetail(*std::move(answer));
+  ChangedLocked();
+}
+
 void Relay::OnMalformed() {
   absl::MutexLock lock(&mutex_);
   snapshot_request_ = true;
@@ -100,6 +108,12 @@ std::optional<v1::LinkDown> Relay::NextDown() {
   const BootTime now = BootClock::now();
   absl::MutexLock lock(&mutex_);
   v1::LinkDown message;
+  // Before orders to stop: a hold waits for no disk, and one that comes behind such an order is
+  // there to prevent what that would do.
+  if (std::optional<v1::LinkHoldOrder> hold = holds_.Front(now)) {
+    *message.mutable_hold() = *std::move(hold);
+    return message;
+  }
   if (std::optional<PendingOrders::Ready> ready = orders_.Front(now)) {
     if (!ready->intent_written && !late_intent_logged_) {
       spdlog::warn(
@@ -114,6 +128,10 @@ std::optional<v1::LinkDown> Relay::NextDown() {
   if (spooled_ > spooled_told_) {
     message.mutable_spooled()->set_epoch(hello_.guardian_epoch());
     message.mutable_spooled()->set_seq(spooled_);
+    return message;
+  }
+  if (std::optional<v1::DetailRequest> detail = details_.Front(now)) {
+    *message.mutable_detail() = *std::move(detail);
     return message;
   }
   if (snapshot_request_) {
@@ -134,6 +152,12 @@ void Relay::DownSent(const v1::LinkDown& message) {
       break;
     case v1::LinkDown::kSnapshotRequest:
       snapshot_request_ = false;
+      break;
+    case v1::LinkDown::kHold:
+      holds_.Pop();
+      break;
+    case v1::LinkDown::kDetail:
+      details_.Asked(message.detail());
       break;
     case v1::LinkDown::MESSAGE_NOT_SET:
       break;
@@ -163,9 +187,12 @@ v1::Hello Relay::BeginSession() {
   hello.set_guardian_uid(hello_.guardian_uid());
   hello.set_mode(hello_.mode());
   *hello.mutable_clock() = ToProto(system_clock::now());
+  hello.add_features("holds");
+  hello.add_features("details");
   absl::MutexLock lock(&mutex_);
   hello.set_max_session_epoch(max_session_epoch_);
   outbox_.reset();
+  details_.Clear();
   slots_.StopTracking();
   session_over_ = false;
   return hello;
@@ -252,6 +279,30 @@ void Relay::OnOrder(v1::Order order) {
   if (ticket == 0 || orders_.size() == 1) link_wake_->Wake();
 }
 
+void Relay::OnHold(v1::HoldOrder order) {
+  const BootTime received = BootClock::now();
+  absl::MutexLock lock(&mutex_);
+  FitForLink(&order);
+  const std::string order_id = order.order_id();
+  if (!holds_.Add(std::move(order), received)) {
+    spdlog::error("hold {}: not passed on, the guardian has not taken {} before it",
+                  Printable(order_id), holds_.size());
+    return;
+  }
+  link_wake_->Wake();
+}
+
+void Relay::OnDetailRequest(const v1::DetailRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  if (!outbox_.has_value()) return;
+  if (!details_.Add(request, BootClock::now())) {
+    spdlog::warn("session: {} questions for details wait for the guardian; one more is left out",
+                 details_.size());
+    return;
+  }
+  link_wake_->Wake();
+}
+
 void Relay::OnResync(const v1::Resync& resync) {
   absl::MutexLock lock(&mutex_);
   spdlog::info("session: the controller asks for a new snapshot: {}", Printable(resync.reason()));
@@ -291,6 +342,7 @@ void Relay::EndSession() {
   absl::MutexLock lock(&mutex_);
   session_over_ = true;
   outbox_.reset();
+  details_.Clear();
   slots_.StopTracking();
   ChangedLocked();
 }

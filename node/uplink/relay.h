@@ -21,6 +21,8 @@
 #include "node/uplink/event_window.h"
 #include "node/uplink/order_journal.h"
 #include "node/uplink/outbox.h"
+#include "node/uplink/pending_details.h"
+#include "node/uplink/pending_holds.h"
 #include "node/uplink/pending_orders.h"
 #include "node/uplink/slot_mirror.h"
 #include "node/uplink/spool.h"
@@ -45,6 +47,7 @@ class Relay : public SpoolListener {
 
   void OnSlots(v1::LinkSlots slots);
   void OnEvents(v1::LinkEvents events);
+  void OnDetail(v1::DetailReply reply);
   // What could not be understood: rows may be missing, so the guardian is asked for all of them.
   void OnMalformed();
   // True while nothing more can be taken in: leave it with the guardian.
@@ -65,6 +68,8 @@ class Relay : public SpoolListener {
   absl::Status OnWelcome(const v1::Welcome& welcome);
   void OnEventAck(const v1::EventAck& ack);
   void OnOrder(v1::Order order);
+  void OnHold(v1::HoldOrder order);
+  void OnDetailRequest(const v1::DetailRequest& request);
   void OnResync(const v1::Resync& resync);
   // Writer: waits for the next message; nullopt: the session is over.
   std::optional<v1::SessionRequest> NextRequest();
@@ -109,6 +114,9 @@ class Relay : public SpoolListener {
 
   OrderJournal journal_ ABSL_GUARDED_BY(mutex_);
   PendingOrders orders_ ABSL_GUARDED_BY(mutex_);
+  PendingHolds holds_ ABSL_GUARDED_BY(mutex_);
+  // Of the present session.
+  PendingDetails details_ ABSL_GUARDED_BY(mutex_);
   bool late_intent_logged_ ABSL_GUARDED_BY(mutex_) = false;
 
   // To the guardian: last seq that it may forget, and what it was told.

@@ -197,6 +197,12 @@ absl::Status Session::Handle(v1::SessionResponse response, bool* welcomed) {
     case v1::SessionResponse::kOrder:
       relay_->OnOrder(std::move(*response.mutable_order()));
       break;
+    case v1::SessionResponse::kHold:
+      relay_->OnHold(std::move(*response.mutable_hold()));
+      break;
+    case v1::SessionResponse::kDetail:
+      relay_->OnDetailRequest(response.detail());
+      break;
     case v1::SessionResponse::kResync:
       relay_->OnResync(response.resync());
       break;

@@ -12,6 +12,7 @@ namespace {
 constexpr absl::Duration kRetry = absl::Seconds(1);
 // Rows of one commit: enough to make the fsync cheap, small enough to be done soon.
 constexpr std::size_t kMaxCommit = 2'000;
+constexpr std::size_t kMaxCommitBytes = 4 << 20;
 
 SpooledEvent ToSpooled(const v1::Event& event) {
   SpooledEvent spooled;
@@ -53,12 +54,29 @@ bool Spool::Stop(std::chrono::milliseconds patience) {
 
 void Spool::Add(const v1::Event& event) {
   absl::MutexLock lock(&mutex_);
-  queue_.push_back(ToSpooled(event));
+  PushBackLocked(ToSpooled(event));
+}
+
+void Spool::PushBackLocked(SpooledEvent event) {
+  queued_bytes_ += event.body.size();
+  queue_.push_back(std::move(event));
+}
+
+void Spool::PushFrontLocked(SpooledEvent event) {
+  queued_bytes_ += event.body.size();
+  queue_.push_front(std::move(event));
+}
+
+SpooledEvent Spool::PopFrontLocked() {
+  SpooledEvent event = std::move(queue_.front());
+  queue_.pop_front();
+  queued_bytes_ -= event.body.size();
+  return event;
 }
 
 bool Spool::Full() const {
   absl::MutexLock lock(&mutex_);
-  return queue_.size() >= kMaxQueued;
+  return queue_.size() >= kMaxQueued || queued_bytes_ >= kMaxQueuedBytes;
 }
 
 bool Spool::Broken() const {
@@ -72,10 +90,9 @@ void Spool::Acknowledge(EventPosition upto) {
   // let them pile up.
   while (!queue_.empty() && queue_.front().position.epoch == upto.epoch &&
          queue_.front().position.seq <= upto.seq) {
-    SpooledEvent& front = queue_.front();
+    SpooledEvent front = PopFrontLocked();
     if (front.position.epoch == options_.guardian_epoch) covered_seq_ = front.position.seq;
     if (!front.decided_order.empty()) decided_orders_.push_back(std::move(front.decided_order));
-    queue_.pop_front();
   }
   for (EventPosition& known : acknowledged_) {
     if (known.epoch != upto.epoch) continue;
@@ -169,7 +186,7 @@ void Spool::OpenLocked() {
   // were spooled before.
   while (!queue_.empty() && queue_.front().position.epoch == options_.guardian_epoch &&
          queue_.front().position.seq <= content.spooled_seq) {
-    queue_.pop_front();
+    (void)PopFrontLocked();
   }
   page_.reset();
   WorksLocked();
@@ -185,10 +202,13 @@ void Spool::WriteLocked() {
   // but not twice in a row, so that a storm of orders does not keep the events out.
   const bool intents_alone = !intents_.empty() && !intents_went_alone_;
   intents_went_alone_ = intents_alone;
-  const std::size_t count = intents_alone ? 0 : std::min(queue_.size(), kMaxCommit);
-  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
-  batch.events.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-  queue_.erase(queue_.begin(), end);
+  std::size_t bytes = 0;
+  while (!intents_alone && !queue_.empty() && batch.events.size() < kMaxCommit &&
+         bytes < kMaxCommitBytes) {
+    bytes += queue_.front().body.size();
+    batch.events.push_back(PopFrontLocked());
+  }
+  const std::size_t count = batch.events.size();
   batch.covered_seq = std::exchange(covered_seq_, 0);
   batch.decided_orders = std::exchange(decided_orders_, {});
   batch.acknowledged = std::exchange(acknowledged_, {});
@@ -203,8 +223,9 @@ void Spool::WriteLocked() {
   mutex_.Lock();
   if (!folded.ok()) {
     rows_ -= static_cast<std::int64_t>(count);
-    queue_.insert(queue_.begin(), std::make_move_iterator(batch.events.begin()),
-                  std::make_move_iterator(batch.events.end()));
+    for (auto event = batch.events.rbegin(); event != batch.events.rend(); ++event) {
+      PushFrontLocked(std::move(*event));
+    }
     covered_seq_ = std::max(covered_seq_, batch.covered_seq);
     decided_orders_.insert(decided_orders_.begin(), batch.decided_orders.begin(),
                            batch.decided_orders.end());
@@ -239,7 +260,8 @@ void Spool::PageLocked() {
   std::vector<v1::Event> events;
   if (db_ != nullptr) {
     mutex_.Unlock();
-    absl::StatusOr<std::vector<v1::Event>> read = db_->Read(page.after, page.limit);
+    absl::StatusOr<std::vector<v1::Event>> read =
+        db_->Read(page.after, page.limit, page.limit_bytes);
     mutex_.Lock();
     if (!read.ok()) {
       if (absl::IsDataLoss(read.status())) {
@@ -253,14 +275,19 @@ void Spool::PageLocked() {
     if (!HasWorkLocked()) WorksLocked();
     events = *std::move(read);
   }
+  std::size_t bytes = 0;
+  for (const v1::Event& event : events) bytes += event.ByteSizeLong();
+  const auto full = [&] { return events.size() >= page.limit || bytes >= page.limit_bytes; };
   // What is not on disk yet stands behind what is.
   for (const SpooledEvent& queued : queue_) {
-    if (events.size() >= page.limit) break;
+    if (full()) break;
     if (queued.position <= page.after) continue;
     v1::Event event;
-    if (event.ParseFromString(queued.body)) events.push_back(std::move(event));
+    if (!event.ParseFromString(queued.body)) continue;
+    bytes += queued.body.size();
+    events.push_back(std::move(event));
   }
-  const bool all = events.size() < page.limit;
+  const bool all = !full();
   const EventPosition scanned = all ? page.newest : PositionOf(events.back());
   mutex_.Unlock();
   listener_->OnPage(page.after, std::move(events), scanned);
@@ -313,7 +340,7 @@ void Spool::ReplaceLocked(const absl::Status& why) {
     rescued.pop_back();
   }
   for (auto event = rescued.rbegin(); event != rescued.rend(); ++event) {
-    queue_.push_front(ToSpooled(*event));
+    PushFrontLocked(ToSpooled(*event));
   }
 }
 

@@ -46,6 +46,7 @@ class Spool {
  public:
   // Events that may wait to be written; above it the link stops reading (Full).
   static constexpr std::size_t kMaxQueued = 20'000;
+  static constexpr std::size_t kMaxQueuedBytes = 32 << 20;
 
   // `listener` must outlive Stop (or the process, if Stop fails).
   Spool(SpoolOptions options, SpoolListener* listener);
@@ -80,6 +81,10 @@ class Spool {
   void Run();
   bool HasWorkLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool IdleLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void PushBackLocked(SpooledEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PushFrontLocked(SpooledEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  SpooledEvent PopFrontLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // On the spool's thread, with the lock held on entry and exit, released while the disk works.
   void OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -97,6 +102,7 @@ class Spool {
 
   mutable absl::Mutex mutex_;
   std::deque<SpooledEvent> queue_ ABSL_GUARDED_BY(mutex_);
+  std::size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // Of events that were acknowledged before they were written: what remains to be written of them.
   std::int64_t covered_seq_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> decided_orders_ ABSL_GUARDED_BY(mutex_);

@@ -315,14 +315,17 @@ absl::StatusOr<v1::Event> SpoolDb::FoldOne(std::int64_t epoch, std::int64_t rows
   return record;
 }
 
-absl::StatusOr<std::vector<v1::Event>> SpoolDb::Read(EventPosition after, std::size_t limit) {
+absl::StatusOr<std::vector<v1::Event>> SpoolDb::Read(EventPosition after, std::size_t limit,
+                                                     std::size_t limit_bytes) {
   std::vector<v1::Event> events;
+  std::size_t bytes = 0;
   Statement& read = *sql_->read_events;
   read.Bind(1, after.epoch).Bind(2, after.seq).Bind(3, static_cast<std::int64_t>(limit));
-  for (;;) {
+  while (bytes < limit_bytes) {
     const absl::StatusOr<bool> row = read.Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
+    bytes += read.Bytes(2).size();
     absl::StatusOr<v1::Event> event = ParseBody({read.Int(0), read.Int(1)}, read.Bytes(2));
     if (!event.ok()) {
       read.Reset();

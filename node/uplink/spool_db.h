@@ -80,8 +80,10 @@ class SpoolDb {
   // One transaction: all of it or nothing. On success with what had to be folded.
   absl::StatusOr<std::vector<v1::Event>> Apply(const SpoolBatch& batch);
 
-  // At most `limit` events after `after`, in order.
-  absl::StatusOr<std::vector<v1::Event>> Read(EventPosition after, std::size_t limit);
+  // Events after `after`, in order: at most `limit`, and none beyond the one that reaches
+  // `limit_bytes`.
+  absl::StatusOr<std::vector<v1::Event>> Read(EventPosition after, std::size_t limit,
+                                              std::size_t limit_bytes);
 
   std::int64_t rows() const;
 

@@ -184,6 +184,9 @@ bool Loop::TakeUp(Relay* relay, int packets) {
       case v1::LinkUp::kEvents:
         relay->OnEvents(std::move(*received.message.mutable_events()));
         break;
+      case v1::LinkUp::kDetail:
+        relay->OnDetail(std::move(*received.message.mutable_detail()));
+        break;
       case v1::LinkUp::kHello:
         spdlog::error("link: a second hello of the guardian; left out");
         break;

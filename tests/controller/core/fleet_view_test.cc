@@ -99,6 +99,21 @@ TEST_F(FleetViewTest, ADeltaAddsChangesAndRemoves) {
   EXPECT_EQ(view_.FindNode("a")->in_trouble, 1);
 }
 
+TEST_F(FleetViewTest, StartingAndLongWorkAreNoTroubleAndAllElseIs) {
+  Begin("a", 1);
+  Snapshot("a", 1, 1, true,
+           {MakeSlot(1, "p", v1::SLOT_STATE_ALIVE), MakeSlot(2, "q", v1::SLOT_STATE_QUIET),
+            MakeSlot(3, "r", v1::SLOT_STATE_STARTING), MakeSlot(4, "s", v1::SLOT_STATE_BUSY)});
+  EXPECT_EQ(view_.summary().in_trouble, 0);
+  Delta("a", 1, 1,
+        {MakeSlot(5, "t", v1::SLOT_STATE_NO_PROGRESS), MakeSlot(6, "u", v1::SLOT_STATE_GAVE_UP),
+         MakeSlot(7, "v", v1::SLOT_STATE_HELD)});
+  EXPECT_EQ(view_.summary().in_trouble, 3);
+  EXPECT_EQ(List("state=no_progress,gave_up"), (std::vector<std::string>{"a/t", "a/u"}));
+  EXPECT_EQ(List("state=starting"), (std::vector<std::string>{"a/r"}));
+  EXPECT_EQ(List("state=busy"), (std::vector<std::string>{"a/s"}));
+}
+
 TEST_F(FleetViewTest, ALabelTakenAgainBeforeTheOldRowsRemovalIsTold) {
   Begin("a", 1);
   Snapshot("a", 1, 1, true, {MakeSlot(1, "x")});

@@ -10,13 +10,13 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-KillRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
-  KillRequest request;
+OrderRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
+  OrderRequest request;
   request.id = id;
   request.issuer = "operator/alice";
   request.reason = "stuck";
   for (const std::string& node : nodes) {
-    KillTarget& target = request.targets.emplace_back();
+    OrderTarget& target = request.targets.emplace_back();
     target.node = node;
     target.slot = "encoder";
     target.incarnation.set_boot_id("boot");
@@ -81,7 +81,7 @@ TEST_F(OrderBookTest, EventsOfUnknownOrdersAreNobodys) {
 }
 
 TEST_F(OrderBookTest, OverdueIsOneNanosecondAfterTimeToLiveGraceAndSlack) {
-  KillRequest request = MakeRequest("r", {"a"});
+  OrderRequest request = MakeRequest("r", {"a"});
   request.grace = seconds(7);
   request.time_to_live = seconds(10);
   ASSERT_TRUE(book_.Begin(request, true, now_).ok());
@@ -116,8 +116,8 @@ TEST_F(OrderBookTest, AnOrderWithAVerdictIsNotSentAgain) {
 }
 
 TEST_F(OrderBookTest, AFullBookRefusesAndSaysWhatToDo) {
-  const std::vector<std::string> nodes(kMostKillTargets, "a");
-  for (size_t i = 0; i < OrderBook::kMostTargets / kMostKillTargets; ++i) {
+  const std::vector<std::string> nodes(kMostTargetsPerRequest, "a");
+  for (size_t i = 0; i < OrderBook::kMostTargets / kMostTargetsPerRequest; ++i) {
     ASSERT_TRUE(book_.Begin(MakeRequest(std::to_string(i), nodes), false, now_).ok());
   }
   EXPECT_EQ(book_.Begin(MakeRequest("more", {"a"}), false, now_).code(),
@@ -126,14 +126,14 @@ TEST_F(OrderBookTest, AFullBookRefusesAndSaysWhatToDo) {
   EXPECT_TRUE(book_.Begin(MakeRequest("more", {"a"}), false, now_).ok());
 }
 
-TEST(KillRequest, EachBrokenPartIsNamed) {
-  EXPECT_TRUE(CheckKillRequest(MakeRequest("r", {"a"})).ok());
+TEST(OrderRequest, EachBrokenPartIsNamed) {
+  EXPECT_TRUE(CheckOrderRequest(MakeRequest("r", {"a"})).ok());
   const auto refusal = [](auto change) {
-    KillRequest request = MakeRequest("r", {"a", "b"});
+    OrderRequest request = MakeRequest("r", {"a", "b"});
     change(&request);
-    return CheckKillRequest(request).ToString();
+    return CheckOrderRequest(request).ToString();
   };
-  using R = KillRequest*;
+  using R = OrderRequest*;
   EXPECT_NE(refusal([](R r) { r->id = ""; }).find("request_id"), std::string::npos);
   EXPECT_NE(refusal([](R r) { r->id = "a/b"; }).find("request_id"), std::string::npos);
   EXPECT_NE(refusal([](R r) { r->id = std::string(65, 'x'); }).find("request_id"),
@@ -154,17 +154,45 @@ TEST(KillRequest, EachBrokenPartIsNamed) {
   EXPECT_NE(refusal([](R r) { r->targets[0].node = ""; }).find("targets[0]"), std::string::npos);
 }
 
-TEST(KillRequest, TargetsAreTheSameOnlyInAllParts) {
-  const KillRequest request = MakeRequest("r", {"a", "b"});
+TEST(OrderRequest, AHoldNeedsAnEndAndAReasonAndAReleaseNeither) {
+  OrderRequest hold = MakeRequest("r", {"a"});
+  hold.act = Act::kHold;
+  hold.reason = "migration";
+  const auto checked = [&](std::optional<std::chrono::nanoseconds> hold_for) {
+    hold.hold_for = hold_for;
+    return CheckOrderRequest(hold).ToString();
+  };
+  EXPECT_EQ(checked(std::chrono::hours(24)), "OK");
+  EXPECT_EQ(checked(std::chrono::nanoseconds(1)), "OK");
+  for (const auto wrong :
+       {std::optional<std::chrono::nanoseconds>(), std::optional<std::chrono::nanoseconds>(0),
+        std::optional<std::chrono::nanoseconds>(std::chrono::hours(24) +
+                                                std::chrono::nanoseconds(1))}) {
+    EXPECT_NE(checked(wrong).find("hold_for"), std::string::npos);
+  }
+  hold.hold_for = seconds(60);
+  hold.reason.clear();
+  EXPECT_NE(CheckOrderRequest(hold).ToString().find("reason"), std::string::npos);
+  hold.act = Act::kRelease;
+  EXPECT_NE(CheckOrderRequest(hold).ToString().find("hold_for"), std::string::npos);
+  hold.hold_for.reset();
+  EXPECT_EQ(CheckOrderRequest(hold).ToString(), "OK");
+}
+
+TEST(OrderRequest, TargetsAreTheSameOnlyInAllParts) {
+  const OrderRequest request = MakeRequest("r", {"a", "b"});
   EXPECT_TRUE(SameTargets(request, MakeRequest("other", {"a", "b"})));
   EXPECT_FALSE(SameTargets(request, MakeRequest("r", {"b", "a"})));
   EXPECT_FALSE(SameTargets(request, MakeRequest("r", {"a"})));
-  KillRequest other = request;
+  OrderRequest other = request;
   other.targets[0].incarnation.set_generation(8);
   EXPECT_FALSE(SameTargets(request, other));
+  OrderRequest release = request;
+  release.act = Act::kRelease;
+  EXPECT_FALSE(SameTargets(request, release)) << "to stop is not to release";
 }
 
-TEST(KillRequest, ARefusedVerdictSaysWhoWantedWhatAndWhyNot) {
+TEST(OrderRequest, ARefusedVerdictSaysWhoWantedWhatAndWhyNot) {
   const v1::Event event =
       RefusedVerdict(MakeRequest("r", {"a"}), 0, v1::REFUSAL_NODE_UNREACHABLE, WallTime());
   EXPECT_EQ(event.kind(), v1::EVENT_KIND_VERDICT);

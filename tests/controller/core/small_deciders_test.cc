@@ -70,6 +70,17 @@ TEST(Access, PeoplesRolesRiseAndMachinesStandBeside) {
   EXPECT_FALSE(CheckAccess(kSession, Role::kAdmin).ok());
 }
 
+TEST(EventCursor, AnEventLargerThanAnyNodesIsRefused) {
+  v1::Event event;
+  event.mutable_id()->set_origin("a");
+  event.mutable_id()->set_epoch(1);
+  event.mutable_id()->set_seq(1);
+  event.mutable_evidence()->set_note(std::string(32 * 1024, 'x'));
+  EXPECT_TRUE(CheckEventIdentity(event, "a").ok());
+  event.mutable_evidence()->set_note(std::string(kMostEventBytes, 'x'));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckEventIdentity(event, "a")));
+}
+
 TEST(Access, AMethodWithoutARowIsRefusedToEverybody) {
   for (const Role role : {Role::kNode, Role::kViewer, Role::kOperator, Role::kAdmin}) {
     EXPECT_EQ(CheckAccess("/procctl.v1.FleetService/Format", role).code(),

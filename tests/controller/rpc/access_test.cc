@@ -148,6 +148,38 @@ TEST_F(AccessTest, TheNewestEventsAndThoseSinceCanBeAskedFor) {
   EXPECT_EQ(response.events_size(), 0);
 }
 
+TEST_F(AccessTest, PagesOfEventsWithEvidenceFitIntoWhatAnyClientTakes) {
+  auto node = Node("a");
+  ASSERT_TRUE(node->Connect());
+  constexpr int kBatches = 10;
+  constexpr int kPerBatch = 20;
+  for (int batch = 0; batch < kBatches; ++batch) {
+    std::vector<v1::Event> sent;
+    for (int i = 1; i <= kPerBatch; ++i) {
+      sent.push_back(node->MakeEvent(1, batch * kPerBatch + i));
+      sent.back().set_kill(7);
+      sent.back().mutable_evidence()->set_note(std::string(32 * 1024, 'x'));
+    }
+    ASSERT_TRUE(node->SendEvents(sent));
+  }
+  ASSERT_TRUE(node->AwaitAck(1, kBatches * kPerBatch));
+  const auto caller = Caller(Role::kViewer);
+  v1::ListEventsRequest request;
+  request.set_filter("kill=7");
+  request.set_page_size(5000);
+  int events = 0;
+  do {
+    v1::ListEventsResponse response;
+    Call call;
+    const grpc::Status status = caller->ListEvents(&call, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_LT(response.ByteSizeLong(), 2U * 1024 * 1024 + 1024);
+    events += response.events_size();
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(events, kBatches * kPerBatch);
+}
+
 // What a call of gRPC's reflection ends with.
 grpc::StatusCode ReflectionAnswer(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::GenericStub stub(channel);

@@ -30,6 +30,7 @@ bool FakeNode::Connect(const std::string& claims) {
   hello->set_protocol_max(1);
   hello->set_hostname("host-of-" + id_);
   hello->set_mode("enforce");
+  for (const std::string& feature : features_) hello->add_features(feature);
   v1::SessionResponse response;
   // A failed write means that the stream has ended: the read says so.
   (void)stream_->Write(request);
@@ -99,6 +100,22 @@ v1::Event FakeNode::MakeVerdict(std::int64_t epoch, std::int64_t seq, const v1::
   event.set_order_id(order.order_id());
   *event.mutable_incarnation() = order.incarnation();
   return event;
+}
+
+v1::Event FakeNode::MakeAnswer(std::int64_t epoch, std::int64_t seq, const v1::HoldOrder& order,
+                               v1::EventKind kind) const {
+  v1::Event event = MakeEvent(epoch, seq);
+  event.set_kind(kind);
+  event.set_order_id(order.order_id());
+  *event.mutable_incarnation() = order.incarnation();
+  if (kind == v1::EVENT_KIND_HOLD_PLACED) event.mutable_hold_until()->set_seconds(2'000'000'000);
+  return event;
+}
+
+bool FakeNode::SendDetail(const v1::DetailReply& reply) {
+  v1::SessionRequest request;
+  *request.mutable_detail() = reply;
+  return Send(request);
 }
 
 v1::Slot MakeSlot(const std::string& label, std::int64_t generation) {

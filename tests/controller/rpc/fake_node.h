@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "procctl/v1/node_service.grpc.pb.h"
@@ -17,6 +18,9 @@ class FakeNode {
  public:
   FakeNode(const std::shared_ptr<grpc::Channel>& channel, std::string id);
   ~FakeNode();
+
+  // What its Hello names; before Connect.
+  void set_features(std::vector<std::string> features) { features_ = std::move(features); }
 
   // Hello as `claims` (default: its own id), then Welcome. False: the stream ended; see End().
   bool Connect(const std::string& claims = "");
@@ -31,6 +35,13 @@ class FakeNode {
   // Reads until the acknowledgement of `seq`.
   bool AwaitAck(std::int64_t epoch, std::int64_t seq);
 
+  // An event of that kind that answers an order to hold or to release.
+  v1::Event MakeAnswer(std::int64_t epoch, std::int64_t seq, const v1::HoldOrder& order,
+                       v1::EventKind kind) const;
+  bool SendDetail(const v1::DetailReply& reply);
+  // Breaks the stream off.
+  void Cancel() { context_.TryCancel(); }
+
   // Says that it is done, and returns what the stream ended with.
   grpc::Status End();
 
@@ -43,6 +54,7 @@ class FakeNode {
   grpc::ClientContext context_;
   std::unique_ptr<v1::NodeService::Stub> stub_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
+  std::vector<std::string> features_ = {"holds", "details"};
   v1::Welcome welcome_;
   bool ended_ = false;
 };

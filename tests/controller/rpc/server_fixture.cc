@@ -109,6 +109,23 @@ ServerTest::Kill ServerTest::RunKill(const v1::KillSlotsRequest& request, Role r
   return kill;
 }
 
+v1::HoldSlotsRequest ServerTest::HoldRequest(const std::string& id,
+                                             const std::vector<std::string>& nodes) {
+  v1::HoldSlotsRequest request;
+  request.set_request_id(id);
+  request.set_reason("migration");
+  request.mutable_hold_for()->set_seconds(600);
+  *request.mutable_targets() = KillRequest(id, nodes).targets();
+  return request;
+}
+
+ServerTest::Hold ServerTest::RunHold(const v1::HoldSlotsRequest& request, Role role) {
+  Hold hold;
+  Call call;
+  hold.status = Caller(role)->HoldSlots(&call, request, &hold.response);
+  return hold;
+}
+
 void ServerTest::Settle() {
   const Kill kill = RunKill(KillRequest("settle-" + std::to_string(++settled_), {"nobody"}));
   EXPECT_TRUE(kill.status.ok()) << kill.status.error_message();

@@ -42,6 +42,14 @@ class ServerTest : public ::testing::Test {
   // Runs the call to its end.
   Kill RunKill(const v1::KillSlotsRequest& request, Role role = Role::kOperator);
 
+  v1::HoldSlotsRequest HoldRequest(const std::string& id, const std::vector<std::string>& nodes);
+  struct Hold {
+    v1::HoldSlotsResponse response;
+    grpc::Status status;
+    const v1::HoldOutcome& outcome(int target) const { return response.outcomes(target); }
+  };
+  Hold RunHold(const v1::HoldSlotsRequest& request, Role role = Role::kOperator);
+
   // Returns when everything the server recorded before is committed: the log is in order.
   void Settle();
 

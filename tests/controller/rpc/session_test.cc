@@ -37,6 +37,36 @@ TEST_F(SessionTest, ANodeIsWelcomedAndItsSlotsAreListed) {
   EXPECT_EQ(Events("kind=node_connected node=web-01").size(), 1U);
 }
 
+TEST_F(SessionTest, ARowIsListedWithAllThatItsNodeSays) {
+  v1::Slot slot = MakeSlot("encoder", 1);
+  slot.set_state(v1::SLOT_STATE_BUSY);
+  slot.set_note("last words");
+  slot.set_phase("reindex");
+  slot.set_observe(true);
+  slot.mutable_hold()->set_owner("operator/alice");
+  slot.mutable_hold()->set_reason("migration");
+  slot.mutable_hold()->mutable_until()->set_seconds(2'000'000'000);
+  slot.mutable_timeout()->set_seconds(5);
+  slot.mutable_silence()->set_seconds(1);
+  slot.mutable_registered_at()->set_seconds(1'700'000'000);
+  slot.mutable_progress_limit()->set_seconds(60);
+  slot.mutable_progress_silence()->set_seconds(2);
+  slot.mutable_special_limit()->set_seconds(600);
+  auto node = Node("web-01");
+  ASSERT_TRUE(node->Connect());
+  EXPECT_TRUE(node->SendSnapshot({slot}));
+  ASSERT_TRUE(node->SendEvents({node->MakeEvent(5, 1)}));
+  ASSERT_TRUE(node->AwaitAck(5, 1));
+  v1::ListSlotsRequest request;
+  v1::ListSlotsResponse response;
+  request.set_filter("state=busy");
+  Call call;
+  ASSERT_TRUE(Caller(Role::kViewer)->ListSlots(&call, request, &response).ok());
+  ASSERT_EQ(response.slots_size(), 1);
+  EXPECT_EQ(response.slots(0).slot().SerializeAsString(), slot.SerializeAsString());
+  EXPECT_EQ(response.summary().slots_in_trouble(), 0);
+}
+
 TEST_F(SessionTest, ANodeCannotSayThatItIsAnother) {
   auto node = Node("web-01");
   EXPECT_FALSE(node->Connect("web-02"));

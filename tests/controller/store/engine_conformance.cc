@@ -29,14 +29,14 @@ std::vector<std::int64_t> Seqs(const std::vector<v1::Event>& events) {
   return seqs;
 }
 
-KillRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
-  KillRequest request;
+OrderRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
+  OrderRequest request;
   request.id = id;
   request.issuer = "operator/alice";
   request.reason = "stuck";
   request.grace = std::chrono::seconds(3);
   for (const std::string& node : nodes) {
-    KillTarget& target = request.targets.emplace_back();
+    OrderTarget& target = request.targets.emplace_back();
     target.node = node;
     target.slot = "encoder";
     target.incarnation.set_boot_id("boot");
@@ -110,7 +110,7 @@ std::vector<Cursor> EngineConformance::Cursors(const std::string& node) {
   return cursors.value_or(std::vector<Cursor>());
 }
 
-absl::Status EngineConformance::Record(const KillRequest& request) {
+absl::Status EngineConformance::Record(const OrderRequest& request) {
   std::promise<absl::Status> result;
   engine_->history().RecordRequest(request, std::chrono::system_clock::now(), Into(&result));
   return result.get_future().get();
@@ -282,6 +282,7 @@ TEST_P(EngineConformance, EventsCanBeFilteredByEveryKey) {
   verdict.set_verdict(v1::VERDICT_KILLED);
   verdict.set_order_id("r/0");
   verdict.set_name("my [worker]");
+  verdict.set_kill(1'099'511'627'777);
   ASSERT_TRUE(Append("a", a, {MakeEvent("a", 7, 1), verdict}).ok());
   ASSERT_TRUE(Append("b", b, Range("b", 3, 1, 1)).ok());
   const std::vector<std::string> one = {"a 7/2"};
@@ -295,6 +296,12 @@ TEST_P(EngineConformance, EventsCanBeFilteredByEveryKey) {
   EXPECT_EQ(Events("order!=r/0"), others);
   EXPECT_EQ(Events("order!=r/*"), others);
   EXPECT_EQ(Events("pid=1002"), one);
+  EXPECT_EQ(Events("kill=1099511627777"), one);
+  EXPECT_EQ(Events("kill=1099511627777,5"), one);
+  EXPECT_EQ(Events("kill!=1099511627777"), others);
+  EXPECT_EQ(Events("kill=0"), others);
+  EXPECT_EQ(Events("kill!=0"), one);
+  EXPECT_EQ(Events("kill=0,1099511627777").size(), 3U);
   EXPECT_EQ(Events("name=my\\x20[worker]"), one);
   EXPECT_EQ(Events("name=my*[w*"), one);
   EXPECT_EQ(Events("name!=my*"), others);
@@ -313,6 +320,30 @@ TEST_P(EngineConformance, PagesTogetherAreTheWholeLogInOrder) {
   EventQuery query;
   query.limit_bytes = 1;
   EXPECT_EQ(engine_->history().Query(query)->events.size(), 1U) << "a page always moves on";
+}
+
+TEST_P(EngineConformance, APageEndsBeforeTheEventThatWouldMakeItTooLarge) {
+  const std::int64_t session = Claim("a");
+  std::vector<v1::Event> events = Range("a", 7, 1, 20);
+  for (v1::Event& event : events) {
+    event.mutable_evidence()->set_note(std::string(30'000, 'x'));
+  }
+  ASSERT_TRUE(Append("a", session, events).ok());
+  EventQuery query;
+  query.limit_bytes = 100'000;
+  int seen = 0;
+  for (;;) {
+    const auto page = engine_->history().Query(query);
+    ASSERT_TRUE(page.ok()) << page.status();
+    std::size_t bytes = 0;
+    for (const LoggedEvent& logged : page->events) bytes += logged.event.ByteSizeLong();
+    EXPECT_LE(bytes, query.limit_bytes);
+    seen += static_cast<int>(page->events.size());
+    if (!page->more) break;
+    EXPECT_EQ(page->events.size(), 3U);
+    query.after_position = page->events.back().position;
+  }
+  EXPECT_EQ(seen, 20);
 }
 
 TEST_P(EngineConformance, TheNewestAreTheLastThatMatch) {
@@ -348,7 +379,7 @@ TEST_P(EngineConformance, SinceIsTheControllersClockAtReceipt) {
 }
 
 TEST_P(EngineConformance, ARequestIsRecordedOnceWithItsTargets) {
-  const KillRequest request = MakeRequest("r", {"a", "b"});
+  const OrderRequest request = MakeRequest("r", {"a", "b"});
   ASSERT_TRUE(Record(request).ok());
   EXPECT_TRUE(absl::IsAlreadyExists(Record(MakeRequest("r", {"c"}))));
   Reopen();
@@ -360,7 +391,7 @@ TEST_P(EngineConformance, ARequestIsRecordedOnceWithItsTargets) {
   EXPECT_EQ((*found)->request.reason, "stuck");
   EXPECT_EQ((*found)->request.grace, std::chrono::seconds(3));
   EXPECT_EQ((*found)->request.time_to_live, std::nullopt);
-  EXPECT_TRUE((*found)->verdicts.empty());
+  EXPECT_TRUE((*found)->answers.empty());
   EXPECT_FALSE(engine_->history().FindRequest("other")->has_value());
   ASSERT_TRUE(Record(MakeRequest("s", {"a"})).ok());
   EXPECT_EQ(*engine_->history().RequestIds(10), (std::vector<std::string>{"s", "r"}));
@@ -383,9 +414,43 @@ TEST_P(EngineConformance, ARequestIsFoundWithTheFirstVerdictOfEachTargetFromItsO
                   .ok());
   const auto found = engine_->history().FindRequest("r");
   ASSERT_TRUE(found.ok() && found->has_value());
-  ASSERT_EQ((*found)->verdicts.size(), 1U) << "node a cannot answer for node b";
-  EXPECT_EQ((*found)->verdicts[0].order_id(), "r/2");
-  EXPECT_EQ((*found)->verdicts[0].verdict(), v1::VERDICT_UNKILLABLE);
+  ASSERT_EQ((*found)->answers.size(), 1U) << "node a cannot answer for node b";
+  EXPECT_EQ((*found)->answers[0].order_id(), "r/2");
+  EXPECT_EQ((*found)->answers[0].verdict(), v1::VERDICT_UNKILLABLE);
+}
+
+TEST_P(EngineConformance, AHoldIsFoundWithWhatItWasAndHowItWasAnswered) {
+  OrderRequest hold = MakeRequest("h", {"a", "a"});
+  hold.act = Act::kHold;
+  hold.hold_for = std::chrono::minutes(10);
+  ASSERT_TRUE(Record(hold).ok());
+  OrderRequest release = MakeRequest("u", {"a"});
+  release.act = Act::kRelease;
+  ASSERT_TRUE(Record(release).ok());
+  const std::int64_t a = Claim("a");
+  const auto answer = [](std::int64_t seq, const std::string& order, v1::EventKind kind) {
+    v1::Event event = MakeEvent("a", 7, seq);
+    event.set_kind(kind);
+    event.set_order_id(order);
+    return event;
+  };
+  ASSERT_TRUE(
+      Append("a", a,
+             {answer(1, "h/0", v1::EVENT_KIND_HELD), answer(2, "h/0", v1::EVENT_KIND_HOLD_PLACED),
+              answer(3, "u/0", v1::EVENT_KIND_HOLD_ENDED)})
+          .ok());
+  Reopen();
+  const auto found = engine_->history().FindRequest("h");
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_TRUE(SameTargets((*found)->request, hold));
+  EXPECT_EQ((*found)->request.hold_for, std::chrono::minutes(10));
+  ASSERT_EQ((*found)->answers.size(), 1U);
+  EXPECT_EQ((*found)->answers[0].kind(), v1::EVENT_KIND_HOLD_PLACED);
+  const auto released = engine_->history().FindRequest("u");
+  ASSERT_TRUE(released.ok() && released->has_value());
+  EXPECT_EQ((*released)->request.act, Act::kRelease);
+  ASSERT_EQ((*released)->answers.size(), 1U);
+  EXPECT_EQ((*released)->answers[0].kind(), v1::EVENT_KIND_HOLD_ENDED);
 }
 
 }  // namespace procctl::controller

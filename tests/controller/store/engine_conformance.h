@@ -35,7 +35,7 @@ class EngineConformance : public ::testing::TestWithParam<EngineKind> {
                                    std::vector<v1::Event> events);
   absl::StatusOr<Committed> AppendOwn(std::vector<v1::Event> events);
   std::vector<Cursor> Cursors(const std::string& node);
-  absl::Status Record(const KillRequest& request);
+  absl::Status Record(const OrderRequest& request);
   // "node epoch/seq" of all that match, read in pages.
   std::vector<std::string> Events(std::string_view filter = "", int page = 1000);
 

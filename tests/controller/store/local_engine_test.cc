@@ -51,6 +51,113 @@ TEST_P(LocalEngineTest, ADatabaseOfANewerVersionIsRefused) {
   EXPECT_NE(opened.status().message().find("schema version 99"), absl::string_view::npos);
 }
 
+// The tables as the first release made them, with one event and one request in them.
+constexpr char kVersionOne[] = R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE nodes(
+  node TEXT PRIMARY KEY, session_epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE cursors(
+  origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY(origin, epoch)) STRICT, WITHOUT ROWID;
+CREATE TABLE events(
+  position INTEGER PRIMARY KEY,
+  origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  received_ns INTEGER NOT NULL,
+  node TEXT NOT NULL, slot TEXT NOT NULL, name TEXT NOT NULL, pid INTEGER NOT NULL,
+  kind INTEGER NOT NULL, cause INTEGER NOT NULL, verdict INTEGER NOT NULL,
+  order_id TEXT, body BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX events_identity ON events(origin, epoch, seq);
+CREATE INDEX events_node ON events(node, position);
+CREATE INDEX events_received ON events(received_ns);
+CREATE INDEX events_order ON events(order_id) WHERE order_id IS NOT NULL;
+CREATE TABLE requests(
+  number INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, issuer TEXT NOT NULL,
+  received_ns INTEGER NOT NULL, grace_ns INTEGER, time_to_live_ns INTEGER,
+  reason TEXT NOT NULL) STRICT;
+CREATE TABLE targets(
+  request_id TEXT NOT NULL, target INTEGER NOT NULL, node TEXT NOT NULL, slot TEXT NOT NULL,
+  boot_id TEXT NOT NULL, pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL,
+  generation INTEGER NOT NULL, PRIMARY KEY(request_id, target)) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES('schema_version', 1), ('own_epoch', 4);
+INSERT INTO nodes VALUES('a', 9);
+INSERT INTO cursors VALUES('a', 7, 1);
+INSERT INTO requests VALUES(1, 'r', 'operator/alice', 5, NULL, NULL, 'stuck');
+INSERT INTO targets VALUES('r', 0, 'a', 'encoder', 'boot', 4242, 99, 7);
+)sql";
+
+class MigrationTest : public EngineConformance {
+ protected:
+  // A folder that the first release has left.
+  void SetUp() override {
+    EngineConformance::SetUp();
+    engine_.reset();
+    for (const char* ending : {"", "-wal", "-shm"}) {
+      (void)unlink((dir_ + "/controller.db" + ending).c_str());
+    }
+    auto database = Raw();
+    ASSERT_TRUE(database.ok()) << database.status();
+    const absl::Status made = database->Execute(kVersionOne);
+    ASSERT_TRUE(made.ok()) << made;
+    auto insert = database->Prepare(
+        "INSERT INTO events VALUES(1, 'a', 7, 1, 5, 'a', 'encoder.2', 'encoder', 1001, 20, 0, 0, "
+        "NULL, ?)");
+    ASSERT_TRUE(insert.ok()) << insert.status();
+    ASSERT_TRUE(insert->BindBlob(MakeEvent("a", 7, 1).SerializeAsString()).Run().ok());
+  }
+  absl::StatusOr<Database> Raw() {
+    return Database::Open(dir_ + "/controller.db", Database::Access::kReadWrite);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Only, MigrationTest, ::testing::Values(EngineKind{"Local", Open}),
+                         [](const auto& kind) { return kind.param.name; });
+
+TEST_P(MigrationTest, ADatabaseOfTheFirstReleaseIsBroughtUpToDateWithAllItHolds) {
+  for (int start = 1; start <= 2; ++start) {
+    SCOPED_TRACE(start);
+    Reopen();
+    ASSERT_NE(engine_, nullptr);
+    EXPECT_EQ(Events("kill=0").front(), "a 7/1");
+    const auto request = engine_->history().FindRequest("r");
+    ASSERT_TRUE(request.ok() && request->has_value()) << request.status();
+    EXPECT_EQ((*request)->request.act, Act::kStop) << "holds did not exist";
+    EXPECT_EQ((*request)->request.reason, "stuck");
+  }
+  const std::int64_t session = Claim("a");
+  EXPECT_EQ(session, 10) << "one more than the old database knew";
+  v1::Event event = MakeEvent("a", 7, 2);
+  event.set_kill(12);
+  ASSERT_TRUE(Append("a", session, {event}).ok());
+  EXPECT_EQ(Events("kill=12"), (std::vector<std::string>{"a 7/2"}));
+  EXPECT_EQ(Events("kill!=12"), (std::vector<std::string>{"a 7/1"}));
+  engine_.reset();
+  auto database = Raw();
+  ASSERT_TRUE(database.ok());
+  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "2");
+  // By number, a kill is found without reading the whole log.
+  auto plan = database->Prepare(
+      "EXPLAIN QUERY PLAN SELECT body FROM events WHERE kill IN (?) AND position >= ?");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  auto row = plan->Step();
+  ASSERT_TRUE(row.ok() && *row);
+  EXPECT_NE(plan->Text(3).find("events_kill"), std::string_view::npos) << plan->Text(3);
+}
+
+TEST_P(MigrationTest, OneThatFailsHalfwayLeavesTheOldDatabaseAsItWas) {
+  {
+    auto database = Raw();
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE(database->Execute("CREATE INDEX events_kill ON events(pid)").ok());
+  }
+  EXPECT_FALSE(Open(dir_).ok());
+  auto database = Raw();
+  ASSERT_TRUE(database.ok());
+  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "1");
+  EXPECT_EQ(*database->Ask("SELECT count(*) FROM pragma_table_info('events') WHERE name = 'kill'"),
+            "0");
+  ASSERT_TRUE(database->Execute("DROP INDEX events_kill").ok());
+  EXPECT_TRUE(Open(dir_).ok());
+}
+
 // The child appends and reports each acknowledged number through a pipe until it is killed;
 // whatever was acknowledged must be there, contiguous and once.
 TEST_P(LocalEngineTest, WhatWasAcknowledgedSurvivesKill) {

@@ -46,6 +46,33 @@ TEST(EventWindow, AsksForAPageOnlyWhenHalfOfItIsFree) {
   EXPECT_EQ(page->limit, 2u);
 }
 
+TEST(EventWindow, IsBoundedByBytesAsWellAndAsksForNoMoreThanFit) {
+  const std::size_t one = MakeEvent(1, 1).ByteSizeLong();
+  EventWindow window(1'000, 4 * one);
+  AddUpTo(&window, 1, 1, 9);
+  EXPECT_EQ(Seqs(window), (Numbers{1, 2, 3, 4}));
+  EXPECT_EQ(window.bytes(), 4 * one);
+  window.Acknowledge({1, 1});
+  EXPECT_FALSE(window.WantedPage().has_value());
+  window.Acknowledge({1, 2});
+  const auto page = window.WantedPage();
+  ASSERT_TRUE(page.has_value());
+  EXPECT_EQ(page->limit_bytes, 2 * one);
+  window.Extend(page->after, {MakeEvent(1, 5), MakeEvent(1, 6)}, {1, 6});
+  EXPECT_EQ(window.bytes(), 4 * one);
+  window.Fold(MakeLost({kNode, kBoot}, 1, 1, 5, "full", {}));
+  window.Acknowledge({1, 6});
+  EXPECT_EQ(window.bytes(), 0u);
+}
+
+TEST(EventWindow, AnEventLargerThanTheWindowIsTakenAlone) {
+  EventWindow window(1'000, 1);
+  AddUpTo(&window, 1, 1, 2);
+  EXPECT_EQ(Seqs(window), (Numbers{1}));
+  window.Acknowledge({1, 1});
+  EXPECT_TRUE(window.WantedPage().has_value());
+}
+
 TEST(EventWindow, ANewEventNeverOvertakesWhatLiesBeyond) {
   EventWindow window(2);
   AddUpTo(&window, 1, 1, 3);
@@ -189,6 +216,23 @@ TEST(EventSender, ABatchIsBounded) {
   AddUpTo(&window, 1, 1, 2'000);
   EventSender sender(MakeWelcome(1), {kNode, kBoot});
   EXPECT_EQ(Take(&sender, window).ranges.size(), kMaxBatchEvents);
+}
+
+TEST(EventSender, ABatchOfEventsWithEvidenceIsBoundedByBytes) {
+  EventWindow window(10'000);
+  for (int seq = 1; seq <= 20; ++seq) {
+    v1::Event event = MakeEvent(1, seq);
+    event.mutable_evidence()->set_note(std::string(32 * 1024, 'x'));
+    window.Add(std::move(event));
+  }
+  EventSender sender(MakeWelcome(1), {kNode, kBoot});
+  int events = 0;
+  while (sender.HasMore(window)) {
+    const v1::EventBatch batch = sender.NextBatch(window, {});
+    EXPECT_LT(batch.ByteSizeLong(), kMaxBatchBytes + 34 * 1024);
+    events += batch.events_size();
+  }
+  EXPECT_EQ(events, 20);
 }
 
 // Whatever is acknowledged, folded, cut off and paged in: a controller that commits what it gets

@@ -121,6 +121,9 @@ void FakeController::TakeLocked(const v1::SessionRequest& request) {
     case v1::SessionRequest::kDelta:
       TakeSlotsLocked(request);
       break;
+    case v1::SessionRequest::kDetail:
+      details_.push_back(request.detail());
+      break;
     case v1::SessionRequest::kHeartbeat:
       ++heartbeats_;
       if (revision_ >= 0 && request.heartbeat().revision() != revision_) {
@@ -154,6 +157,7 @@ void FakeController::TakeEventsLocked(const v1::EventBatch& batch) {
     ++stored_;
     last_event_at_ = std::chrono::steady_clock::now();
     if (event.kind() == v1::EVENT_KIND_EVENTS_LOST) lost_.push_back(event);
+    if (!event.order_id().empty()) answers_.push_back(event);
   }
   if (!behaviour_.commits || !behaviour_.acknowledges) return;
   v1::SessionResponse response;
@@ -193,6 +197,31 @@ void FakeController::SendOrder(const v1::Order& order) {
   *response.mutable_order() = order;
   absl::MutexLock lock(&mutex_);
   WriteLocked(response);
+}
+
+void FakeController::SendHold(const v1::HoldOrder& order) {
+  v1::SessionResponse response;
+  *response.mutable_hold() = order;
+  absl::MutexLock lock(&mutex_);
+  WriteLocked(response);
+}
+
+void FakeController::AskDetail(std::int64_t request, std::int64_t generation) {
+  v1::SessionResponse response;
+  response.mutable_detail()->set_request(request);
+  response.mutable_detail()->set_generation(generation);
+  absl::MutexLock lock(&mutex_);
+  WriteLocked(response);
+}
+
+std::vector<v1::DetailReply> FakeController::Details() const {
+  absl::MutexLock lock(&mutex_);
+  return details_;
+}
+
+std::vector<v1::Event> FakeController::Answers() const {
+  absl::MutexLock lock(&mutex_);
+  return answers_;
 }
 
 void FakeController::SendResync() {

@@ -43,6 +43,8 @@ class FakeController final : public v1::NodeService::Service {
   void Set(const Behaviour& behaviour);
 
   void SendOrder(const v1::Order& order);
+  void SendHold(const v1::HoldOrder& order);
+  void AskDetail(std::int64_t request, std::int64_t generation);
   void SendResync();
   // Ends the present session with that status.
   void EndSession(const grpc::Status& status);
@@ -63,6 +65,9 @@ class FakeController final : public v1::NodeService::Service {
   std::map<std::int64_t, v1::Slot> Slots() const;
   std::int64_t Snapshots() const;
   int Heartbeats() const;
+  std::vector<v1::DetailReply> Details() const;
+  // Events that name an order, in the order of their commits.
+  std::vector<v1::Event> Answers() const;
   // Breaches of the protocol; empty if all is well.
   std::string Breaches() const;
   std::chrono::steady_clock::time_point LastEventAt() const;
@@ -94,6 +99,8 @@ class FakeController final : public v1::NodeService::Service {
   std::vector<v1::Hello> hellos_ ABSL_GUARDED_BY(mutex_);
   std::string breaches_ ABSL_GUARDED_BY(mutex_);
   int heartbeats_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<v1::DetailReply> details_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::Event> answers_ ABSL_GUARDED_BY(mutex_);
 
   // The store.
   std::map<std::int64_t, std::int64_t> committed_ ABSL_GUARDED_BY(mutex_);

@@ -129,6 +129,15 @@ void FakeGuardian::RecordVerdict(const std::string& order_id) {
   (void)Pump([] { return true; });
 }
 
+void FakeGuardian::RecordAnswer(v1::EventKind kind, const std::string& order_id) {
+  v1::Event event = MakeEvent(hello_.guardian_epoch(), last_seq_ + 1);
+  event.set_kind(kind);
+  event.set_order_id(order_id);
+  QueueEvent(std::move(event));
+  AppendEvents({ring_.back()}, &outgoing_);
+  (void)Pump([] { return true; });
+}
+
 void FakeGuardian::SetSlots(const std::vector<v1::Slot>& slots) {
   slots_ = slots;
   v1::LinkUp message;
@@ -168,6 +177,8 @@ bool FakeGuardian::Pump(const std::function<bool()>& done, std::chrono::millisec
       v1::LinkDown message;
       if (!message.ParseFromArray(buffer.data(), static_cast<int>(size))) abort();
       if (message.has_order()) orders_.push_back(message.order());
+      if (message.has_hold()) holds_.push_back(message.hold());
+      if (message.has_detail()) details_.push_back(message.detail());
       if (message.has_snapshot_request()) {
         ++snapshot_requests_;
         SetSlots(slots_);

@@ -42,6 +42,8 @@ class FakeGuardian {
   // Records `count` events and sends them; sends as much as fits and the rest from Pump.
   void Record(int count);
   void RecordVerdict(const std::string& order_id);
+  // An event of that kind that answers an order.
+  void RecordAnswer(v1::EventKind kind, const std::string& order_id);
   void SetSlots(const std::vector<v1::Slot>& slots);
   void Send(const v1::LinkUp& message);
   void SendRaw(const std::string& bytes);
@@ -53,6 +55,8 @@ class FakeGuardian {
   std::int64_t last_seq() const { return last_seq_; }
   std::int64_t spooled() const { return spooled_; }
   const std::vector<v1::LinkOrder>& orders() const { return orders_; }
+  const std::vector<v1::LinkHoldOrder>& holds() const { return holds_; }
+  const std::vector<v1::DetailRequest>& details() const { return details_; }
   int snapshot_requests() const { return snapshot_requests_; }
   std::string Log() const;
 
@@ -72,6 +76,8 @@ class FakeGuardian {
   std::int64_t last_seq_ = 0;
   std::int64_t spooled_ = 0;
   std::vector<v1::LinkOrder> orders_;
+  std::vector<v1::LinkHoldOrder> holds_;
+  std::vector<v1::DetailRequest> details_;
   int snapshot_requests_ = 0;
 };
 

@@ -5,8 +5,11 @@
 #include "node/uplink/fold_plan.h"
 #include "node/uplink/order_journal.h"
 #include "node/uplink/order_text.h"
+#include "node/uplink/pending_details.h"
+#include "node/uplink/pending_holds.h"
 #include "node/uplink/pending_orders.h"
 #include "node/uplink/reconnect_rule.h"
+#include "node/uplink/time_to_live.h"
 #include "node/uplink/welcome_rules.h"
 #include "proto/support/time_convert.h"
 #include "tests/node/uplink/fixtures.h"
@@ -153,6 +156,80 @@ TEST(PendingOrders, RefusesMoreThanItsBound) {
   PendingOrders orders(1);
   EXPECT_TRUE(orders.Add(MakeOrder("a", seconds(1)), false, 0, At(seconds(0))));
   EXPECT_FALSE(orders.Add(MakeOrder("b", seconds(1)), false, 0, At(seconds(0))));
+}
+
+TEST(PendingHolds, GoInOrderWithWhatIsLeftOfTheirTimeAlsoWhenNothingIs) {
+  PendingHolds holds(2);
+  v1::HoldOrder order;
+  order.set_order_id("h/0");
+  *order.mutable_time_to_live() = ToProto(seconds(10));
+  ASSERT_TRUE(holds.Add(order, At(seconds(0))));
+  order.set_order_id("h/1");
+  order.clear_time_to_live();
+  ASSERT_TRUE(holds.Add(order, At(seconds(0))));
+  EXPECT_FALSE(holds.Add(order, At(seconds(0)))) << "two are the most";
+  auto front = holds.Front(At(seconds(4)));
+  ASSERT_TRUE(front.has_value());
+  EXPECT_EQ(front->order().order_id(), "h/0");
+  EXPECT_EQ(FromProto(front->order().time_to_live()), seconds(6));
+  EXPECT_EQ(FromProto(front->expires_at()), At(seconds(10)).time_since_epoch());
+  front = holds.Front(At(seconds(11)));
+  ASSERT_TRUE(front.has_value() && front->order().has_time_to_live());
+  EXPECT_EQ(FromProto(front->order().time_to_live()), nanoseconds(0));
+  holds.Pop();
+  EXPECT_EQ(FromProto(holds.Front(At(seconds(0)))->order().time_to_live()), seconds(30));
+  holds.Pop();
+  EXPECT_FALSE(holds.Front(At(seconds(0))).has_value());
+}
+
+v1::DetailRequest MakeQuestion(std::int64_t request, std::int64_t generation) {
+  v1::DetailRequest question;
+  question.set_request(request);
+  question.set_generation(generation);
+  return question;
+}
+
+TEST(PendingDetails, AnAnswerGoesBackUnderTheNumberOfItsAsker) {
+  PendingDetails details;
+  ASSERT_TRUE(details.Add(MakeQuestion(70, 7), At(seconds(0))));
+  ASSERT_TRUE(details.Add(MakeQuestion(80, 8), At(seconds(0))));
+  const auto first = details.Front(At(seconds(0)));
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->generation(), 7);
+  EXPECT_EQ(details.Front(At(seconds(0)))->request(), first->request()) << "until it is asked";
+  details.Asked(*first);
+  const auto second = details.Front(At(seconds(0)));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->generation(), 8);
+  details.Asked(*second);
+  EXPECT_FALSE(details.Front(At(seconds(0))).has_value());
+  v1::DetailReply reply;
+  reply.set_request(second->request());
+  EXPECT_EQ(details.Answer(reply, At(seconds(1)))->request(), 80);
+  EXPECT_FALSE(details.Answer(reply, At(seconds(1))).has_value()) << "once";
+  EXPECT_EQ(details.size(), 1u);
+}
+
+TEST(PendingDetails, AnAnswerAfterItsSessionAnswersNoQuestionOfTheNext) {
+  PendingDetails details;
+  ASSERT_TRUE(details.Add(MakeQuestion(1, 7), At(seconds(0))));
+  const auto old = details.Front(At(seconds(0)));
+  details.Clear();
+  details.Asked(*old);  // The link was just sending it.
+  ASSERT_TRUE(details.Add(MakeQuestion(1, 8), At(seconds(0))));
+  v1::DetailReply late;
+  late.set_request(old->request());
+  EXPECT_FALSE(details.Answer(late, At(seconds(0))).has_value());
+  EXPECT_EQ(details.Front(At(seconds(0)))->generation(), 8);
+}
+
+TEST(PendingDetails, WhatIsOverdueIsNotAskedAndMakesRoom) {
+  PendingDetails details(1);
+  ASSERT_TRUE(details.Add(MakeQuestion(1, 7), At(seconds(0))));
+  EXPECT_FALSE(details.Add(MakeQuestion(2, 8), At(kDetailPatience)));
+  EXPECT_TRUE(details.Front(At(kDetailPatience)).has_value());
+  EXPECT_FALSE(details.Front(At(kDetailPatience + nanoseconds(1))).has_value());
+  EXPECT_TRUE(details.Add(MakeQuestion(2, 8), At(kDetailPatience + nanoseconds(1))));
 }
 
 TEST(OrderText, LongTextsAreCutAtACharacterAndFitThePacket) {

@@ -61,7 +61,7 @@ TEST(SpoolDb, WhatWasCommittedIsThereAfterReopening) {
   ASSERT_EQ(content.orders.size(), 2u);
   EXPECT_TRUE(content.orders[0].verdict_seen);
   EXPECT_FALSE(content.orders[1].verdict_seen);
-  const auto events = db->Read({1, 4}, 10);
+  const auto events = db->Read({1, 4}, 10, 1 << 20);
   ASSERT_TRUE(events.ok());
   ASSERT_EQ(events->size(), 2u);
   EXPECT_EQ(events->front().id().seq(), 5);
@@ -111,7 +111,7 @@ TEST(SpoolDb, BeyondItsBoundTheOldestBecomeOneRecord) {
   ASSERT_EQ(folded->size(), 1u);
   EXPECT_EQ(FirstSeq(folded->front()), 1);
   EXPECT_EQ(folded->front().id().seq(), 8);
-  const auto all = db->Read({}, 100);
+  const auto all = db->Read({}, 100, 1 << 20);
   ASSERT_EQ(all->size(), 10u);
   EXPECT_EQ(all->front().kind(), v1::EVENT_KIND_EVENTS_LOST);
   EXPECT_EQ(all->back().id().seq(), 17);
@@ -272,6 +272,47 @@ TEST(Spool, PagesReachFromTheDiskIntoWhatIsNotWrittenYet) {
   EXPECT_EQ(listener.scanned, (EventPosition{1, 50}));
 }
 
+TEST(Spool, APageAndTheQueueAreBoundedByBytesAsWell) {
+  Folder dir;
+  Listener listener;
+  SpoolOptions options = Options(dir);
+  options.state_dir += "/missing";
+  Spool spool(options, &listener);
+  spool.Start(seconds(5));
+  v1::Event event = MakeEvent(1, 1);
+  event.mutable_evidence()->set_note(std::string(1 << 20, 'x'));
+  std::int64_t seq = 0;
+  while (!spool.Full()) {
+    event.mutable_id()->set_seq(++seq);
+    spool.Add(event);
+    ASSERT_LE(seq, 64);
+  }
+  EXPECT_EQ(seq, 32);
+  spool.Request({{}, {1, seq}, 1'000, 2'000'000});
+  ASSERT_TRUE(listener.Await([&] { return listener.paged; }));
+  {
+    absl::MutexLock lock(&listener.mutex);
+    EXPECT_EQ(listener.page.size(), 2u);
+    EXPECT_EQ(listener.scanned, (EventPosition{1, 2}));
+  }
+  spool.Acknowledge({1, 1});
+  EXPECT_FALSE(spool.Full());
+}
+
+TEST(SpoolDb, AReadEndsWithTheEventThatReachesItsBytes) {
+  Folder dir;
+  SpoolContent content;
+  const auto db = OpenDb(Options(dir), &content);
+  SpoolBatch batch;
+  for (int seq = 1; seq <= 3; ++seq) {
+    batch.events.push_back({{1, seq}, MakeEvent(1, seq).SerializeAsString(), ""});
+  }
+  const std::size_t one = batch.events[0].body.size();
+  ASSERT_TRUE(db->Apply(batch).ok());
+  EXPECT_EQ(db->Read({}, 10, one)->size(), 1u);
+  EXPECT_EQ(db->Read({}, 10, one + 1)->size(), 2u);
+}
+
 TEST(Spool, AFolderThatComesLateIsUsedThen) {
   Folder dir;
   Listener listener;
@@ -329,7 +370,7 @@ TEST(Spool, ADatabaseDamagedUnderWayIsReplacedAndMemoryIsWrittenAgain) {
   ASSERT_TRUE(spool.Stop(seconds(5)));
   SpoolContent content;
   auto db = OpenDb(Options(dir), &content);
-  const auto events = db->Read({}, 10);
+  const auto events = db->Read({}, 10, 1 << 20);
   ASSERT_TRUE(events.ok());
   ASSERT_EQ(events->size(), 3u);
   EXPECT_EQ(events->at(1).id().seq(), 2);

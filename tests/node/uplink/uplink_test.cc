@@ -1,4 +1,5 @@
 // The real procctl-uplink between a fake guardian and a fake controller.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <signal.h>
@@ -20,6 +21,7 @@ namespace procctl::uplink {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
 using std::chrono::seconds;
 using Numbers = std::vector<std::int64_t>;
 
@@ -237,6 +239,80 @@ TEST_F(UplinkTest, ARepeatedOrderGoesAgainUntilItsVerdictIsKnown) {
   controller_.SendOrder(MakeOrder("r/2"));
   ASSERT_TRUE(Soon([&] { return guardian_->orders().size() >= 3; }));
   EXPECT_EQ(guardian_->orders()[2].order().order_id(), "r/2");
+}
+
+TEST_F(UplinkTest, AHoldPassesEachTimeItIsSentAndItsAnswerReachesTheController) {
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  v1::HoldOrder hold;
+  hold.set_order_id("h/0");
+  hold.set_reason("migration");
+  *hold.mutable_hold_for() = ToProto(seconds(600));
+  *hold.mutable_time_to_live() = ToProto(seconds(20));
+  controller_.SendHold(hold);
+  controller_.SendHold(hold);
+  ASSERT_TRUE(Soon([&] { return guardian_->holds().size() >= 2; }));
+  const v1::LinkHoldOrder& passed = guardian_->holds()[0];
+  EXPECT_EQ(passed.order().order_id(), "h/0");
+  EXPECT_EQ(passed.order().reason(), "migration");
+  EXPECT_EQ(FromProto(passed.order().hold_for()), seconds(600));
+  EXPECT_LE(FromProto(passed.order().time_to_live()), seconds(20));
+  EXPECT_GT(FromProto(passed.order().time_to_live()), seconds(0));
+  EXPECT_GT(FromProto(passed.expires_at()), nanoseconds(0));
+  guardian_->RecordAnswer(v1::EVENT_KIND_HOLD_PLACED, "h/0");
+  ASSERT_TRUE(Soon([&] { return !controller_.Answers().empty(); }));
+  EXPECT_EQ(controller_.Answers()[0].kind(), v1::EVENT_KIND_HOLD_PLACED);
+  EXPECT_EQ(controller_.Answers()[0].order_id(), "h/0");
+}
+
+TEST_F(UplinkTest, DetailsAreAskedOfTheGuardianAndAnsweredToTheOneWhoAsked) {
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  EXPECT_THAT(controller_.Hellos()[0].features(), ::testing::ElementsAre("holds", "details"));
+  controller_.AskDetail(501, 7);
+  controller_.AskDetail(502, 0);
+  ASSERT_TRUE(Soon([&] { return guardian_->details().size() == 2; }));
+  EXPECT_EQ(guardian_->details()[0].generation(), 7);
+  EXPECT_EQ(guardian_->details()[1].generation(), 0);
+  v1::LinkUp answer;
+  answer.mutable_detail()->set_request(guardian_->details()[1].request());
+  answer.mutable_detail()->mutable_node();
+  guardian_->Send(answer);
+  answer.mutable_detail()->set_request(guardian_->details()[0].request());
+  *answer.mutable_detail()->mutable_slot()->mutable_slot() = MakeSlot(7);
+  guardian_->Send(answer);
+  // A guardian that answers twice, or what nobody asked, is not passed on.
+  guardian_->Send(answer);
+  guardian_->Record(1);
+  ASSERT_TRUE(Soon([&] { return controller_.Committed(1) == 1; }));
+  const auto details = controller_.Details();
+  ASSERT_EQ(details.size(), 2u);
+  EXPECT_EQ(details[0].request(), 502);
+  EXPECT_TRUE(details[0].has_node());
+  EXPECT_EQ(details[1].request(), 501);
+  EXPECT_EQ(details[1].slot().slot().incarnation().generation(), 7);
+}
+
+TEST_F(UplinkTest, AnAnswerThatComesAfterItsSessionIsNobodys) {
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  controller_.AskDetail(1, 7);
+  ASSERT_TRUE(Soon([&] { return guardian_->details().size() == 1; }));
+  controller_.EndSession(grpc::Status(grpc::StatusCode::UNAVAILABLE, "again"));
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 2; }));
+  controller_.AskDetail(1, 8);
+  ASSERT_TRUE(Soon([&] { return guardian_->details().size() == 2; }));
+  v1::LinkUp answer;
+  for (const v1::DetailRequest& question : guardian_->details()) {
+    answer.mutable_detail()->set_request(question.request());
+    *answer.mutable_detail()->mutable_slot()->mutable_slot() = MakeSlot(question.generation());
+    guardian_->Send(answer);
+  }
+  ASSERT_TRUE(Soon([&] { return !controller_.Details().empty(); }));
+  guardian_->Record(1);
+  ASSERT_TRUE(Soon([&] { return controller_.Committed(1) == 1; }));
+  ASSERT_EQ(controller_.Details().size(), 1u);
+  EXPECT_EQ(controller_.Details()[0].slot().slot().incarnation().generation(), 8);
 }
 
 TEST_F(UplinkTest, AnOrderOfAnEarlierGuardianIsMarkedAsSuch) {
@@ -465,10 +541,12 @@ TEST_F(UplinkTest, WhenTheGuardianEndsItCommitsAndExitsInGoodOrder) {
 
 TEST_F(UplinkTest, TheLastWordsOfAGuardianReachTheController) {
   Run();
-  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  // The session is in use on this side too, not only welcomed on the other.
+  guardian_->Record(1);
+  ASSERT_TRUE(Soon([&] { return controller_.Committed(1) == 1; }));
   guardian_->Record(100);
   EXPECT_EQ(guardian_->Close(seconds(10)), 0);
-  EXPECT_EQ(controller_.Committed(1), 100);
+  EXPECT_EQ(controller_.Committed(1), 101);
 }
 
 TEST_F(UplinkTest, ARefusalIsToldWithWhatToDo) {

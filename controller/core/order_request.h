@@ -1,4 +1,5 @@
-// A request to stop some incarnations, as the core and the store know it: plain data.
+// A request to stop, hold or release some incarnations, as the core and the store know it: plain
+// data.
 #pragma once
 
 #include <chrono>
@@ -15,16 +16,21 @@
 
 namespace procctl::controller {
 
-struct KillTarget {
+struct OrderTarget {
   std::string node;
   std::string slot;  // label, for the record
   v1::Incarnation incarnation;
 };
 
-struct KillRequest {
+// Numbered as the store records it.
+enum class Act { kStop = 0, kHold = 1, kRelease = 2 };
+
+struct OrderRequest {
   std::string id;
-  std::vector<KillTarget> targets;
-  std::optional<std::chrono::nanoseconds> grace;         // empty: each node's own
+  Act act = Act::kStop;
+  std::vector<OrderTarget> targets;
+  std::optional<std::chrono::nanoseconds> grace;         // kStop; empty: each node's own
+  std::optional<std::chrono::nanoseconds> hold_for;      // kHold: always there
   std::optional<std::chrono::nanoseconds> time_to_live;  // empty: kDefaultTimeToLive
   std::string reason;
   // Who asked, from their certificate ("operator/alice"): set by the shell, never by the caller.
@@ -34,14 +40,18 @@ struct KillRequest {
 inline constexpr std::chrono::seconds kDefaultTimeToLive{30};
 inline constexpr std::chrono::minutes kMostTimeToLive{5};
 inline constexpr std::chrono::hours kMostGrace{1};
-inline constexpr size_t kMostKillTargets = 1000;
+inline constexpr std::chrono::hours kMostHold{24};
+inline constexpr size_t kMostTargetsPerRequest = 1000;
 inline constexpr size_t kMostReasonBytes = 1000;
 
 // INVALID_ARGUMENT says which part is wrong and what would be right.
-absl::Status CheckKillRequest(const KillRequest& request);
+absl::Status CheckOrderRequest(const OrderRequest& request);
 
-// The same processes in the same order: a request id may be repeated only with these.
-bool SameTargets(const KillRequest& a, const KillRequest& b);
+// To do the same with the same processes in the same order: a request id may be repeated only so.
+bool SameTargets(const OrderRequest& a, const OrderRequest& b);
+
+// ALREADY_EXISTS: the id was used for something else.
+absl::Status OtherTargets(std::string_view request_id);
 
 // "<request id>/<number of the target>"
 std::string OrderId(std::string_view request_id, size_t target);
@@ -49,9 +59,12 @@ std::string OrderId(std::string_view request_id, size_t target);
 // The other way; empty if it is not of that form.
 std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view order_id);
 
+// True for an event that ends the order it names.
+bool IsAnswer(const v1::Event& event);
+
 // The verdict of an order that never left, for the controller's own log: `refusal` with one
-// sentence.
-v1::Event RefusedVerdict(const KillRequest& request, size_t target, v1::Refusal refusal,
+// sentence. Of a hold, REFUSAL_UNSPECIFIED: the node is of a version that knows no holds.
+v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal refusal,
                          WallTime at);
 
 }  // namespace procctl::controller

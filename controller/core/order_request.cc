@@ -1,4 +1,4 @@
-#include "controller/core/kill_request.h"
+#include "controller/core/order_request.h"
 
 #include <algorithm>
 #include <charconv>
@@ -24,7 +24,46 @@ bool SameIncarnation(const v1::Incarnation& a, const v1::Incarnation& b) {
          a.generation() == b.generation() && a.boot_id() == b.boot_id();
 }
 
-absl::Status CheckTarget(const KillTarget& target, size_t index) {
+absl::Status CheckHold(const OrderRequest& request) {
+  if (request.act == Act::kHold) {
+    if (!request.hold_for || request.hold_for->count() <= 0 || *request.hold_for > kMostHold) {
+      return absl::InvalidArgumentError(fmt::format(
+          "hold_for {}s; a hold needs more than 0 and at most 24 hours",
+          request.hold_for.value_or(std::chrono::nanoseconds(0)).count() / 1'000'000'000));
+    }
+    if (request.reason.empty()) {
+      return absl::InvalidArgumentError(
+          "reason is empty; a hold needs one, for whoever finds it later");
+    }
+  }
+  if (request.act == Act::kRelease && request.hold_for) {
+    return absl::InvalidArgumentError("hold_for is for a hold; leave it out to release");
+  }
+  return absl::OkStatus();
+}
+
+// What one target was to suffer, and did not.
+std::string_view NothingDone(Act act) {
+  switch (act) {
+    case Act::kStop:
+      return "nobody was signalled";
+    case Act::kHold:
+      return "nothing is held";
+    case Act::kRelease:
+      return "nothing was released";
+  }
+  return "";
+}
+
+std::string WhyRefused(const std::string& node, v1::Refusal refusal) {
+  if (refusal == v1::REFUSAL_NO_SUCH_NODE) return fmt::format("no node {} was ever seen", node);
+  if (refusal == v1::REFUSAL_NODE_UNREACHABLE) {
+    return fmt::format("node {} has no session with this controller", node);
+  }
+  return fmt::format("node {} is of a version that knows no holds; update procctl there", node);
+}
+
+absl::Status CheckTarget(const OrderTarget& target, size_t index) {
   const auto refuse = [&](std::string_view why) {
     return absl::InvalidArgumentError(fmt::format("targets[{}]: {}", index, why));
   };
@@ -45,16 +84,16 @@ absl::Status CheckTarget(const KillTarget& target, size_t index) {
 
 }  // namespace
 
-absl::Status CheckKillRequest(const KillRequest& request) {
+absl::Status CheckOrderRequest(const OrderRequest& request) {
   if (request.id.empty() || request.id.size() > kMostIdBytes ||
       !std::all_of(request.id.begin(), request.id.end(), IsIdCharacter)) {
     return absl::InvalidArgumentError(
         fmt::format("request_id \"{}\" is not 1 to 64 of [A-Za-z0-9._-]; use a new UUID",
                     Escape(std::string_view(request.id).substr(0, 80))));
   }
-  if (request.targets.empty() || request.targets.size() > kMostKillTargets) {
+  if (request.targets.empty() || request.targets.size() > kMostTargetsPerRequest) {
     return absl::InvalidArgumentError(fmt::format("{} targets; a request holds 1 to {}",
-                                                  request.targets.size(), kMostKillTargets));
+                                                  request.targets.size(), kMostTargetsPerRequest));
   }
   if (request.grace && (request.grace->count() < 0 || *request.grace > kMostGrace)) {
     return absl::InvalidArgumentError(
@@ -66,6 +105,7 @@ absl::Status CheckKillRequest(const KillRequest& request) {
         fmt::format("time_to_live {}s; it must be more than 0 and at most 5 minutes",
                     request.time_to_live->count() / 1'000'000'000));
   }
+  if (absl::Status hold = CheckHold(request); !hold.ok()) return hold;
   if (request.reason.size() > kMostReasonBytes) {
     return absl::InvalidArgumentError(fmt::format("reason of {} bytes; at most {} are kept",
                                                   request.reason.size(), kMostReasonBytes));
@@ -76,11 +116,19 @@ absl::Status CheckKillRequest(const KillRequest& request) {
   return absl::OkStatus();
 }
 
-bool SameTargets(const KillRequest& a, const KillRequest& b) {
-  return std::equal(a.targets.begin(), a.targets.end(), b.targets.begin(), b.targets.end(),
-                    [](const KillTarget& x, const KillTarget& y) {
+bool SameTargets(const OrderRequest& a, const OrderRequest& b) {
+  return a.act == b.act &&
+         std::equal(a.targets.begin(), a.targets.end(), b.targets.begin(), b.targets.end(),
+                    [](const OrderTarget& x, const OrderTarget& y) {
                       return x.node == y.node && SameIncarnation(x.incarnation, y.incarnation);
                     });
+}
+
+absl::Status OtherTargets(std::string_view request_id) {
+  return absl::AlreadyExistsError(fmt::format(
+      "request {} was made before with other targets, or to do something else; a new request needs "
+      "a new request_id",
+      request_id));
 }
 
 std::string OrderId(std::string_view request_id, size_t target) {
@@ -97,9 +145,14 @@ std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view
   return std::make_pair(order_id.substr(0, slash), target);
 }
 
-v1::Event RefusedVerdict(const KillRequest& request, size_t target, v1::Refusal refusal,
+bool IsAnswer(const v1::Event& event) {
+  return event.kind() == v1::EVENT_KIND_VERDICT || event.kind() == v1::EVENT_KIND_HOLD_PLACED ||
+         event.kind() == v1::EVENT_KIND_HOLD_ENDED;
+}
+
+v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal refusal,
                          WallTime at) {
-  const KillTarget& wanted = request.targets[target];
+  const OrderTarget& wanted = request.targets[target];
   v1::Event event;
   event.set_kind(v1::EVENT_KIND_VERDICT);
   event.set_severity(v1::SEVERITY_WARNING);
@@ -107,17 +160,14 @@ v1::Event RefusedVerdict(const KillRequest& request, size_t target, v1::Refusal 
   event.set_slot(wanted.slot);
   *event.mutable_incarnation() = wanted.incarnation;
   *event.mutable_at() = ToProto(at);
-  event.set_cause(v1::CAUSE_OPERATOR);
+  if (request.act == Act::kStop) event.set_cause(v1::CAUSE_OPERATOR);
   event.set_verdict(v1::VERDICT_REFUSED);
   event.set_refusal(refusal);
   event.set_order_id(OrderId(request.id, target));
   event.set_issuer(request.issuer);
   event.set_reason(request.reason);
-  event.set_message(refusal == v1::REFUSAL_NO_SUCH_NODE
-                        ? fmt::format("no node {} was ever seen; nobody was signalled", wanted.node)
-                        : fmt::format("node {} has no session with this controller; nobody was "
-                                      "signalled",
-                                      wanted.node));
+  event.set_message(
+      fmt::format("{}; {}", WhyRefused(wanted.node, refusal), NothingDone(request.act)));
   return event;
 }
 

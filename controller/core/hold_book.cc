@@ -1,0 +1,146 @@
+#include "controller/core/hold_book.h"
+
+#include <utility>
+
+#include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+
+absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
+  if (targets_ + request.targets.size() > kMostTargets) {
+    return absl::UnavailableError(fmt::format(
+        "{} holds wait for their nodes already and {} is the most at a time; repeat with the same "
+        "request id in a minute",
+        targets_, kMostTargets));
+  }
+  Running running;
+  running.recorded = recorded;
+  running.began = now;
+  running.overdue = now + request.time_to_live.value_or(kDefaultTimeToLive) + kSlack;
+  running.open = request.targets.size();
+  running.outcomes.resize(request.targets.size());
+  for (size_t i = 0; i < request.targets.size(); ++i) {
+    running.outcomes[i].order_id = OrderId(request.id, i);
+  }
+  targets_ += request.targets.size();
+  std::string id = request.id;
+  running.request = std::move(request);
+  requests_.emplace(std::move(id), std::move(running));
+  return absl::OkStatus();
+}
+
+const OrderRequest* HoldBook::Find(std::string_view request_id) const {
+  const auto it = requests_.find(std::string(request_id));
+  return it == requests_.end() ? nullptr : &it->second.request;
+}
+
+std::optional<v1::HoldOrder> HoldBook::OrderOf(const Running& running, size_t target,
+                                               MonoTime now) {
+  if (running.outcomes[target].answered) return std::nullopt;
+  const OrderRequest& request = running.request;
+  const std::chrono::nanoseconds left =
+      request.time_to_live.value_or(kDefaultTimeToLive) - (now - running.began);
+  if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
+  v1::HoldOrder order;
+  order.set_order_id(running.outcomes[target].order_id);
+  order.set_slot(request.targets[target].slot);
+  *order.mutable_incarnation() = request.targets[target].incarnation;
+  order.set_release(request.act == Act::kRelease);
+  if (request.hold_for) *order.mutable_hold_for() = ToProto(*request.hold_for);
+  *order.mutable_time_to_live() = ToProto(left);
+  order.set_issuer(request.issuer);
+  order.set_reason(request.reason);
+  return order;
+}
+
+std::vector<HoldBook::Dispatch> HoldBook::OrdersOf(std::string_view request_id,
+                                                   MonoTime now) const {
+  std::vector<Dispatch> orders;
+  const auto it = requests_.find(std::string(request_id));
+  if (it == requests_.end()) return orders;
+  for (size_t i = 0; i < it->second.outcomes.size(); ++i) {
+    if (auto order = OrderOf(it->second, i, now)) {
+      orders.push_back({i, it->second.request.targets[i].node, *std::move(order)});
+    }
+  }
+  return orders;
+}
+
+std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoTime now) const {
+  std::vector<Dispatch> orders;
+  for (const auto& [id, running] : requests_) {
+    for (size_t i = 0; i < running.outcomes.size(); ++i) {
+      if (running.request.targets[i].node != node) continue;
+      if (auto order = OrderOf(running, i, now)) {
+        orders.push_back({i, std::string(node), *std::move(order)});
+      }
+    }
+  }
+  return orders;
+}
+
+std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) {
+  if (!IsAnswer(event)) return std::nullopt;
+  const auto parsed = ParseOrderId(event.order_id());
+  if (!parsed) return std::nullopt;
+  const auto it = requests_.find(std::string(parsed->first));
+  if (it == requests_.end() || parsed->second >= it->second.outcomes.size()) return std::nullopt;
+  Running& running = it->second;
+  HoldOutcome& outcome = running.outcomes[parsed->second];
+  if (outcome.answered || running.request.targets[parsed->second].node != event.node()) {
+    return std::nullopt;
+  }
+  outcome.answered = true;
+  outcome.done = event.kind() != v1::EVENT_KIND_VERDICT;
+  outcome.verdict = event.verdict();
+  outcome.refusal = event.refusal();
+  outcome.message = event.message();
+  if (event.has_hold_until()) outcome.until = FromProto(event.hold_until());
+  --running.open;
+  return TakeIfFinished(it);
+}
+
+std::optional<HoldBook::Finished> HoldBook::OnRecorded(std::string_view request_id) {
+  const auto it = requests_.find(std::string(request_id));
+  if (it == requests_.end()) return std::nullopt;
+  it->second.recorded = true;
+  return TakeIfFinished(it);
+}
+
+std::vector<HoldBook::Finished> HoldBook::Expire(MonoTime now) {
+  std::vector<std::string> overdue;
+  for (auto& [id, running] : requests_) {
+    if (now <= running.overdue) continue;
+    overdue.push_back(id);
+    for (HoldOutcome& outcome : running.outcomes) {
+      if (outcome.answered && running.recorded) continue;
+      const bool answer_came = outcome.answered;
+      outcome = {.order_id = std::move(outcome.order_id)};
+      outcome.message =
+          answer_came
+              ? "the answer came, but the request could not be recorded: look at the controller's "
+                "disk"
+              : "no answer came in time; what the node does with the order will be recorded when "
+                "it is heard again";
+    }
+  }
+  std::vector<Finished> finished;
+  finished.reserve(overdue.size());
+  for (const std::string& id : overdue) finished.push_back(Take(requests_.find(id)));
+  return finished;
+}
+
+std::optional<HoldBook::Finished> HoldBook::TakeIfFinished(Requests::iterator it) {
+  if (it->second.open > 0 || !it->second.recorded) return std::nullopt;
+  return Take(it);
+}
+
+HoldBook::Finished HoldBook::Take(Requests::iterator it) {
+  targets_ -= it->second.outcomes.size();
+  Finished finished{it->first, std::move(it->second.outcomes)};
+  requests_.erase(it);
+  return finished;
+}
+
+}  // namespace procctl::controller

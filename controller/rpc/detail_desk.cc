@@ -1,0 +1,129 @@
+#include "controller/rpc/detail_desk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "controller/rpc/clocks.h"
+#include "proto/support/duration_text.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+namespace {
+
+absl::Status CannotBeHeard(const std::string& node) {
+  return absl::FailedPreconditionError(fmt::format(
+      "node {} cannot be heard; what is known of it is in ListSlots and ListEvents", node));
+}
+
+absl::Status SessionEnded(const std::string& node) {
+  return absl::UnavailableError(
+      fmt::format("the session of node {} ended before it answered; try again", node));
+}
+
+absl::Status NotHere(const std::string& node, std::int64_t generation) {
+  if (generation == 0) {
+    return absl::UnavailableError(
+        fmt::format("the guardian of node {} cannot be asked at present; try again", node));
+  }
+  return absl::NotFoundError(fmt::format(
+      "node {} holds no slot of generation {} any more; ListEvents says what became of it", node,
+      generation));
+}
+
+}  // namespace
+
+void DetailDesk::Ask(const std::string& node, std::int64_t generation,
+                     const std::shared_ptr<DetailListener>& listener) {
+  Fleet::Line line = fleet_->LineTo(node);
+  if (!line.known) {
+    return listener->Refused(absl::NotFoundError(fmt::format("no node {} was ever seen", node)));
+  }
+  if (line.session == nullptr) return listener->Refused(CannotBeHeard(node));
+  if (!line.details) {
+    return listener->Refused(absl::FailedPreconditionError(
+        fmt::format("node {} is of a version that gives no details; update procctl there", node)));
+  }
+  const auto number =
+      Register({node, generation, line.session_epoch, MonoNow() + kPatience, listener});
+  if (!number.ok()) return listener->Refused(number.status());
+  v1::DetailRequest request;
+  request.set_request(*number);
+  request.set_generation(generation);
+  // Registered first: the answer, or the session's end, may come at once.
+  if (!line.session->AskDetail(request)) Refuse(*number, CannotBeHeard(node));
+}
+
+absl::StatusOr<std::int64_t> DetailDesk::Register(Asked asked) {
+  absl::MutexLock lock(&mutex_);
+  const auto of_node =
+      static_cast<size_t>(std::count_if(asked_.begin(), asked_.end(), [&](const auto& other) {
+        return other.second.node == asked.node;
+      }));
+  if (asked_.size() >= kMost || of_node >= kMostOfNode) {
+    return absl::UnavailableError(
+        fmt::format("{} questions wait for node {} and {} for all; try again in some seconds",
+                    of_node, asked.node, asked_.size()));
+  }
+  asked_.emplace(++last_number_, std::move(asked));
+  return last_number_;
+}
+
+void DetailDesk::Refuse(std::int64_t number, const absl::Status& why) {
+  std::shared_ptr<DetailListener> listener;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = asked_.find(number);
+    if (it == asked_.end()) return;
+    listener = it->second.listener.lock();
+    asked_.erase(it);
+  }
+  if (listener != nullptr) listener->Refused(why);
+}
+
+void DetailDesk::OnReply(const std::string& node, v1::DetailReply reply) {
+  std::shared_ptr<DetailListener> listener;
+  std::int64_t generation = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = asked_.find(reply.request());
+    // Too late, or a node that answers for another.
+    if (it == asked_.end() || it->second.node != node) return;
+    listener = it->second.listener.lock();
+    generation = it->second.generation;
+    asked_.erase(it);
+  }
+  if (listener == nullptr) return;
+  const bool answered = generation == 0 ? reply.has_node() : reply.has_slot();
+  if (answered) return listener->Answered(std::move(reply));
+  listener->Refused(NotHere(node, generation));
+}
+
+void DetailDesk::OnSessionOver(const std::string& node, std::int64_t session_epoch) {
+  std::vector<std::int64_t> numbers;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [number, asked] : asked_) {
+      if (asked.node == node && asked.session_epoch <= session_epoch) numbers.push_back(number);
+    }
+  }
+  for (const std::int64_t number : numbers) Refuse(number, SessionEnded(node));
+}
+
+void DetailDesk::Tick() {
+  const MonoTime now = MonoNow();
+  std::vector<std::pair<std::int64_t, std::string>> overdue;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [number, asked] : asked_) {
+      // Of those whose caller has gone, nobody waits for the end.
+      if (now > asked.overdue || asked.listener.expired()) overdue.emplace_back(number, asked.node);
+    }
+  }
+  for (const auto& [number, node] : overdue) {
+    Refuse(number, absl::DeadlineExceededError(
+                       fmt::format("node {} is connected, but gave no answer within {}", node,
+                                   FormatDuration(kPatience))));
+  }
+}
+
+}  // namespace procctl::controller

@@ -1,0 +1,72 @@
+// Takes questions for details to the nodes, and their answers back.
+//
+//   Ask -> (DetailRequest to the session) -> node -> OnReply -> listener
+//                                   \ the session ends, or 5 s pass -> listener, with the reason
+//
+// Thread-safe, never blocks. Never calls a listener or a session with its lock held.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "controller/core/mono_time.h"
+#include "controller/rpc/fleet.h"
+#include "procctl/v1/detail.pb.h"
+
+namespace procctl::controller {
+
+// One caller; exactly one of these is called, once.
+class DetailListener {
+ public:
+  virtual ~DetailListener() = default;
+  // Holds what was asked for.
+  virtual void Answered(v1::DetailReply reply) = 0;
+  virtual void Refused(const absl::Status& why) = 0;
+};
+
+class DetailDesk {
+ public:
+  static constexpr std::chrono::seconds kPatience{5};
+  // An answer costs its guardian time: a few at once are a person's, many a mistake.
+  static constexpr size_t kMostOfNode = 16;
+  static constexpr size_t kMost = 1000;
+
+  explicit DetailDesk(Fleet* fleet) : fleet_(fleet) {}
+
+  // `generation` 0: the node itself.
+  void Ask(const std::string& node, std::int64_t generation,
+           const std::shared_ptr<DetailListener>& listener);
+
+  // From a session of `node`.
+  void OnReply(const std::string& node, v1::DetailReply reply);
+  // Nothing more comes from that session.
+  void OnSessionOver(const std::string& node, std::int64_t session_epoch);
+
+  // Gives up on what is overdue.
+  void Tick();
+
+ private:
+  struct Asked {
+    std::string node;
+    std::int64_t generation = 0;
+    std::int64_t session_epoch = 0;
+    MonoTime overdue;
+    // Weak: a caller that goes away is forgotten.
+    std::weak_ptr<DetailListener> listener;
+  };
+  // The number of the question, or UNAVAILABLE if there are too many.
+  absl::StatusOr<std::int64_t> Register(Asked asked);
+  void Refuse(std::int64_t number, const absl::Status& why);
+
+  Fleet* const fleet_;
+  absl::Mutex mutex_;
+  std::int64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::int64_t, Asked> asked_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace procctl::controller

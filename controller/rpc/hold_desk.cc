@@ -1,0 +1,245 @@
+#include "controller/rpc/hold_desk.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "controller/rpc/clocks.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::controller {
+namespace {
+
+v1::Refusal RefusalOf(Fleet::Sent sent) {
+  switch (sent) {
+    case Fleet::Sent::kNoSuchNode:
+      return v1::REFUSAL_NO_SUCH_NODE;
+    case Fleet::Sent::kNotConnected:
+      return v1::REFUSAL_NODE_UNREACHABLE;
+    case Fleet::Sent::kTooOld:
+    case Fleet::Sent::kYes:
+      break;
+  }
+  return v1::REFUSAL_UNSPECIFIED;
+}
+
+}  // namespace
+
+void HoldDesk::Start(OrderRequest request, Listener listener) {
+  const std::string id = request.id;
+  Waiting waiting{std::move(request), std::move(listener)};
+  enum class Way { kAttached, kOther, kNew, kLookUp } way = Way::kAttached;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const OrderRequest* running = book_.Find(id)) {
+      if (SameTargets(*running, waiting.request)) {
+        listeners_[id].push_back(waiting.listener);
+      } else {
+        way = Way::kOther;
+      }
+    } else if (const auto lookup = lookups_.find(id); lookup != lookups_.end()) {
+      lookup->second.waiting.push_back(std::move(waiting));
+    } else if (known_->Claim(id)) {
+      way = Way::kNew;
+    } else {
+      way = Way::kLookUp;
+      lookups_[id].waiting.push_back(std::move(waiting));
+    }
+  }
+  switch (way) {
+    case Way::kAttached:
+      return;
+    case Way::kOther:
+      return waiting.listener->Refused(OtherTargets(id));
+    case Way::kNew:
+      return StartNew(std::move(waiting));
+    case Way::kLookUp:
+      return LookUp(id);
+  }
+}
+
+void HoldDesk::StartNew(Waiting waiting) {
+  const OrderRequest request = waiting.request;
+  absl::Status begun;
+  bool raced = false;
+  std::vector<HoldBook::Dispatch> orders;
+  {
+    absl::MutexLock lock(&mutex_);
+    // A second caller with the same id came in between.
+    raced = book_.Find(request.id) != nullptr || lookups_.contains(request.id);
+    if (!raced) {
+      const MonoTime now = MonoNow();
+      begun = book_.Begin(request, /*recorded=*/false, now);
+      if (begun.ok()) {
+        listeners_[request.id].push_back(waiting.listener);
+        orders = book_.OrdersOf(request.id, now);
+      }
+    }
+  }
+  if (raced) return Start(std::move(waiting.request), std::move(waiting.listener));
+  if (!begun.ok()) return waiting.listener->Refused(begun);
+
+  spdlog::info("{} orders {} targets to be {}, request {}: {}", request.issuer,
+               request.targets.size(), request.act == Act::kHold ? "held" : "released", request.id,
+               request.reason);
+  Dispatch(request, std::move(orders), /*refuse=*/true);
+  engine_->history().RecordRequest(
+      request, WallNow(), [this, id = request.id](const absl::Status& recorded) {
+        if (!recorded.ok() && !absl::IsAlreadyExists(recorded)) {
+          spdlog::error("request {} is not recorded: {}", id, recorded.ToString());
+          return;
+        }
+        std::vector<Call> calls;
+        {
+          absl::MutexLock lock(&mutex_);
+          AddressTo(book_.OnRecorded(id), &calls);
+        }
+        Deliver(calls);
+      });
+}
+
+void HoldDesk::Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispatch> orders,
+                        bool refuse) {
+  std::vector<v1::Event> refused;
+  for (HoldBook::Dispatch& dispatch : orders) {
+    const Fleet::Sent sent = fleet_->SendHold(dispatch.node, std::move(dispatch.order));
+    if (sent == Fleet::Sent::kYes || !refuse) continue;
+    refused.push_back(RefusedVerdict(request, dispatch.target, RefusalOf(sent), WallNow()));
+  }
+  if (refused.empty()) return;
+  // These verdicts are history like all others: told when they are committed.
+  engine_->commit_log().AppendOwn(std::move(refused),
+                                  [this](const absl::StatusOr<Committed>& committed) {
+                                    if (committed.ok()) OnCommitted(committed->fresh);
+                                  });
+}
+
+void HoldDesk::LookUp(const std::string& id) {
+  const bool submitted =
+      readers_->Submit([this, id] { FinishLookup(id, engine_->history().FindRequest(id)); });
+  if (!submitted) {
+    FinishLookup(id, absl::UnavailableError("the controller is overloaded; repeat with the same "
+                                            "request id"));
+  }
+}
+
+HoldDesk::Lookup HoldDesk::TakeLookup(const std::string& id) {
+  Lookup lookup = std::move(lookups_[id]);
+  lookups_.erase(id);
+  return lookup;
+}
+
+void HoldDesk::FinishLookup(const std::string& id,
+                            absl::StatusOr<std::optional<RecordedRequest>> recorded) {
+  if (recorded.ok() && recorded->has_value()) return Resume(**recorded);
+  Lookup lookup;
+  {
+    absl::MutexLock lock(&mutex_);
+    lookup = TakeLookup(id);
+  }
+  for (Waiting& waiting : lookup.waiting) {
+    if (recorded.ok()) {
+      StartNew(std::move(waiting));
+    } else {
+      waiting.listener->Refused(recorded.status());
+    }
+  }
+}
+
+void HoldDesk::Resume(const RecordedRequest& recorded) {
+  const OrderRequest& request = recorded.request;
+  std::vector<Call> calls;
+  std::vector<HoldBook::Dispatch> orders;
+  std::vector<Waiting> refused;
+  absl::Status why = OtherTargets(request.id);
+  {
+    absl::MutexLock lock(&mutex_);
+    Lookup lookup = TakeLookup(request.id);
+    const auto others = std::partition(
+        lookup.waiting.begin(), lookup.waiting.end(),
+        [&](const Waiting& waiting) { return SameTargets(request, waiting.request); });
+    std::move(others, lookup.waiting.end(), std::back_inserter(refused));
+    lookup.waiting.erase(others, lookup.waiting.end());
+    if (!lookup.waiting.empty()) {
+      const MonoTime now = MonoNow();
+      if (absl::Status begun = book_.Begin(request, /*recorded=*/true, now); !begun.ok()) {
+        why = std::move(begun);
+        std::move(lookup.waiting.begin(), lookup.waiting.end(), std::back_inserter(refused));
+      } else {
+        auto& listeners = listeners_[request.id];
+        for (const Waiting& waiting : lookup.waiting) listeners.push_back(waiting.listener);
+        for (const v1::Event& event : recorded.answers) {
+          AddressTo(book_.OnCommitted(event), &calls);
+        }
+        for (const v1::Event& event : lookup.events) AddressTo(book_.OnCommitted(event), &calls);
+        orders = book_.OrdersOf(request.id, now);
+      }
+    }
+  }
+  for (const Waiting& waiting : refused) waiting.listener->Refused(why);
+  Deliver(calls);
+  // The order may have reached its node in an earlier life of ours, so nothing is refused here: the
+  // node knows the id, or obeys now; a node that cannot be heard leaves it without an answer.
+  Dispatch(request, std::move(orders), /*refuse=*/false);
+}
+
+void HoldDesk::OnCommitted(const std::vector<v1::Event>& events) {
+  std::vector<Call> calls;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const v1::Event& event : events) {
+      if (!IsAnswer(event)) continue;
+      const auto order = ParseOrderId(event.order_id());
+      if (!order) continue;
+      const auto lookup = lookups_.find(std::string(order->first));
+      if (lookup != lookups_.end()) lookup->second.events.push_back(event);
+      AddressTo(book_.OnCommitted(event), &calls);
+    }
+  }
+  Deliver(calls);
+}
+
+void HoldDesk::OnNodeReturned(const std::string& node) {
+  std::vector<HoldBook::Dispatch> orders;
+  {
+    absl::MutexLock lock(&mutex_);
+    orders = book_.OrdersFor(node, MonoNow());
+  }
+  for (HoldBook::Dispatch& dispatch : orders) {
+    // Not sent: the session ended already, and the next one comes here again.
+    (void)fleet_->SendHold(node, std::move(dispatch.order));
+  }
+}
+
+void HoldDesk::Tick() {
+  std::vector<Call> calls;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (HoldBook::Finished& finished : book_.Expire(MonoNow())) {
+      spdlog::warn("request {} has not been answered by all its nodes in time",
+                   finished.request_id);
+      AddressTo(std::move(finished), &calls);
+    }
+  }
+  Deliver(calls);
+}
+
+void HoldDesk::AddressTo(std::optional<HoldBook::Finished> finished, std::vector<Call>* calls) {
+  if (!finished.has_value()) return;
+  Call& call = calls->emplace_back();
+  call.outcomes = std::move(finished->outcomes);
+  const auto listeners = listeners_.find(finished->request_id);
+  if (listeners == listeners_.end()) return;
+  call.listeners = std::move(listeners->second);
+  listeners_.erase(listeners);
+}
+
+void HoldDesk::Deliver(const std::vector<Call>& calls) {
+  for (const Call& call : calls) {
+    for (const std::weak_ptr<HoldListener>& weak : call.listeners) {
+      if (const Listener listener = weak.lock()) listener->Finished(call.outcomes);
+    }
+  }
+}
+
+}  // namespace procctl::controller

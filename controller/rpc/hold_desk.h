@@ -1,0 +1,100 @@
+// Takes requests to hold or to release, sends their orders, records them, and tells whoever waits
+// how they ended.
+//
+//   caller -> Start -> (orders to sessions)                      no storage wait before this
+//                   -> (request record, refused verdicts) -> commit
+//   node's answer -> commit -> OnCommitted -> caller             only what is committed is told
+//
+// As the kill desk, without progress: a hold is answered once. Thread-safe, never blocks; a lookup
+// of an older request goes to the reader threads. Never calls a listener, a session or the store
+// with its lock held.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "controller/core/hold_book.h"
+#include "controller/rpc/fleet.h"
+#include "controller/rpc/known_requests.h"
+#include "controller/rpc/reader_threads.h"
+#include "controller/store/engine.h"
+
+namespace procctl::controller {
+
+// One caller of one request; exactly one of these is called, once. Calls are thread-safe and do not
+// block.
+class HoldListener {
+ public:
+  virtual ~HoldListener() = default;
+  // In the order of targets.
+  virtual void Finished(const std::vector<HoldOutcome>& outcomes) = 0;
+  // The request was not taken.
+  virtual void Refused(const absl::Status& why) = 0;
+};
+
+class HoldDesk {
+ public:
+  HoldDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known)
+      : fleet_(fleet), engine_(engine), readers_(readers), known_(known) {}
+
+  // `request` is to hold or to release, has passed CheckOrderRequest and names its issuer.
+  void Start(OrderRequest request, std::shared_ptr<HoldListener> listener);
+
+  // Events that are committed, in the order of their commits.
+  void OnCommitted(const std::vector<v1::Event>& events);
+
+  // A node's session has begun: sends it the orders that wait for its answer.
+  void OnNodeReturned(const std::string& node);
+
+  // Gives up on what is overdue.
+  void Tick();
+
+ private:
+  using Listener = std::shared_ptr<HoldListener>;
+  struct Waiting {
+    OrderRequest request;
+    Listener listener;
+  };
+  // A request that the store is being asked about. Events committed meanwhile would be missed by
+  // both the store's answer and the book, so they are kept.
+  struct Lookup {
+    std::vector<Waiting> waiting;
+    std::vector<v1::Event> events;
+  };
+  // Who is to be told what. Made in the critical section that takes the request out of the book.
+  struct Call {
+    std::vector<std::weak_ptr<HoldListener>> listeners;
+    std::vector<HoldOutcome> outcomes;
+  };
+
+  // For an id that the store does not know.
+  void StartNew(Waiting waiting);
+  void LookUp(const std::string& id);
+  void FinishLookup(const std::string& id, absl::StatusOr<std::optional<RecordedRequest>> recorded);
+  void Resume(const RecordedRequest& recorded);
+  Lookup TakeLookup(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sends orders; those that cannot leave get their verdict here if `refuse`.
+  void Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispatch> orders, bool refuse);
+  void AddressTo(std::optional<HoldBook::Finished> finished, std::vector<Call>* calls)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Deliver(const std::vector<Call>& calls);
+
+  Fleet* const fleet_;
+  Engine* const engine_;
+  ReaderThreads* const readers_;
+  KnownRequests* const known_;
+
+  absl::Mutex mutex_;
+  HoldBook book_ ABSL_GUARDED_BY(mutex_);
+  // Weak: a caller that goes away does not stop the request.
+  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<HoldListener>>> listeners_
+      ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, Lookup> lookups_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace procctl::controller

@@ -1,0 +1,39 @@
+// Orders to hold a slot, or to release it, on their way to the guardian. No journal stands before
+// them: a hold signals nobody, the guardian is idempotent by order_id, and one that is lost runs
+// out by itself. Pure; the caller locks.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+
+#include "node/uplink/boot_clock.h"
+#include "procctl/v1/link.pb.h"
+#include "procctl/v1/order.pb.h"
+
+namespace procctl::uplink {
+
+class PendingHolds {
+ public:
+  explicit PendingHolds(std::size_t limit = 10'000) : limit_(limit) {}
+
+  // False if the guardian has not taken `limit` before it: the caller says so aloud.
+  bool Add(v1::HoldOrder order, BootTime received);
+
+  // The oldest, as the guardian is to get it: time_to_live without the time spent here. It stays
+  // the first until Pop. An expired one goes too, so that it ends in a verdict.
+  std::optional<v1::LinkHoldOrder> Front(BootTime now) const;
+  void Pop() { holds_.pop_front(); }
+
+  std::size_t size() const { return holds_.size(); }
+
+ private:
+  struct Pending {
+    v1::HoldOrder order;
+    BootTime expires;
+  };
+  std::size_t limit_;
+  std::deque<Pending> holds_;
+};
+
+}  // namespace procctl::uplink

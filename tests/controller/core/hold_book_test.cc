@@ -1,0 +1,150 @@
+#include "controller/core/hold_book.h"
+
+#include <gtest/gtest.h>
+
+#include "proto/support/time_convert.h"
+
+namespace procctl::controller {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+OrderRequest MakeHold(const std::string& id, const std::vector<std::string>& nodes) {
+  OrderRequest request;
+  request.id = id;
+  request.act = Act::kHold;
+  request.issuer = "operator/alice";
+  request.reason = "migration";
+  request.hold_for = seconds(600);
+  request.time_to_live = seconds(10);
+  for (const std::string& node : nodes) {
+    OrderTarget& target = request.targets.emplace_back();
+    target.node = node;
+    target.slot = "encoder";
+    target.incarnation.set_generation(7);
+  }
+  return request;
+}
+
+v1::Event Answer(const std::string& node, const std::string& order,
+                 v1::EventKind kind = v1::EVENT_KIND_HOLD_PLACED) {
+  v1::Event event;
+  event.set_node(node);
+  event.set_kind(kind);
+  event.set_order_id(order);
+  return event;
+}
+
+class HoldBookTest : public ::testing::Test {
+ protected:
+  void Begin(const OrderRequest& request, bool recorded = true) {
+    ASSERT_TRUE(book_.Begin(request, recorded, now_).ok());
+  }
+
+  MonoTime now_{std::chrono::hours(1)};
+  HoldBook book_;
+};
+
+TEST_F(HoldBookTest, IsFinishedWhenAllTargetsAreAnswered) {
+  Begin(MakeHold("h", {"a", "b"}));
+  v1::Event held = Answer("a", "h/0");
+  held.mutable_hold_until()->set_seconds(4'000);
+  EXPECT_FALSE(book_.OnCommitted(held).has_value());
+  v1::Event refused = Answer("b", "h/1", v1::EVENT_KIND_VERDICT);
+  refused.set_verdict(v1::VERDICT_IDENTITY_MISMATCH);
+  refused.set_message("another process");
+  const auto finished = book_.OnCommitted(refused);
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_EQ(finished->request_id, "h");
+  ASSERT_EQ(finished->outcomes.size(), 2U);
+  EXPECT_TRUE(finished->outcomes[0].done);
+  EXPECT_EQ(finished->outcomes[0].order_id, "h/0");
+  EXPECT_EQ(ToProto(*finished->outcomes[0].until).seconds(), 4'000);
+  EXPECT_FALSE(finished->outcomes[1].done);
+  EXPECT_EQ(finished->outcomes[1].verdict, v1::VERDICT_IDENTITY_MISMATCH);
+  EXPECT_EQ(finished->outcomes[1].message, "another process");
+  EXPECT_EQ(book_.requests(), 0U);
+  EXPECT_EQ(book_.targets(), 0U);
+}
+
+TEST_F(HoldBookTest, IsFinishedOnlyWhenItIsRecordedToo) {
+  Begin(MakeHold("h", {"a"}), /*recorded=*/false);
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/0")).has_value());
+  const auto finished = book_.OnRecorded("h");
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_TRUE(finished->outcomes[0].done);
+  EXPECT_FALSE(book_.OnRecorded("h").has_value()) << "once";
+}
+
+TEST_F(HoldBookTest, OnlyTheFirstAnswerOfTheTargetsOwnNodeCounts) {
+  Begin(MakeHold("h", {"a", "a"}));
+  EXPECT_FALSE(book_.OnCommitted(Answer("b", "h/0")).has_value());
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/0", v1::EVENT_KIND_HELD)).has_value());
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/2")).has_value());
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "other/0")).has_value());
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "")).has_value());
+  EXPECT_EQ(book_.OrdersOf("h", now_).size(), 2U) << "nothing is answered yet";
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/0")).has_value());
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/0", v1::EVENT_KIND_VERDICT)).has_value());
+  const auto finished = book_.OnCommitted(Answer("a", "h/1"));
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_TRUE(finished->outcomes[0].done);
+}
+
+TEST_F(HoldBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
+  Begin(MakeHold("h", {"a", "b"}));
+  now_ += seconds(4);
+  auto orders = book_.OrdersFor("b", now_);
+  ASSERT_EQ(orders.size(), 1U);
+  EXPECT_EQ(orders[0].target, 1U);
+  const v1::HoldOrder& order = orders[0].order;
+  EXPECT_EQ(order.order_id(), "h/1");
+  EXPECT_EQ(order.slot(), "encoder");
+  EXPECT_EQ(order.incarnation().generation(), 7);
+  EXPECT_FALSE(order.release());
+  EXPECT_EQ(FromProto(order.hold_for()), seconds(600));
+  EXPECT_EQ(FromProto(order.time_to_live()), seconds(6));
+  EXPECT_EQ(order.issuer(), "operator/alice");
+  EXPECT_EQ(order.reason(), "migration");
+  EXPECT_EQ(book_.OrdersFor("b", now_ + seconds(6) - nanoseconds(1)).size(), 1U);
+  EXPECT_TRUE(book_.OrdersFor("b", now_ + seconds(6)).empty());
+  (void)book_.OnCommitted(Answer("b", "h/1"));
+  EXPECT_TRUE(book_.OrdersFor("b", now_).empty()) << "what is answered is not sent again";
+}
+
+TEST_F(HoldBookTest, OverdueIsOneNanosecondAfterTimeToLiveAndSlack) {
+  Begin(MakeHold("h", {"a", "b"}));
+  (void)book_.OnCommitted(Answer("a", "h/0"));
+  now_ += seconds(10) + HoldBook::kSlack;
+  EXPECT_TRUE(book_.Expire(now_).empty());
+  const auto finished = book_.Expire(now_ + nanoseconds(1));
+  ASSERT_EQ(finished.size(), 1U);
+  EXPECT_TRUE(finished[0].outcomes[0].done) << "what was answered stays";
+  EXPECT_FALSE(finished[0].outcomes[1].done);
+  EXPECT_EQ(finished[0].outcomes[1].verdict, v1::VERDICT_UNSPECIFIED);
+  EXPECT_NE(finished[0].outcomes[1].message, "");
+  EXPECT_EQ(book_.targets(), 0U);
+}
+
+TEST_F(HoldBookTest, AnAnswerToWhatCouldNotBeRecordedIsNotTold) {
+  Begin(MakeHold("h", {"a"}), /*recorded=*/false);
+  (void)book_.OnCommitted(Answer("a", "h/0"));
+  const auto finished = book_.Expire(now_ + seconds(3600));
+  ASSERT_EQ(finished.size(), 1U);
+  EXPECT_FALSE(finished[0].outcomes[0].done);
+  EXPECT_EQ(finished[0].outcomes[0].order_id, "h/0");
+  EXPECT_NE(finished[0].outcomes[0].message.find("disk"), std::string::npos);
+}
+
+TEST_F(HoldBookTest, AFullBookRefuses) {
+  OrderRequest large = MakeHold("h", {});
+  large.targets.resize(HoldBook::kMostTargets);
+  Begin(large);
+  EXPECT_TRUE(absl::IsUnavailable(book_.Begin(MakeHold("i", {"a"}), true, now_)));
+  (void)book_.Expire(now_ + seconds(3600));
+  EXPECT_TRUE(book_.Begin(MakeHold("i", {"a"}), true, now_).ok());
+}
+
+}  // namespace
+}  // namespace procctl::controller
