@@ -87,7 +87,9 @@ say "built in $((SECONDS - began)) s"
 
 # Below /tmp whatever TMPDIR says: the path of a Unix socket has room for 107 bytes.
 work=$(mktemp -d /tmp/procctl-demo.XXXXXX)
-chmod 755 "$work" # the uplink runs as another user
+# In memory, as /run is: a guardian that is killed leaves there what the next one takes up.
+run=$(mktemp -d /dev/shm/procctl-demo.XXXXXX 2> /dev/null || mktemp -d "$work/run.XXXXXX")
+chmod 755 "$work" "$run" # the uplink runs as another user
 
 declare -A pid_of=() birth_of=() # by name; a pid alone could belong to somebody else by now
 birth() { # field 22 of /proc/PID/stat; the name in field 2 may hold anything
@@ -118,9 +120,9 @@ clean_up() {
   signal_all KILL || true
   [[ -z $key ]] || ipcrm -M "$key" 2> /dev/null || true
   if [[ -n ${PROCCTL_DEMO_KEEP-} ]]; then
-    say "kept: $work"
+    say "kept: $work $run"
   else
-    rm -rf "$work"
+    rm -rf "$work" "$run"
   fi
   exit "$code"
 }
@@ -190,7 +192,7 @@ fi
 # A key that nobody uses: this machine may have a classic table of its own.
 while key=0x50$(printf '%06x' $((RANDOM * 256 + RANDOM % 256))); ipcs -m | grep -qi "$key"; do :; done
 for node in "${nodes[@]}"; do
-  mkdir -p "$work/$node/run" "$work/$node/state"
+  mkdir -p "$run/$node" "$work/$node/state"
   cat > "$work/$node.yaml" << YAML
 node: $node
 runtime_dir: $run/$node
@@ -220,7 +222,7 @@ done
 guarded() {
   local node=$1 name=$2
   shift 2
-  PROCCTL_HEARTBEAT_SOCKET=$work/$node/run/heartbeat.sock start "$name" "$@"
+  PROCCTL_HEARTBEAT_SOCKET=$run/$node/heartbeat.sock start "$name" "$@"
   await 10 "$name is ready" says "$name" ready
 }
 start_encoder() { guarded web-01 encoder worker --name encoder --timeout-ms 2000 --threads 3; }
@@ -297,7 +299,7 @@ $(printf '    %-42s # %s\n' \
     procctl-cli help
 
 Your own program: link libprocctl_heartbeat (README.md, "Guard your own program") and start it with
-    PROCCTL_HEARTBEAT_SOCKET=$work/web-01/run/heartbeat.sock
+    PROCCTL_HEARTBEAT_SOCKET=$run/web-01/heartbeat.sock
 
 TEXT
 trap 'exit 0' INT

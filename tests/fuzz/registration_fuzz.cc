@@ -26,7 +26,11 @@ void CheckRefusal(const RegistrationAnswer& answer) {
 void CheckAccepted(const RegistrationAnswer& answer, std::string_view frame,
                    const node::RegistrationLimits& limits) {
   PROCCTL_MUST(answer.text.empty());
-  PROCCTL_MUST(answer.timeout >= limits.min_timeout && answer.timeout <= limits.max_timeout);
+  const node::HeartTerms& terms = answer.terms;
+  PROCCTL_MUST(terms.timeout >= limits.min_timeout && terms.timeout <= limits.max_timeout);
+  PROCCTL_MUST(terms.progress_limit == Nanos(0) || (terms.progress_limit >= limits.min_timeout &&
+                                                    terms.progress_limit <= limits.max_timeout));
+  PROCCTL_MUST(terms.start_grace >= Nanos(0) && terms.start_grace <= limits.max_start_grace);
   PROCCTL_MUST(IsSafe(answer.name));
   const auto name = Unescape(answer.name);
   PROCCTL_MUST(name && !name->empty() && name->size() <= PROCCTL_NAME_MAX);
@@ -37,7 +41,12 @@ void CheckAccepted(const RegistrationAnswer& answer, std::string_view frame,
   std::memcpy(&request, frame.data(), sizeof request);
   PROCCTL_MUST(request.magic == PROCCTL_FRAME_MAGIC);
   PROCCTL_MUST(request.page_version == PROCCTL_PAGE_VERSION);
-  PROCCTL_MUST(answer.timeout == std::chrono::milliseconds(request.timeout_ms));
+  PROCCTL_MUST(terms.timeout == std::chrono::milliseconds(request.timeout_ms));
+  // Only the long frame asks for more.
+  PROCCTL_MUST(frame.size() == sizeof request ||
+               frame.size() == sizeof(procctl_register_request_more));
+  if (frame.size() == sizeof request)
+    PROCCTL_MUST(terms.progress_limit == Nanos(0) && terms.start_grace == Nanos(0));
   PROCCTL_MUST(std::memcmp(request.name, name->c_str(), name->size() + 1) == 0);
 }
 
@@ -79,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   CheckAccepted(answer, frame, limits);
-  PROCCTL_MUST(answer.name == parsed.name && answer.timeout == parsed.timeout);
+  PROCCTL_MUST(answer.name == parsed.name && answer.terms.timeout == parsed.terms.timeout);
   PROCCTL_MUST(facts.pid > 1);
   PROCCTL_MUST(limits.guardian_uid == 0 || facts.uid == limits.guardian_uid);
   PROCCTL_MUST(facts.takes_over ||

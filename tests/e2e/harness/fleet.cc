@@ -65,7 +65,8 @@ pid_t Node::UplinkPid() {
   return -1;
 }
 
-Fleet::Fleet(const std::vector<std::string>& node_ids) : folder_(MakeFolder("/tmp")), runtime_(MakeFolder("/dev/shm")) {
+Fleet::Fleet(const std::vector<std::string>& node_ids)
+    : folder_(MakeFolder("/tmp")), runtime_(MakeFolder("/dev/shm")) {
   pki_ = folder_ + "/pki";
   // A copy that any user can execute: the build may lie in a home folder that is closed to others,
   // and the uplink runs as nobody.
@@ -140,11 +141,18 @@ Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
   node->folder_ = folder_ + "/" + id;
   node->runtime_ = runtime_ + "/" + id;
   fs::create_directories(node->runtime_);
+  if (!options.disk.empty()) {
+    fs::create_directories(options.disk + "/" + id);
+    node->folder_ = options.disk + "/" + id;
+  }
   fs::create_directories(node->folder_ + "/state");
   std::string yaml = "node: " + id + "\nruntime_dir: " + node->runtime_ +
                      "\nstate_dir: " + node->folder_ + "/state" + "\ngrace: " + options.grace +
                      "\nuplink: {user: nobody, path: " + folder_ + "/procctl-uplink}" +
                      "\nlog: {level: debug, format: text}\n";
+  if (!options.brakes) {
+    yaml += "brakes: {burst: 1000, per_minute: 1000, common_cause: {mode: 'off'}}\n";
+  }
   if (options.with_controller) {
     std::string tls = options.tls.empty() ? NodeTls(id) : options.tls;
     if (options.uid) {  // a key belongs to the user that reads it

@@ -28,6 +28,11 @@ struct NodeOptions {
   // Text appended to the configuration, and the values that tests change most.
   std::string yaml;
   std::string grace = "5s";
+  // The brakes of a real node. Off for tests that are about something else: they let more hang at
+  // once than a sane host ever should.
+  bool brakes = false;
+  // Where its state and its log are, where that is not the test's own folder.
+  std::string disk;
   // Runs as this user, where given (needs root).
   std::optional<uid_t> uid;
   std::vector<std::pair<std::string, std::string>> env;

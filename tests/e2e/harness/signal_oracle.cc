@@ -54,6 +54,12 @@ SignalOracle::~SignalOracle() {
 }
 
 std::vector<SentSignal> SignalOracle::SentBy(pid_t sender) const {
+  std::vector<SentSignal> sent = All();
+  std::erase_if(sent, [sender](const SentSignal& one) { return one.sender != sender; });
+  return sent;
+}
+
+std::vector<SentSignal> SignalOracle::All() const {
   // "  procctl-node-4242  [001] d..1.  12.345678: signal_generate: sig=15 errno=0 code=0
   // comm=worker pid=99 ..."
   std::vector<SentSignal> sent;
@@ -70,7 +76,7 @@ std::vector<SentSignal> SignalOracle::SentBy(pid_t sender) const {
     one.sender = atoi(line.c_str() + dash + 1);
     one.signal = atoi(line.c_str() + event + strlen(" signal_generate: sig="));
     one.target = atoi(line.c_str() + pid + strlen(" pid="));
-    if (one.sender == sender) sent.push_back(one);
+    sent.push_back(one);
   }
   return sent;
 }

@@ -30,6 +30,8 @@ class SignalOracle {
 
   // SIGTERM and SIGKILL sent by that process (its main thread) since the oracle began.
   std::vector<SentSignal> SentBy(pid_t sender) const;
+  // Those of everybody.
+  std::vector<SentSignal> All() const;
 
  private:
   std::string why_;

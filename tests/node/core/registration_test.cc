@@ -35,12 +35,30 @@ TEST(ReadRequest, EscapesHostileNames) {
   EXPECT_EQ(Read(Request("a\x1b[2J\xff", 5000)).name, "a\\x1b[2J\\xff");
 }
 
-TEST(ReadRequest, RefusesEveryLengthButTheRightOne) {
-  procctl_register_request request[2] = {Request("a", 5000), Request("a", 5000)};
+TEST(ReadRequest, RefusesEveryLengthButTheTwoThatThereAre) {
+  procctl_register_request_more request[2] = {};
+  request[0].head = Request("a", 5000);
   for (size_t size = 0; size < sizeof request; ++size) {
     const int error = ReadRequest(request, size, RegistrationLimits{}).error;
-    EXPECT_EQ(error, size == sizeof request[0] ? 0 : EPROTO) << size;
+    const bool right = size == sizeof request[0].head || size == sizeof request[0];
+    EXPECT_EQ(error, right ? 0 : EPROTO) << size;
   }
+}
+
+TEST(ReadRequest, TheLongOneAsksForProgressAndStartGraceWithinThePolicy) {
+  const auto read = [](uint32_t progress_ms, uint32_t start_ms) {
+    procctl_register_request_more request{};
+    request.head = Request("a", 5000);
+    request.progress_timeout_ms = progress_ms;
+    request.start_grace_ms = start_ms;
+    return ReadRequest(&request, sizeof request, RegistrationLimits{});
+  };
+  EXPECT_EQ(read(60'000, 30'000).terms.progress_limit, std::chrono::seconds(60));
+  EXPECT_EQ(read(60'000, 30'000).terms.start_grace, std::chrono::seconds(30));
+  EXPECT_EQ(read(0, 0).error, 0);
+  EXPECT_EQ(read(499, 0).error, EINVAL);
+  EXPECT_EQ(read(0, 600'000).error, 0);
+  EXPECT_EQ(read(0, 600'001).error, EINVAL);
 }
 
 TEST(ReadRequest, RefusesNamesThatAreEmptyOrNotTerminated) {
