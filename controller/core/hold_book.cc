@@ -6,6 +6,16 @@
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
+namespace {
+
+std::string Cut(const std::string& text, size_t most) {
+  if (text.size() <= most) return text;
+  // Not inside a UTF-8 sequence: a strict reader would drop the whole message.
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return text.substr(0, most);
+}
+
+}  // namespace
 
 absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
   if (targets_ + request.targets.size() > kMostTargets) {
@@ -95,7 +105,7 @@ std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) 
   outcome.done = event.kind() != v1::EVENT_KIND_VERDICT;
   outcome.verdict = event.verdict();
   outcome.refusal = event.refusal();
-  outcome.message = event.message();
+  outcome.message = Cut(event.message(), kMostMessageBytes);
   if (event.has_hold_until()) outcome.until = FromProto(event.hold_until());
   --running.open;
   return TakeIfFinished(it);

@@ -35,6 +35,9 @@ struct HoldOutcome {
 
 class HoldBook {
  public:
+  // A thousand outcomes go into one answer, whatever a node writes into its events: longer messages
+  // are cut, at a character. The event keeps all of it.
+  static constexpr size_t kMostMessageBytes = 1000;
   // Bounds memory; far above what an operator holds at a time.
   static constexpr size_t kMostTargets = 100'000;
   // An answer may take this much longer than the time to live: the way back.

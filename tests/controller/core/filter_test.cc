@@ -81,7 +81,7 @@ TEST(Filter, AMisspeltKeyIsToldWhichThereAre) {
 TEST(Filter, AMisspeltStateIsToldWhichThereAre) {
   EXPECT_EQ(Refusal("state=dead"),
             "filter: state=dead: no such state; it is one of alive, quiet, hung, term_sent, "
-            "kill_sent, unkillable, held, stale");
+            "kill_sent, unkillable, held, stale, starting, no_progress, busy, gave_up");
 }
 
 TEST(Filter, WhatIsNoTermIsRefused) {

@@ -92,6 +92,13 @@ TEST_F(HoldBookTest, OnlyTheFirstAnswerOfTheTargetsOwnNodeCounts) {
   EXPECT_TRUE(finished->outcomes[0].done);
 }
 
+TEST_F(HoldBookTest, ALongMessageIsCutAtACharacter) {
+  Begin(MakeHold("h", {"a"}));
+  v1::Event refused = Answer("a", "h/0", v1::EVENT_KIND_VERDICT);
+  for (int i = 0; i < 1000; ++i) refused.mutable_message()->append("\xe2\x82\xac");  // Three bytes.
+  EXPECT_EQ(book_.OnCommitted(refused)->outcomes[0].message.size(), 999U);
+}
+
 TEST_F(HoldBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
   Begin(MakeHold("h", {"a", "b"}));
   now_ += seconds(4);

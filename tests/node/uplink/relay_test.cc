@@ -88,12 +88,14 @@ TEST_F(RelayTest, AWelcomeThatIsBehindLeavesTheSessionUnused) {
 }
 
 // Link, writer, reader and spool at once, with sessions that break: every event arrives once, in
-// order, and every order reaches the guardian. ThreadSanitizer runs this too.
+// order, every order reaches the guardian, and no answer reaches a session that did not ask.
+// ThreadSanitizer runs this too.
 TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
   constexpr std::int64_t kEvents = 30'000;
   constexpr int kOrders = 300;
   std::atomic<bool> over = false;
   std::atomic<int> orders_down = 0;
+  std::atomic<int> holds_down = 0;
   std::int64_t spooled = 0;
 
   std::thread link([&] {
@@ -107,6 +109,13 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
       }
       while (const auto message = relay_.NextDown()) {
         if (message->has_order()) ++orders_down;
+        if (message->has_hold()) ++holds_down;
+        if (message->has_detail()) {
+          v1::DetailReply reply;
+          reply.set_request(message->detail().request());
+          *reply.mutable_slot()->mutable_slot() = MakeSlot(message->detail().generation());
+          relay_.OnDetail(std::move(reply));
+        }
         if (message->has_spooled()) spooled = message->spooled().seq();
         relay_.DownSent(*message);
       }
@@ -115,7 +124,9 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
 
   std::int64_t committed = 0;
   int sent_orders = 0;
-  for (std::int64_t session = 1; committed < kEvents || orders_down < kOrders; ++session) {
+  int sent_holds = 0;
+  for (std::int64_t session = 1;
+       committed < kEvents || orders_down < kOrders || holds_down < sent_holds; ++session) {
     (void)relay_.BeginSession();
     // What the writer sent and the reader has not yet acknowledged.
     std::atomic<std::int64_t> received = committed;
@@ -127,7 +138,14 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
           v1::Order order;
           order.set_order_id("r/" + std::to_string(sent_orders++));
           relay_.OnOrder(order);
+          v1::HoldOrder hold;
+          hold.set_order_id("h/" + std::to_string(sent_holds++));
+          relay_.OnHold(hold);
         }
+        v1::DetailRequest question;
+        question.set_request(step);
+        question.set_generation(session);
+        relay_.OnDetailRequest(question);
         if (step == 25) relay_.OnResync({});
         v1::EventAck ack;
         ack.add_cursors()->set_epoch(1);
@@ -140,6 +158,9 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
       relay_.EndSession();
     });
     while (const auto request = relay_.NextRequest()) {
+      if (request->has_detail()) {
+        EXPECT_EQ(request->detail().slot().slot().incarnation().generation(), session);
+      }
       for (const v1::Event& event : request->events().events()) {
         EXPECT_EQ(FirstSeq(event), received + 1);
         received = event.id().seq();
@@ -153,6 +174,7 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
   link.join();
   EXPECT_EQ(committed, kEvents);
   EXPECT_EQ(orders_down, kOrders);
+  EXPECT_EQ(holds_down, kOrders);
   EXPECT_LE(spooled, kEvents);
 }
 
