@@ -13,27 +13,34 @@ constexpr size_t kReserve = 512;
 }  // namespace
 
 void BoundEvidence(v1::Evidence* evidence) {
-  if (evidence->ByteSizeLong() <= kMostEvidenceBytes) return;
-  const auto fits = [&] { return evidence->ByteSizeLong() <= kMostEvidenceBytes - kReserve; };
-  auto* threads = evidence->mutable_threads();
+  // Counted down rather than measured anew for each removal; each also saves its tag and length,
+  // which are not counted.
+  size_t size = evidence->ByteSizeLong();
+  if (size <= kMostEvidenceBytes) return;
+  const auto fits = [&] { return size <= kMostEvidenceBytes - kReserve; };
+  const auto drop_last = [&](auto* entries, const auto& size_of) {
+    int dropped = 0;
+    for (; !entries->empty() && !fits(); ++dropped) {
+      size -= size_of(entries->Get(entries->size() - 1));
+      entries->RemoveLast();
+    }
+    return dropped;
+  };
+  const auto size_of_text = [](const std::string& text) { return text.size(); };
+  const auto size_of_message = [](const auto& message) { return message.ByteSizeLong(); };
 
+  auto* threads = evidence->mutable_threads();
   int stacks = 0;
   for (int i = threads->size() - 1; i >= 0 && !fits(); --i) {
     if (threads->Get(i).stack().empty()) continue;
+    for (const std::string& frame : threads->Get(i).stack()) size -= frame.size();
     threads->Mutable(i)->clear_stack();
     ++stacks;
   }
-  int dropped_threads = 0;
-  for (; !threads->empty() && !fits(); ++dropped_threads) threads->RemoveLast();
+  const int dropped_threads = drop_last(threads, size_of_message);
   evidence->set_threads_left_out(evidence->threads_left_out() + dropped_threads);
-
-  auto* missing = evidence->mutable_missing();
-  int dropped_missing = 0;
-  for (; !missing->empty() && !fits(); ++dropped_missing) missing->RemoveLast();
-
-  auto* hearts = evidence->mutable_other_hearts();
-  int dropped_hearts = 0;
-  for (; !hearts->empty() && !fits(); ++dropped_hearts) hearts->RemoveLast();
+  const int dropped_missing = drop_last(evidence->mutable_missing(), size_of_text);
+  const int dropped_hearts = drop_last(evidence->mutable_other_hearts(), size_of_message);
   evidence->set_other_hearts_left_out(evidence->other_hearts_left_out() + dropped_hearts);
 
   // Never cut: half an escape would be another text.
@@ -42,6 +49,7 @@ void BoundEvidence(v1::Evidence* evidence) {
        {evidence->mutable_cgroup(), evidence->mutable_note(), evidence->mutable_phase(),
         evidence->mutable_heart(), evidence->mutable_comm(), evidence->mutable_state()}) {
     if (text->empty() || fits()) continue;
+    size -= text->size();
     text->clear();
     ++texts;
   }
