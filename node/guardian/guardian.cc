@@ -65,6 +65,19 @@ int64_t ResidentBytes() {
   return int64_t{resident} * sysconf(_SC_PAGESIZE);
 }
 
+// The enforcer's questions, carried to the desk that reads what the kernel says.
+class Evidences final : public EvidenceSource {
+ public:
+  Evidences(Poller* poller, EvidenceDesk::Ready ready) : desk_(poller, std::move(ready)) {}
+  void Ask(int64_t kill, EvidenceSubject subject) override {
+    desk_.Ask(kill, subject.process, std::move(subject.known), MonoNow());
+  }
+  void Expire(MonoTime now) { desk_.Expire(now); }
+
+ private:
+  EvidenceDesk desk_;
+};
+
 std::string NameOfStored(int64_t generation) { return fmt::format("heart-{}", generation); }
 
 class Guardian {
@@ -79,7 +92,10 @@ class Guardian {
         started_at_(WallNow()),
         log_(settings.node, boot_id, epoch, keeper_.get()),
         table_(boot_id, settings.rules, board_.cells(), board_.histories(), keeper_.get()),
-        evidence_(&poller_),
+        evidence_(&poller_,
+                  [this](int64_t kill, v1::Evidence evidence) {
+                    enforcer_.OnEvidence(kill, std::move(evidence));
+                  }),
         enforcer_(&table_, World(), PolicyOf(settings), epoch * Table::kGenerationsPerEpoch + 1),
         orders_(&table_, &log_, &enforcer_, keeper_.get(), settings.grace),
         link_(&table_, &log_, &poller_,
@@ -104,9 +120,6 @@ class Guardian {
                    .removed = [this](const Slot& slot) { OnRemoved(slot); },
                    .forgotten = [this](Process& process) { poller_.Remove(process.exit_watch); }});
     log_.OnNew([this] { events_waiting_ = true; });
-    evidence_.OnReady([this](int64_t kill, v1::Evidence evidence) {
-      enforcer_.OnEvidence(kill, std::move(evidence));
-    });
   }
 
   absl::Status Open(UniqueFd lock) {
@@ -349,7 +362,7 @@ class Guardian {
   KernelClocks clocks_;
   EventLog log_;
   Table table_;
-  EvidenceDesk evidence_;
+  Evidences evidence_;
   Enforcer enforcer_;
   OrderDesk orders_;
   UplinkLink link_;

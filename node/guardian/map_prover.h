@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "node/core/process_identity.h"
-#include "node/os/unique_fd.h"
+#include "node/guardian/detached_work.h"
 
 namespace procctl::node {
 
@@ -28,18 +28,18 @@ class MapProver {
   static constexpr int kMostAtOnce = 16;
 
   explicit MapProver(std::string map_identity);
-  ~MapProver();
 
   // False if too many are stuck already.
   bool Start(size_t row, ProcessIdentity process);
 
   // Readable when results wait.
-  int event_fd() const;
+  int event_fd() const { return work_.event_fd(); }
   std::vector<Proof> Take();
 
  private:
-  struct Shared;
-  std::shared_ptr<Shared> shared_;  // outlives the prover while a thread is stuck
+  const std::shared_ptr<const std::string> map_identity_;  // shared with threads that may be stuck
+  std::vector<Proof> taken_;
+  DetachedWork work_;
 };
 
 }  // namespace procctl::node

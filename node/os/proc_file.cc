@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
+#include <cerrno>
+#include <cstring>
 
+#include "node/os/proc_text.h"
 #include "node/os/unique_fd.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -15,34 +17,9 @@ namespace {
 constexpr uint64_t kPfKthread = 0x00200000;  // PF_KTHREAD of the kernel's sched.h, field 9 of stat
 constexpr int kMostAncestors = 256;
 
-template <typename T>
-bool ReadNumber(std::string_view text, T* out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
-// Value of "Key:\tvalue" up to the end of the line.
-std::string_view Field(std::string_view text, std::string_view key) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    std::string_view line = text.substr(at, end - at);
-    if (line.substr(0, key.size()) == key) return line.substr(key.size());
-    at = end + 1;
-  }
-  return {};
-}
-
-std::string_view FirstWord(std::string_view text, size_t skip = 0) {
-  for (;;) {
-    const size_t begin = text.find_first_not_of(" \t");
-    if (begin == std::string_view::npos) return {};
-    text.remove_prefix(begin);
-    const size_t end = std::min(text.find_first_of(" \t\n"), text.size());
-    if (skip == 0) return text.substr(0, end);
-    --skip;
-    text.remove_prefix(end);
-  }
+absl::Status Refused() {
+  const int error = errno;
+  return absl::Status(absl::ErrnoToStatusCode(error), std::strerror(error));
 }
 
 }  // namespace
@@ -58,13 +35,14 @@ std::optional<ProcStat> ParseStat(std::string_view text) {
   std::string_view rest = text.substr(close + 1);
   std::array<std::string_view, 20> fields;  // fields 3 (state) to 22 (start time)
   for (auto& field : fields) {
-    field = FirstWord(rest);
+    field = Word(rest);
     if (field.empty()) return std::nullopt;
     rest.remove_prefix(static_cast<size_t>(field.data() + field.size() - rest.data()));
   }
   uint64_t flags = 0;
   if (fields[0].size() != 1 || !ReadNumber(fields[1], &stat.parent) ||
-      !ReadNumber(fields[6], &flags) || !ReadNumber(fields[19], &stat.start_ticks)) {
+      !ReadNumber(fields[6], &flags) || !ReadNumber(fields[11], &stat.user_ticks) ||
+      !ReadNumber(fields[12], &stat.system_ticks) || !ReadNumber(fields[19], &stat.start_ticks)) {
     return std::nullopt;
   }
   stat.state = fields[0][0];
@@ -76,30 +54,36 @@ std::optional<ProcStatus> ParseStatus(std::string_view text) {
   ProcStatus status;
   // "Uid:\treal effective saved fs". The name comes first in the file and has its newlines escaped
   // by the kernel.
-  if (!ReadNumber(FirstWord(Field(text, "Uid:"), 1), &status.uid)) return std::nullopt;
-  if (!ReadNumber(FirstWord(Field(text, "TracerPid:")), &status.tracer)) return std::nullopt;
+  if (!ReadNumber(Word(LineAfter(text, "Uid:"), 1), &status.uid)) return std::nullopt;
+  if (!ReadNumber(Word(LineAfter(text, "TracerPid:")), &status.tracer)) return std::nullopt;
   return status;
 }
 
 std::string ParseCgroupV2Path(std::string_view text) {
-  const std::string_view path = Field(text, "0::");
+  const std::string_view path = LineAfter(text, "0::");
   return std::string(path);
 }
 
-std::optional<std::string> ReadSmallFile(const std::string& path, size_t most) {
+absl::StatusOr<std::string> ReadKernelFile(const std::string& path, size_t most) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd) return std::nullopt;
+  if (!fd) return Refused();
   std::string text(most, '\0');
   size_t used = 0;
   while (used < most) {
     const ssize_t n = read(fd.get(), text.data() + used, most - used);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::nullopt;
+    if (n < 0) return Refused();
     if (n == 0) break;
     used += static_cast<size_t>(n);
   }
   text.resize(used);
   return text;
+}
+
+std::optional<std::string> ReadSmallFile(const std::string& path, size_t most) {
+  auto text = ReadKernelFile(path, most);
+  if (!text.ok()) return std::nullopt;
+  return *std::move(text);
 }
 
 std::optional<ProcStat> ReadStat(int32_t pid) {
@@ -114,14 +98,16 @@ std::optional<ProcStatus> ReadStatus(int32_t pid) {
 
 bool IsFrozen(int32_t pid) {
   const auto cgroups = ReadSmallFile(fmt::format("/proc/{}/cgroup", pid));
-  if (!cgroups) return false;
-  const std::string path = ParseCgroupV2Path(*cgroups);
+  return cgroups && IsCgroupFrozen(ParseCgroupV2Path(*cgroups));
+}
+
+bool IsCgroupFrozen(const std::string& path) {
   if (path.empty() || path == "/" || path.find("..") != std::string::npos) return false;
   // Pure v2 hosts mount it at the top, hybrid ones below /unified. cgroup.events tells the
   // effective state: a group under a frozen one is frozen too.
   for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
     const auto events = ReadSmallFile(fmt::format("{}{}/cgroup.events", root, path), 4096);
-    if (events) return FirstWord(Field(*events, "frozen")) == "1";
+    if (events) return Word(LineAfter(*events, "frozen")) == "1";
   }
   return false;
 }

@@ -9,12 +9,17 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/statusor.h"
+
 namespace procctl::node {
 
 struct ProcStat {
   std::string comm;  // raw bytes, up to 15
   char state = '?';
   int32_t parent = 0;
+  // CPU time spent in user and in kernel mode.
+  uint64_t user_ticks = 0;
+  uint64_t system_ticks = 0;
   int64_t start_ticks = 0;
   bool kernel_thread = false;
 };
@@ -35,11 +40,16 @@ std::optional<ProcStat> ReadStat(int32_t pid);
 std::optional<ProcStatus> ReadStatus(int32_t pid);
 // True if the process's v2 cgroup, or one above it, is frozen. False where that cannot be told.
 bool IsFrozen(int32_t pid);
+// The same for a path as ParseCgroupV2Path gives it.
+bool IsCgroupFrozen(const std::string& path);
 
 // This process and all its ancestors up to init.
 std::set<int32_t> OwnLine();
 
-// Up to `most` bytes of a small kernel file; nullopt if it cannot be opened.
+// Up to `most` bytes of a small kernel file; the status is that of open() or read(), its message
+// the kernel's words.
+absl::StatusOr<std::string> ReadKernelFile(const std::string& path, size_t most = 16384);
+// The same for whoever does not ask why not.
 std::optional<std::string> ReadSmallFile(const std::string& path, size_t most = 16384);
 
 }  // namespace procctl::node
