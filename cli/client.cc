@@ -3,6 +3,8 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "proto/support/channel.h"
 #include "proto/support/escape.h"
@@ -14,6 +16,7 @@ namespace procctl::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kProbeTimeout{2000};
+constexpr int kNewestLookedAt = 5000;
 
 // gRPC takes wall-clock deadlines; ours are monotonic.
 void SetTimeout(Timeout timeout, grpc::ClientContext* context) {
@@ -21,7 +24,7 @@ void SetTimeout(Timeout timeout, grpc::ClientContext* context) {
                         std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
 }
 
-// Calls `rpc` for page after page. `take` gets each response.
+// Calls `rpc` for page after page. `take` gets each response, and returns false to stop there.
 template <typename Request, typename Response, typename Rpc, typename Take>
 grpc::Status AllPages(Request request, Timeout timeout, Rpc rpc, Take take) {
   for (;;) {
@@ -35,8 +38,7 @@ grpc::Status AllPages(Request request, Timeout timeout, Rpc rpc, Take take) {
     if (!next.empty() && next == request.page_token()) {
       return {grpc::StatusCode::INTERNAL, "the controller repeats a page of the list"};
     }
-    take(std::move(response));
-    if (next.empty()) return grpc::Status::OK;
+    if (!take(std::move(response)) || next.empty()) return grpc::Status::OK;
     request.set_page_token(next);
   }
 }
@@ -95,6 +97,7 @@ absl::StatusOr<SlotList> Client::ListSlots(const std::string& filter, Timeout ti
         first = false;
         list.as_of = page.as_of();
         for (v1::FleetSlot& slot : *page.mutable_slots()) list.slots.push_back(std::move(slot));
+        return true;
       });
   if (!status.ok()) return Explain(status);
   return list;
@@ -112,15 +115,16 @@ absl::StatusOr<NodeList> Client::ListNodes(const std::string& filter, Timeout ti
       [&](v1::ListNodesResponse page) {
         list.as_of = page.as_of();
         for (v1::Node& node : *page.mutable_nodes()) list.nodes.push_back(std::move(node));
+        return true;
       });
   if (!status.ok()) return Explain(status);
   return list;
 }
 
-absl::Status Client::ListEvents(v1::ListEventsRequest request, Timeout timeout,
-                                const std::function<void(const v1::ListEventsResponse&)>& on_page) {
+grpc::Status Client::EventPages(v1::ListEventsRequest request, Timeout timeout,
+                                const std::function<bool(v1::ListEventsResponse)>& take) {
   const bool bounded = request.newest() > 0;
-  return Explain(AllPages<v1::ListEventsRequest, v1::ListEventsResponse>(
+  return AllPages<v1::ListEventsRequest, v1::ListEventsResponse>(
       std::move(request), timeout,
       [&](auto* context, const auto& r, auto* response) {
         if (!bounded || r.page_token().empty()) return stub_->ListEvents(context, r, response);
@@ -128,7 +132,54 @@ absl::Status Client::ListEvents(v1::ListEventsRequest request, Timeout timeout,
         following.clear_newest();  // only the first page may carry it
         return stub_->ListEvents(context, following, response);
       },
-      [&](const v1::ListEventsResponse& page) { on_page(page); }));
+      take);
+}
+
+absl::Status Client::ListEvents(v1::ListEventsRequest request, Timeout timeout,
+                                const std::function<void(const v1::ListEventsResponse&)>& on_page) {
+  return Explain(EventPages(std::move(request), timeout, [&](const v1::ListEventsResponse& page) {
+    on_page(page);
+    return true;
+  }));
+}
+
+absl::StatusOr<std::vector<v1::StoredEvent>> Client::CollectEvents(v1::ListEventsRequest request,
+                                                                   Timeout timeout) {
+  std::vector<v1::StoredEvent> events;
+  const absl::Status status =
+      ListEvents(std::move(request), timeout, [&](const v1::ListEventsResponse& page) {
+        events.insert(events.end(), page.events().begin(), page.events().end());
+      });
+  if (!status.ok()) return status;
+  return events;
+}
+
+absl::StatusOr<v1::StoredEvent> Client::FindEvent(const v1::EventId& id, Timeout timeout) {
+  std::optional<v1::StoredEvent> found;
+  v1::ListEventsRequest request;
+  // A controller's own events are about any node.
+  if (id.origin().front() != '@') request.set_filter("node=" + id.origin());
+  for (const int newest : {kNewestLookedAt, 0}) {
+    request.set_newest(newest);
+    const grpc::Status status =
+        EventPages(request, timeout, [&](const v1::ListEventsResponse& page) {
+          for (const v1::StoredEvent& stored : page.events()) {
+            const v1::EventId& other = stored.event().id();
+            if (other.origin() == id.origin() && other.epoch() == id.epoch() &&
+                other.seq() == id.seq()) {
+              found = stored;
+              return false;
+            }
+          }
+          return true;
+        });
+    if (!status.ok()) return Explain(status);
+    if (found) return *std::move(found);
+  }
+  return absl::NotFoundError(
+      fmt::format("no event {}:{}:{} is recorded; `procctl-cli events` shows "
+                  "what there is",
+                  id.origin(), id.epoch(), id.seq()));
 }
 
 absl::StatusOr<v1::GetFleetResponse> Client::GetFleet(Timeout timeout) {
@@ -136,6 +187,29 @@ absl::StatusOr<v1::GetFleetResponse> Client::GetFleet(Timeout timeout) {
   SetTimeout(timeout, &context);
   v1::GetFleetResponse response;
   const grpc::Status status = stub_->GetFleet(&context, {}, &response);
+  if (!status.ok()) return Explain(status);
+  return response;
+}
+
+absl::StatusOr<v1::DescribeResponse> Client::Describe(const std::string& node, int64_t generation,
+                                                      Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::DescribeRequest request;
+  request.set_node(node);
+  request.set_generation(generation);
+  v1::DescribeResponse response;
+  const grpc::Status status = stub_->Describe(&context, request, &response);
+  if (!status.ok()) return Explain(status);
+  return response;
+}
+
+absl::StatusOr<v1::HoldSlotsResponse> Client::Hold(const v1::HoldSlotsRequest& request,
+                                                   Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::HoldSlotsResponse response;
+  const grpc::Status status = stub_->HoldSlots(&context, request, &response);
   if (!status.ok()) return Explain(status);
   return response;
 }
@@ -163,6 +237,11 @@ absl::Status Client::Explain(const grpc::Status& status) const {
     case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::DEADLINE_EXCEEDED: {
+      // A controller's own words about a node that did not answer it; gRPC's are these two.
+      if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+          !status.error_message().empty() && status.error_message() != "Deadline Exceeded") {
+        return FromGrpc(status);
+      }
       if (auto probe = ProbeTls(where, connection_.server_name, tls_, kProbeTimeout); !probe.ok()) {
         return probe;
       }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/options.h"
@@ -34,7 +36,20 @@ class Client {
   absl::Status ListEvents(v1::ListEventsRequest request, Timeout timeout,
                           const std::function<void(const v1::ListEventsResponse&)>& on_page);
 
+  // All pages together, oldest first: for filters that match few.
+  absl::StatusOr<std::vector<v1::StoredEvent>> CollectEvents(v1::ListEventsRequest request,
+                                                             Timeout timeout);
+
+  // NOT_FOUND if no such event is recorded. Events cannot be asked for by id: looks among the
+  // newest of its node first, then through all of them.
+  absl::StatusOr<v1::StoredEvent> FindEvent(const v1::EventId& id, Timeout timeout);
+
   absl::StatusOr<v1::GetFleetResponse> GetFleet(Timeout timeout);
+
+  absl::StatusOr<v1::DescribeResponse> Describe(const std::string& node, int64_t generation,
+                                                Timeout timeout);
+
+  absl::StatusOr<v1::HoldSlotsResponse> Hold(const v1::HoldSlotsRequest& request, Timeout timeout);
 
   // Until the stream ends, or `stop` is requested (then CANCELLED; the kill goes on).
   absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
@@ -42,6 +57,10 @@ class Client {
 
  private:
   Client(Connection connection, TlsPem tls);
+
+  // `take` returns false to stop.
+  grpc::Status EventPages(v1::ListEventsRequest request, Timeout timeout,
+                          const std::function<bool(v1::ListEventsResponse)>& take);
 
   absl::Status Explain(const grpc::Status& status) const;
 

@@ -16,6 +16,12 @@ ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* 
 ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client);
 
+ExitCode WhyCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode DescribeCommand(const Options& options, const Screen& screen, Client* client);
+
+// `options.verb` says whether to hold or to release.
+ExitCode HoldCommand(const Options& options, const Screen& screen, Client* client);
+
 // Called once, when a kill is about to begin: its token says when to stop waiting for it.
 using WatchInterrupt = std::function<std::stop_token()>;
 

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/event_name.h"
 #include "cli/json.h"
 #include "cli/render.h"
 #include "proto/support/time_convert.h"
@@ -28,7 +29,7 @@ absl::Status PrintJson(const v1::ListEventsRequest& request, const Options& opti
         std::string text;
         for (const v1::StoredEvent& event : page.events()) {
           text += std::exchange(first, false) ? "\n" : ",\n";
-          text += JsonObject(event);
+          text += JsonObject(event, EventIdText(event.event().id()));
         }
         screen.Print(text);
       });
@@ -46,6 +47,7 @@ absl::Status PrintTable(const v1::ListEventsRequest& request, const Options& opt
   if (!status.ok()) return status;
   if (events.empty()) screen.Note("no events match");
   screen.Print(RenderEvents(events, screen.colour()));
+  if (const std::string next = NextAfter(events); !next.empty()) screen.Note("Next: " + next);
   return status;
 }
 

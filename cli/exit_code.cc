@@ -57,6 +57,23 @@ ExitCode ExitCodeFor(const v1::TargetProgress& progress) {
   }
 }
 
+ExitCode ExitCodeFor(const v1::HoldOutcome& outcome) {
+  if (outcome.done()) return ExitCode::kOk;
+  switch (outcome.verdict()) {
+    case v1::VERDICT_GONE_ALREADY:
+      return ExitCode::kNothingMatched;
+    case v1::VERDICT_IDENTITY_MISMATCH:
+      return ExitCode::kNotTheSame;
+    case v1::VERDICT_REFUSED:
+      return ForRefusal(outcome.refusal());
+    case v1::VERDICT_UNSPECIFIED:  // no answer came
+    case v1::VERDICT_EXPIRED:
+      return ExitCode::kUnreachable;
+    default:
+      return ExitCode::kFailed;
+  }
+}
+
 ExitCode Combine(const std::vector<ExitCode>& targets) {
   if (targets.empty()) return ExitCode::kFailed;
   const ExitCode first = targets.front();

@@ -35,8 +35,11 @@ ExitCode ExitCodeFor(const absl::Status& status);
 // For one target of a kill, once `progress` is its last.
 ExitCode ExitCodeFor(const v1::TargetProgress& progress);
 
-// For all targets of a kill: the common code if they agree; PARTLY if some are done and some not;
-// FAILED if none is done, for different reasons.
+// For one target of a hold or a release.
+ExitCode ExitCodeFor(const v1::HoldOutcome& outcome);
+
+// For all targets of a kill, a hold or a release: the common code if they agree; PARTLY if some are
+// done and some not; FAILED if none is done, for different reasons.
 ExitCode Combine(const std::vector<ExitCode>& targets);
 
 }  // namespace procctl::cli

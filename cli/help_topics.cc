@@ -8,16 +8,17 @@ constexpr std::string_view kExitCodes = R"(Exit codes
     0  done; a list that is empty is done too
     1  what was asked could not be done
     2  the command line, or a file it names, is wrong
-    3  nothing matched
+    3  nothing matched, or it has ended already where a hold was asked for
     4  not allowed: no usable certificate, or its role may not do this
     5  the controller or a node cannot be reached, or did not answer in time
     6  the process is no longer the one you saw; nobody was signalled
-    7  partly done: some targets are stopped, some are not
+    7  partly done: some targets are stopped (held, released), some are not
     9  declined at the question, or --yes is missing where nobody can be asked
   130  interrupted; a kill that had begun goes on
 
-A kill of several targets exits with their common code, 7 if some are done and some
-are not, and 1 if none is done for different reasons.
+A kill, hold or release of several targets exits with their common code, 7 if some are
+done and some are not, and 1 if none is done for different reasons. `describe` of what
+cannot be heard shows what the controller knows, and exits with 5.
 )";
 
 constexpr std::string_view kEnvironment =
@@ -40,10 +41,12 @@ A filter is a list of terms, all of which must hold. A term is KEY=VALUE or KEY!
 VALUE may be several values (a,b: any of them) and may hold * and ? as in a shell.
 
   list slots   node, name, slot, state, pid, door
+  hold -l      the same, and so does release -l
   list nodes   node, state
-  events       node, slot, name, kind, cause, verdict, order, pid
+  events       node, slot, name, kind, cause, verdict, order, pid, kill
 
-States of slots: alive, quiet, hung, term_sent, kill_sent, unkillable, held, stale.
+States of slots: alive, quiet, starting, busy, hung, no_progress, gave_up, term_sent,
+kill_sent, unkillable, held, stale.
 States of nodes: connected, suspect, lost.
 
 The options --node, --name, --state, --slot and --kind are terms too; all add up.
@@ -52,6 +55,8 @@ Examples
   procctl-cli list --node 'web-*' --state hung,held
   procctl-cli list --filter 'name=encoder node!=web-03'
   procctl-cli events --filter 'kind=verdict cause=heartbeat' --since 1h
+  procctl-cli events --filter 'node=web-01 kill=17'
+  procctl-cli hold -l 'node=web-* name=encoder' --for 30m --reason "storage move"
 )";
 
 }  // namespace

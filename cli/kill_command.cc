@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -6,6 +5,7 @@
 #include "absl/time/time.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/plan.h"
 #include "cli/render.h"
 #include "cli/request_id.h"
 #include "cli/target.h"
@@ -21,86 +21,6 @@ using std::chrono::nanoseconds;
 constexpr std::chrono::seconds kPatience{60};
 constexpr std::chrono::milliseconds kBetweenTries{500};
 
-struct Plan {
-  std::vector<v1::FleetSlot> rows;  // to show
-  std::vector<v1::KillTarget> targets;
-  google::protobuf::Timestamp as_of;
-};
-
-v1::KillTarget TargetOf(const v1::FleetSlot& row) {
-  v1::KillTarget target;
-  target.set_node(row.node());
-  target.set_slot(row.slot().label());
-  *target.mutable_incarnation() = row.slot().incarnation();
-  return target;
-}
-
-std::string Key(const v1::KillTarget& target) {
-  return target.node() + " " + IncarnationText(target.incarnation());
-}
-
-// What was typed, as the very processes that the controller shows now.
-absl::StatusOr<Plan> MakePlan(const Options& options, Client* client) {
-  std::vector<TargetName> names;
-  for (const std::string& text : options.targets) {
-    auto name = ParseTarget(text);
-    if (!name.ok()) return name.status();
-    names.push_back(std::move(*name));
-  }
-  v1::Incarnation pinned;
-  if (!options.if_incarnation.empty()) {
-    auto incarnation = ParseIncarnation(options.if_incarnation);
-    if (!incarnation.ok()) return incarnation.status();
-    pinned = std::move(*incarnation);
-    if (names[0].pid && *names[0].pid != pinned.pid()) {
-      return absl::InvalidArgumentError(
-          fmt::format("{} and --if-incarnation name different pids", names[0].ToString()));
-    }
-  }
-  const auto list = client->ListSlots(FilterFor(names), AnswerTime(options));
-  if (!list.ok()) return list.status();
-  Plan plan;
-  plan.as_of = list->as_of;
-  std::vector<std::string> missing;
-  std::vector<std::string> seen;
-  for (const TargetName& name : names) {
-    const v1::FleetSlot* row = Match(name, list->slots);
-    v1::FleetSlot shown;
-    if (row != nullptr) {
-      shown = *row;
-    } else if (options.if_incarnation.empty()) {
-      missing.push_back(name.ToString());
-      continue;
-    } else {
-      // It may have ended since it was seen: the node will say so.
-      shown.set_node(name.node);
-      shown.mutable_slot()->set_label(name.pid ? fmt::format("pid-{}", *name.pid) : name.slot);
-    }
-    v1::KillTarget target = TargetOf(shown);
-    if (!options.if_incarnation.empty()) *target.mutable_incarnation() = pinned;
-    if (std::find(seen.begin(), seen.end(), Key(target)) != seen.end()) continue;
-    seen.push_back(Key(target));
-    plan.rows.push_back(std::move(shown));
-    plan.targets.push_back(std::move(target));
-  }
-  if (!missing.empty()) {
-    return absl::NotFoundError(
-        fmt::format("nothing is guarded as {}; nobody was signalled. `procctl-cli list` shows what "
-                    "there is",
-                    fmt::join(missing, ", ")));
-  }
-  return plan;
-}
-
-std::string TargetsJson(const Plan& plan) {
-  std::string out;
-  for (size_t i = 0; i < plan.targets.size(); ++i) {
-    out += i == 0 ? "\n" : ",\n";
-    out += JsonObject(plan.targets[i], IncarnationText(plan.targets[i].incarnation()));
-  }
-  return out;
-}
-
 ExitCode ShowDryRun(const Plan& plan, const Screen& screen) {
   if (screen.json()) {
     screen.Print(fmt::format("{{\"apiVersion\":\"{}\",\"dryRun\":true,\"targets\":[{}]}}\n",
@@ -111,21 +31,6 @@ ExitCode ShowDryRun(const Plan& plan, const Screen& screen) {
         fmt::format("\n{} to stop. Dry run: nobody was signalled.\n", plan.targets.size()));
   }
   return ExitCode::kOk;
-}
-
-// OK to go on, else why not.
-absl::Status Confirm(const Options& options, const Plan& plan, const Screen& screen) {
-  if (plan.targets.size() == 1 || options.yes) return absl::OkStatus();
-  if (!screen.can_ask()) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{} targets need a confirmation and nobody can be asked; nobody was signalled. Add --yes",
-        plan.targets.size()));
-  }
-  screen.Print(RenderTargets(plan.rows, plan.as_of, screen.colour()));
-  if (screen.Ask(fmt::format("\nStop these {}? [y/N] ", plan.targets.size()))) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError("declined; nobody was signalled");
 }
 
 v1::KillSlotsRequest RequestFor(const Options& options, const Plan& plan) {
@@ -184,14 +89,28 @@ void PrintOutcomes(const Plan& plan, const v1::KillSlotsRequest& request, const 
       rows));
 }
 
+// Where to look for why a target was not stopped.
+void PrintNext(const Plan& plan, const KillStory& story, const Screen& screen) {
+  for (size_t i = 0; i < plan.targets.size(); ++i) {
+    const v1::Verdict verdict = story.outcomes()[i].verdict();
+    if (verdict != v1::VERDICT_UNKILLABLE && verdict != v1::VERDICT_HELD &&
+        verdict != v1::VERDICT_UNKNOWN_AFTER_CRASH) {
+      continue;
+    }
+    screen.Note("Next: procctl-cli why " +
+                ShellName(plan.targets[i].node(), plan.targets[i].slot()));
+    return;
+  }
+}
+
 }  // namespace
 
 ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt) {
-  const auto plan = MakePlan(options, client);
+  const auto plan = PlanTargets(options, Hearts::kFirst, "nobody was signalled", client);
   if (!plan.ok()) return screen.Fail(ExitCodeFor(plan.status()), plan.status());
   if (options.dry_run) return ShowDryRun(*plan, screen);
-  if (auto s = Confirm(options, *plan, screen); !s.ok()) {
+  if (auto s = Confirm(options, *plan, {"Stop", "nobody was signalled"}, screen); !s.ok()) {
     return screen.Fail(ExitCode::kDeclined, s);
   }
 
@@ -209,6 +128,7 @@ ExitCode KillCommand(const Options& options, const Screen& screen, Client* clien
   if (status.ok()) {
     std::vector<ExitCode> codes;
     for (const auto& outcome : story.outcomes()) codes.push_back(ExitCodeFor(outcome));
+    PrintNext(*plan, story, screen);
     return Combine(codes);
   }
   const std::string look =

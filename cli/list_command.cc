@@ -19,8 +19,10 @@ std::chrono::nanoseconds AnswerTime(const Options& options) {
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client) {
   const auto list = client->ListSlots(options.filter, AnswerTime(options));
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
-  screen.Print(screen.json() ? SlotsJson(*list)
-                             : RenderSlots(*list, !options.filter.empty(), screen.colour()));
+  const Columns columns = options.output == Output::kWide ? Columns::kWide : Columns::kUsual;
+  screen.Print(screen.json()
+                   ? SlotsJson(*list)
+                   : RenderSlots(*list, !options.filter.empty(), screen.colour(), columns));
   return ExitCode::kOk;
 }
 

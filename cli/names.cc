@@ -20,6 +20,7 @@ std::string Lower(Enum value, const std::string& name, std::string_view prefix) 
 std::string Word(v1::SlotState state) {
   return Lower(state, v1::SlotState_Name(state), "SLOT_STATE_");
 }
+std::string Word(v1::Door door) { return Lower(door, v1::Door_Name(door), "DOOR_"); }
 std::string Word(v1::NodeState state) {
   return Lower(state, v1::NodeState_Name(state), "NODE_STATE_");
 }
@@ -32,6 +33,12 @@ std::string Word(v1::Verdict verdict) {
 }
 std::string Word(v1::Refusal refusal) {
   return Lower(refusal, v1::Refusal_Name(refusal), "REFUSAL_");
+}
+std::string Word(v1::Symptom symptom) {
+  return Lower(symptom, v1::Symptom_Name(symptom), "SYMPTOM_");
+}
+std::string Word(v1::HeldBy held_by) {
+  return Lower(held_by, v1::HeldBy_Name(held_by), "HELD_BY_");
 }
 
 }  // namespace procctl::cli

@@ -11,10 +11,13 @@
 namespace procctl::cli {
 
 std::string Word(v1::SlotState state);
+std::string Word(v1::Door door);
 std::string Word(v1::NodeState state);
 std::string Word(v1::EventKind kind);
 std::string Word(v1::Cause cause);
 std::string Word(v1::Verdict verdict);
 std::string Word(v1::Refusal refusal);
+std::string Word(v1::Symptom symptom);
+std::string Word(v1::HeldBy held_by);
 
 }  // namespace procctl::cli

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <utility>
 
 #include "cli/filter.h"
 #include "cli/help_topics.h"
@@ -16,23 +17,28 @@ namespace {
 constexpr size_t kMostReasonBytes = 1000;
 constexpr size_t kMostTargets = 1000;
 constexpr auto kMostGrace = std::chrono::hours(1);
+constexpr auto kMostHold = std::chrono::hours(24);
 
 constexpr char kFooter[] = R"(Examples
   procctl-cli list
   procctl-cli kill web-01/encoder --reason "stuck since noon"
   procctl-cli events --since 10m
+  procctl-cli why web-01/encoder
+  procctl-cli hold web-01/encoder --for 30m --reason "debugging"
 
 Help on: exit-codes, environment, filters (procctl-cli help TOPIC).)";
 
 constexpr char kListFooter[] =
     R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
 half its timeout), UP how long it has been registered, AGE when its node was last heard. Of a node
-that cannot be heard the rows are stale: what they say was true AGE ago.
+that cannot be heard the rows are stale: what they say was true AGE ago. STATUS is who holds it and
+how long, why a due kill is withheld, and what the process itself says: its phase and its note.
 
 Examples
   procctl-cli list
   procctl-cli list nodes
   procctl-cli list --node 'web-*' --state hung
+  procctl-cli list -o wide
   procctl-cli list -o json)";
 
 constexpr char kKillFooter[] =
@@ -46,12 +52,48 @@ Examples
   procctl-cli kill web-01/encoder web-02/encoder --dry-run)";
 
 constexpr char kEventsFooter[] =
-    R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first.
+    R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first. Events of one
+kill on a node share the number under KILL. `procctl-cli why` takes what stands under ID.
 
 Examples
   procctl-cli events --since 10m
   procctl-cli events --kind verdict --node web-01
   procctl-cli events --slot web-01/encoder -o json)";
+
+constexpr char kWhyFooter[] =
+    R"(Tells the latest kill of a slot, or the kill that an event belongs to, from what is recorded and
+nothing else: which heart passed which limit, where the process was, what was sent when, by what it
+was withheld, how it ended and what happens next. Of a slot that was never stopped it says how it is.
+
+Examples
+  procctl-cli why web-01/encoder
+  procctl-cli why web-01:1795348800000:17
+  procctl-cli why web-01/encoder -o json)";
+
+constexpr char kDescribeFooter[] =
+    R"(Asks the node itself. If it cannot be heard, what the controller knows is shown with its age, and
+the exit code is 5.
+
+Examples
+  procctl-cli describe web-01/encoder
+  procctl-cli describe web-01
+  procctl-cli describe web-01/encoder -o json)";
+
+constexpr char kHoldFooter[] =
+    R"(While a hold lasts no kill of the slot begins and none goes on. It ends by itself, also when this
+host, the controller or the guardian is gone. A later hold of the same slot replaces the earlier one.
+Several targets are shown first and need a yes.
+
+Examples
+  procctl-cli hold web-01/encoder --for 30m --reason "debugging, see ticket 42"
+  procctl-cli hold -l 'node=web-* name=encoder' --for 2h --reason "storage move" --yes)";
+
+constexpr char kReleaseFooter[] =
+    R"(A kill that is due goes on at once. Releasing what nobody holds is done too.
+
+Examples
+  procctl-cli release web-01/encoder
+  procctl-cli release -l 'node=web-*' --yes)";
 
 // What CLI11 fills in: text, checked afterwards.
 struct Raw {
@@ -62,6 +104,7 @@ struct Raw {
   std::string node, name, state, slot, kind, filter;
   std::string grace;
   std::string since;
+  std::string hold_for;
   int newest = -1;
   std::string topic;
 };
@@ -104,6 +147,47 @@ CLI::App* AddEvents(CLI::App* app, Raw* raw) {
   return events;
 }
 
+CLI::App* AddWhy(CLI::App* app, Raw* raw) {
+  CLI::App* why = app->add_subcommand("why", "Why a process was stopped, or is as it is");
+  why->add_option("what", raw->options.targets, "NODE/SLOT, NODE:PID, or an event's ID")
+      ->required()
+      ->expected(1);
+  why->footer(kWhyFooter);
+  return why;
+}
+
+CLI::App* AddDescribe(CLI::App* app, Raw* raw) {
+  CLI::App* describe = app->add_subcommand("describe", "All there is to know of a slot or a node");
+  describe->add_option("what", raw->options.targets, "NODE/SLOT, NODE:PID or NODE")
+      ->required()
+      ->expected(1);
+  describe->footer(kDescribeFooter);
+  return describe;
+}
+
+CLI::App* AddHold(CLI::App* app, Raw* raw) {
+  CLI::App* hold = app->add_subcommand("hold", "Keep slots from being stopped for a while");
+  hold->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID");
+  hold->add_option("-l,--filter", raw->options.target_filter,
+                   "All slots that match (procctl-cli help filters)");
+  hold->add_option("--for", raw->hold_for, "How long: 30m, 2h; at most 24h");
+  hold->add_option("--reason", raw->options.reason, "Why, for everybody who sees it held");
+  hold->add_flag("-y,--yes", raw->options.yes, "Do not ask");
+  hold->footer(kHoldFooter);
+  return hold;
+}
+
+CLI::App* AddRelease(CLI::App* app, Raw* raw) {
+  CLI::App* release = app->add_subcommand("release", "End holds");
+  release->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID");
+  release->add_option("-l,--filter", raw->options.target_filter,
+                      "All slots that match (procctl-cli help filters)");
+  release->add_option("--reason", raw->options.reason, "Why, for the record");
+  release->add_flag("-y,--yes", raw->options.yes, "Do not ask");
+  release->footer(kReleaseFooter);
+  return release;
+}
+
 void AddConnection(CLI::App* app, Raw* raw) {
   Connection* connection = &raw->options.connection;
   app->add_option("--controller", connection->controller, "HOST:PORT [PROCCTL_CONTROLLER]");
@@ -112,8 +196,8 @@ void AddConnection(CLI::App* app, Raw* raw) {
   app->add_option("--key", connection->tls.key, "Your private key [PROCCTL_KEY]");
   app->add_option("--server-name", connection->server_name,
                   "Name in the controller's certificate [PROCCTL_SERVER_NAME]");
-  app->add_option("-o,--output", raw->output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}));
+  app->add_option("-o,--output", raw->output, "table, wide (of list) or json")
+      ->check(CLI::IsMember({"table", "wide", "json"}));
   app->add_option("--timeout", raw->timeout, "Wait at most so long (10s; kill: 60s and the grace)");
 }
 
@@ -132,21 +216,73 @@ absl::Status ParsePositive(std::string_view option, const std::string& text,
   return absl::OkStatus();
 }
 
-absl::Status CheckKill(const Options& options) {
+absl::Status CheckTargetsAndReason(const Options& options, std::string_view verb) {
   if (options.targets.size() > kMostTargets) {
     return absl::InvalidArgumentError(
-        fmt::format("{} targets are more than the {} that one kill may have",
-                    options.targets.size(), kMostTargets));
+        fmt::format("{} targets are more than the {} that one {} may have", options.targets.size(),
+                    kMostTargets, verb));
   }
   if (options.reason.size() > kMostReasonBytes) {
     return absl::InvalidArgumentError(
         fmt::format("--reason: {} bytes; at most {}", options.reason.size(), kMostReasonBytes));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKill(const Options& options) {
+  if (auto s = CheckTargetsAndReason(options, "kill"); !s.ok()) return s;
   if (options.grace && *options.grace > kMostGrace) {
     return absl::InvalidArgumentError("--grace: at most 1h");
   }
   if (!options.if_incarnation.empty() && options.targets.size() != 1) {
     return absl::InvalidArgumentError("--if-incarnation goes with exactly one target");
+  }
+  return absl::OkStatus();
+}
+
+bool IsBlank(const std::string& text) {
+  return text.find_first_not_of(" \t\r\n") == std::string::npos;
+}
+
+absl::Status CheckHold(const Options& options) {
+  const bool release = options.verb == Verb::kRelease;
+  const std::string_view verb = release ? "release" : "hold";
+  if (auto s = CheckTargetsAndReason(options, verb); !s.ok()) return s;
+  if (options.targets.empty() && IsBlank(options.target_filter)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} needs NODE/SLOT, or -l with a filter such as 'node=web-* name=encoder'; an "
+                    "empty filter is refused, 'node=*' means everything",
+                    verb));
+  }
+  if (!options.targets.empty() && !options.target_filter.empty()) {
+    return absl::InvalidArgumentError("targets and -l do not go together: use one of them");
+  }
+  if (release) return absl::OkStatus();
+  if (!options.hold_for) {
+    return absl::InvalidArgumentError("--for is required: a hold ends by itself, e.g. --for 30m");
+  }
+  if (*options.hold_for > kMostHold) return absl::InvalidArgumentError("--for: at most 24h");
+  if (IsBlank(options.reason)) {
+    return absl::InvalidArgumentError(
+        "--reason is required: whoever sees the hold must learn why, e.g. --reason \"debugging\"");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const Options& options) {
+  switch (options.verb) {
+    case Verb::kKill:
+      return CheckKill(options);
+    case Verb::kHold:
+    case Verb::kRelease:
+      return CheckHold(options);
+    case Verb::kListSlots:
+    case Verb::kListNodes:
+    case Verb::kEvents:
+    case Verb::kVersion:
+    case Verb::kWhy:
+    case Verb::kDescribe:
+      return absl::OkStatus();
   }
   return absl::OkStatus();
 }
@@ -168,10 +304,13 @@ void BuildFilter(const Raw& raw, Options* options) {
 
 absl::Status Finish(const Environment& environment, Raw* raw) {
   Options* options = &raw->options;
-  options->output = raw->output == "json" ? Output::kJson : Output::kTable;
+  options->output = raw->output == "json"   ? Output::kJson
+                    : raw->output == "wide" ? Output::kWide
+                                            : Output::kTable;
   if (auto s = ParsePositive("--timeout", raw->timeout, &options->timeout); !s.ok()) return s;
   if (auto s = ParsePositive("--grace", raw->grace, &options->grace); !s.ok()) return s;
   if (auto s = ParsePositive("--since", raw->since, &options->since); !s.ok()) return s;
+  if (auto s = ParsePositive("--for", raw->hold_for, &options->hold_for); !s.ok()) return s;
   if (raw->newest > 0) options->newest = raw->newest;
   BuildFilter(*raw, options);
   const auto fall_back = [&](std::string* value, const char* variable) {
@@ -183,7 +322,7 @@ absl::Status Finish(const Environment& environment, Raw* raw) {
   fall_back(&connection->tls.cert, "PROCCTL_CERT");
   fall_back(&connection->tls.key, "PROCCTL_KEY");
   fall_back(&connection->server_name, "PROCCTL_SERVER_NAME");
-  return options->verb == Verb::kKill ? CheckKill(*options) : absl::OkStatus();
+  return Check(*options);
 }
 
 // Before anything is parsed: even a refusal of the command line comes as JSON to who asked for
@@ -213,6 +352,10 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   const CLI::App* list = AddList(&app, &raw);
   const CLI::App* kill = AddKill(&app, &raw);
   const CLI::App* events = AddEvents(&app, &raw);
+  const CLI::App* why = AddWhy(&app, &raw);
+  const CLI::App* describe = AddDescribe(&app, &raw);
+  const CLI::App* hold = AddHold(&app, &raw);
+  const CLI::App* release = AddRelease(&app, &raw);
   const CLI::App* version = app.add_subcommand("version",
                                                "Versions of this program and, if one is "
                                                "named, of the controller");
@@ -250,14 +393,17 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
     }
     return parsed;
   }
-  if (app.got_subcommand(list)) {
-    raw.options.verb = raw.what == "nodes" ? Verb::kListNodes : Verb::kListSlots;
-  } else if (app.got_subcommand(kill)) {
-    raw.options.verb = Verb::kKill;
-  } else if (app.got_subcommand(events)) {
-    raw.options.verb = Verb::kEvents;
-  } else if (app.got_subcommand(version)) {
-    raw.options.verb = Verb::kVersion;
+  const std::pair<const CLI::App*, Verb> verbs[] = {
+      {list, raw.what == "nodes" ? Verb::kListNodes : Verb::kListSlots},
+      {kill, Verb::kKill},
+      {events, Verb::kEvents},
+      {why, Verb::kWhy},
+      {describe, Verb::kDescribe},
+      {hold, Verb::kHold},
+      {release, Verb::kRelease},
+      {version, Verb::kVersion}};
+  for (const auto& [command, verb] : verbs) {
+    if (app.got_subcommand(command)) raw.options.verb = verb;
   }
   parsed.refusal = Finish(environment, &raw);
   if (parsed.refusal.ok()) parsed.options = std::move(raw.options);

@@ -15,8 +15,19 @@ namespace procctl::cli {
 // The value of an environment variable, empty if it is not set.
 using Environment = std::function<std::string(const std::string&)>;
 
-enum class Verb { kListSlots, kListNodes, kKill, kEvents, kVersion };
-enum class Output { kTable, kJson };
+enum class Verb {
+  kListSlots,
+  kListNodes,
+  kKill,
+  kEvents,
+  kVersion,
+  kWhy,
+  kDescribe,
+  kHold,
+  kRelease
+};
+// kWide: a table with more columns, where a command has any.
+enum class Output { kTable, kWide, kJson };
 
 struct Connection {
   std::string controller;
@@ -33,13 +44,17 @@ struct Options {
   // Of list and events: all terms together.
   std::string filter;
 
-  // kill
+  // kill, hold and release; why and describe: the one that is asked about
   std::vector<std::string> targets;
   std::string reason;
   std::optional<std::chrono::nanoseconds> grace;
   std::string if_incarnation;
   bool dry_run = false;
   bool yes = false;
+
+  // hold and release: the slots that match, instead of `targets`
+  std::string target_filter;
+  std::optional<std::chrono::nanoseconds> hold_for;
 
   // events
   std::optional<std::chrono::nanoseconds> since;

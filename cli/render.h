@@ -24,16 +24,30 @@ struct NodeList {
   google::protobuf::Timestamp as_of;
 };
 
-// A table and a line that sums it up. `filtered`: not all slots were asked for.
-std::string RenderSlots(const SlotList& list, bool filtered, bool colour);
+enum class Columns { kUsual, kWide };
+
+// A table and a line that sums it up. `filtered`: not all slots were asked for. The last column is
+// a sentence.
+std::string RenderSlots(const SlotList& list, bool filtered, bool colour,
+                        Columns columns = Columns::kUsual);
 std::string RenderNodes(const NodeList& list, bool colour);
 
 // The last column is a sentence.
 std::string RenderEvents(const std::vector<v1::StoredEvent>& events, bool colour);
 
+// The command that tells more of the newest verdict of a kill among `events`; empty without one.
+std::string NextAfter(const std::vector<v1::StoredEvent>& events);
+
 // The targets of a kill before it begins.
 std::string RenderTargets(const std::vector<v1::FleetSlot>& rows,
                           const google::protobuf::Timestamp& as_of, bool colour);
+
+// One line per target of a hold or a release, how it went:
+//   web-01/encoder[4182]  held until 2026-11-22T12:30:00
+std::string RenderHold(const v1::KillTarget& target, const v1::HoldOutcome& outcome, bool release);
+
+// "2 held, 1 failed."
+std::string HoldSummary(const v1::HoldSlotsResponse& response, bool release);
 
 std::string SlotsJson(const SlotList& list);
 std::string NodesJson(const NodeList& list);

@@ -1,7 +1,9 @@
 #include "cli/cell.h"
+#include "cli/event_name.h"
 #include "cli/names.h"
 #include "cli/render.h"
 #include "cli/table.h"
+#include "cli/target.h"
 #include "cli/time_text.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
@@ -30,7 +32,8 @@ std::string Known(Enum value) {
 }  // namespace
 
 std::string RenderEvents(const std::vector<v1::StoredEvent>& events, bool colour) {
-  Table table({"TIME", "NODE", "KIND", "SLOT", "PID", "CAUSE", "VERDICT", "TOOK", "BY", "MESSAGE"});
+  Table table({"TIME", "NODE", "KIND", "SLOT", "PID", "CAUSE", "VERDICT", "TOOK", "BY", "KILL",
+               "ID", "MESSAGE"});
   for (const v1::StoredEvent& stored : events) {
     const v1::Event& event = stored.event();
     const int pid = event.incarnation().pid();
@@ -43,9 +46,21 @@ std::string RenderEvents(const std::vector<v1::StoredEvent>& events, bool colour
                {Known(event.verdict())},
                {event.has_took() ? FormatDuration(FromProto(event.took())) : "-"},
                {Cell(event.issuer())},
+               {event.kill() == 0 ? "-" : std::to_string(event.kill())},
+               {EventIdText(event.id())},
                {Printable(event.message())}});
   }
   return table.Render(colour);
+}
+
+std::string NextAfter(const std::vector<v1::StoredEvent>& events) {
+  for (auto stored = events.rbegin(); stored != events.rend(); ++stored) {
+    const v1::Event& event = stored->event();
+    if (event.kind() != v1::EVENT_KIND_VERDICT || event.kill() == 0) continue;
+    if (event.node().empty() || event.slot().empty()) continue;
+    return "procctl-cli why " + ShellName(event.node(), event.slot());
+  }
+  return "";
 }
 
 }  // namespace procctl::cli

@@ -1,12 +1,15 @@
 #include <map>
+#include <utility>
 
 #include "cli/cell.h"
 #include "cli/json.h"
 #include "cli/names.h"
 #include "cli/render.h"
+#include "cli/story_words.h"
 #include "cli/table.h"
 #include "cli/time_text.h"
 #include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -25,7 +28,12 @@ Colour ColourOf(v1::SlotState state) {
       return Colour::kGreen;
     case v1::SLOT_STATE_QUIET:
       return Colour::kNone;
+    case v1::SLOT_STATE_STARTING:
+    case v1::SLOT_STATE_BUSY:
+      return Colour::kNone;
     case v1::SLOT_STATE_HUNG:
+    case v1::SLOT_STATE_NO_PROGRESS:
+    case v1::SLOT_STATE_GAVE_UP:
     case v1::SLOT_STATE_TERM_SENT:
     case v1::SLOT_STATE_KILL_SENT:
       return Colour::kRed;
@@ -48,20 +56,85 @@ std::string BeatText(const v1::FleetSlot& row) {
   if (row.slot().state() == v1::SLOT_STATE_ALIVE) {
     return "<" + FormatDuration(FromProto(row.slot().timeout()) / 2);
   }
-  return FormatDuration(SafeSum(row.slot().silence(), row.reported()));
+  // These may beat without a report: the silence that was reported says nothing of the present one.
+  switch (row.slot().state()) {
+    case v1::SLOT_STATE_STARTING:
+    case v1::SLOT_STATE_BUSY:
+    case v1::SLOT_STATE_NO_PROGRESS:
+    case v1::SLOT_STATE_GAVE_UP:
+      return "-";
+    default:
+      return FormatDuration(SafeSum(row.slot().silence(), row.reported()));
+  }
 }
 
-std::vector<TableCell> RowOf(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of) {
+// Who holds it how long and why, why a due kill is withheld, then the process's own words.
+std::string StatusText(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of) {
+  const v1::Slot& slot = row.slot();
+  std::vector<std::string> parts;
+  if (slot.has_hold()) {
+    const v1::Hold& hold = slot.hold();
+    std::string text = fmt::format("hold: {}", Cell(hold.owner()));
+    if (hold.has_until()) {
+      text += fmt::format(", {} left", FormatDuration(Between(as_of, hold.until())));
+    }
+    if (!hold.reason().empty()) text += ", " + Quote(hold.reason());
+    parts.push_back(std::move(text));
+  }
+  if (!slot.hold_reason().empty()) {
+    parts.push_back(fmt::format("held: {}", Printable(slot.hold_reason())));
+  }
+  if (slot.observe()) parts.emplace_back("only observed");
+  if (!slot.phase().empty()) parts.push_back(fmt::format("[{}]", Printable(slot.phase())));
+  if (!slot.note().empty()) parts.push_back(Quote(slot.note()));
+  return parts.empty() ? "-" : fmt::format("{}", fmt::join(parts, "; "));
+}
+
+Colour StatusColour(const v1::FleetSlot& row) {
+  if (row.node_state() == v1::NODE_STATE_LOST) return Colour::kDim;
+  return row.slot().has_hold() || !row.slot().hold_reason().empty() ? Colour::kYellow
+                                                                    : Colour::kNone;
+}
+
+// The limit that is in force besides the timeout, and what of it is used.
+std::string ProgressText(const v1::Slot& slot) {
+  if (!slot.has_progress_limit()) return "-";
+  const std::string limit = FormatDuration(FromProto(slot.progress_limit()));
+  return slot.has_progress_silence()
+             ? fmt::format("{}/{}", FormatDuration(FromProto(slot.progress_silence())), limit)
+             : "?/" + limit;
+}
+
+// Columns that only a wide table has, before STATUS.
+std::vector<TableCell> WideCells(const v1::Slot& slot) {
+  return {{Cell(slot.name())},
+          {slot.door() == v1::DOOR_UNSPECIFIED ? "-" : Word(slot.door())},
+          {std::to_string(slot.uid())},
+          {std::to_string(slot.incarnation().generation())},
+          {slot.has_special_limit() ? FormatDuration(FromProto(slot.special_limit())) : "-"},
+          {ProgressText(slot)},
+          {slot.has_hold() ? Cell(slot.hold().owner()) : "-"},
+          {slot.has_hold() && slot.hold().has_until() ? DateText(slot.hold().until()) : "-"}};
+}
+
+std::vector<TableCell> RowOf(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of,
+                             Columns columns) {
   const v1::Slot& slot = row.slot();
   const v1::SlotState state = Believable(row);
-  return {{Cell(row.node())},
-          {Cell(slot.label())},
-          {Word(state), ColourOf(state)},
-          {std::to_string(slot.incarnation().pid())},
-          {BeatText(row)},
-          {FormatDuration(FromProto(slot.timeout()))},
-          {slot.has_registered_at() ? FormatDuration(Between(slot.registered_at(), as_of)) : "-"},
-          {FormatDuration(FromProto(row.age()))}};
+  std::vector<TableCell> cells = {
+      {Cell(row.node())},
+      {Cell(slot.label())},
+      {Word(state), ColourOf(state)},
+      {std::to_string(slot.incarnation().pid())},
+      {BeatText(row)},
+      {FormatDuration(FromProto(slot.timeout()))},
+      {slot.has_registered_at() ? FormatDuration(Between(slot.registered_at(), as_of)) : "-"},
+      {FormatDuration(FromProto(row.age()))}};
+  if (columns == Columns::kWide) {
+    for (TableCell& cell : WideCells(slot)) cells.push_back(std::move(cell));
+  }
+  cells.push_back({StatusText(row, as_of), StatusColour(row)});
+  return cells;
 }
 
 std::string Count(int64_t n, std::string_view one) {
@@ -94,23 +167,32 @@ std::string SummaryLine(const SlotList& list, bool filtered) {
                      parts.empty() ? "" : ": ", fmt::join(parts, ", "), ClockText(list.as_of));
 }
 
-Table SlotTable() {
-  return Table({"NODE", "SLOT", "STATE", "PID", "BEAT", "TIMEOUT", "UP", "AGE"});
+Table SlotTable(Columns columns) {
+  std::vector<std::string> headers = {"NODE", "SLOT",    "STATE", "PID",
+                                      "BEAT", "TIMEOUT", "UP",    "AGE"};
+  if (columns == Columns::kWide) {
+    for (const char* header :
+         {"NAME", "DOOR", "UID", "GENERATION", "LIMIT", "PROGRESS", "HOLDER", "UNTIL"}) {
+      headers.emplace_back(header);
+    }
+  }
+  headers.emplace_back("STATUS");
+  return Table(std::move(headers));
 }
 
 }  // namespace
 
-std::string RenderSlots(const SlotList& list, bool filtered, bool colour) {
-  Table table = SlotTable();
-  for (const v1::FleetSlot& row : list.slots) table.Add(RowOf(row, list.as_of));
+std::string RenderSlots(const SlotList& list, bool filtered, bool colour, Columns columns) {
+  Table table = SlotTable(columns);
+  for (const v1::FleetSlot& row : list.slots) table.Add(RowOf(row, list.as_of, columns));
   const std::string rows = table.Render(colour);
   return rows + (rows.empty() ? "" : "\n") + SummaryLine(list, filtered);
 }
 
 std::string RenderTargets(const std::vector<v1::FleetSlot>& rows,
                           const google::protobuf::Timestamp& as_of, bool colour) {
-  Table table = SlotTable();
-  for (const v1::FleetSlot& row : rows) table.Add(RowOf(row, as_of));
+  Table table = SlotTable(Columns::kUsual);
+  for (const v1::FleetSlot& row : rows) table.Add(RowOf(row, as_of, Columns::kUsual));
   return table.Render(colour);
 }
 

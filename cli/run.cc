@@ -39,6 +39,13 @@ ExitCode Run(const std::vector<std::string>& arguments, const Environment& envir
       return KillCommand(options, screen, &*client, watch_interrupt);
     case Verb::kEvents:
       return EventsCommand(options, screen, &*client);
+    case Verb::kWhy:
+      return WhyCommand(options, screen, &*client);
+    case Verb::kDescribe:
+      return DescribeCommand(options, screen, &*client);
+    case Verb::kHold:
+    case Verb::kRelease:
+      return HoldCommand(options, screen, &*client);
     case Verb::kVersion:
       return VersionCommand(options, screen, &*client);
   }

@@ -133,11 +133,27 @@ std::string FilterFor(const std::vector<TargetName>& names) {
   return filter.size() <= kMostFilterBytes && values <= kMostFilterValues ? filter : "";
 }
 
+bool IsLabel(const TargetName& name, std::string_view label) {
+  return label == name.slot || Cell(label) == name.slot;
+}
+
+std::string ShellName(std::string_view node, std::string_view label) {
+  const std::string name = fmt::format("{}/{}", Cell(node), Cell(label));
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_' || c == '/' || c == ':' || c == '@';
+  });
+  if (plain) return name;
+  std::string quoted = "'";
+  for (const char c : name) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 const v1::FleetSlot* Match(const TargetName& name, const std::vector<v1::FleetSlot>& rows) {
   for (const v1::FleetSlot& row : rows) {
     if (row.node() != name.node) continue;
     if (name.pid ? row.slot().incarnation().pid() == *name.pid
-                 : row.slot().label() == name.slot || Cell(row.slot().label()) == name.slot) {
+                 : IsLabel(name, row.slot().label())) {
       return &row;
     }
   }

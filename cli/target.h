@@ -34,6 +34,12 @@ absl::StatusOr<v1::Incarnation> ParseIncarnation(std::string_view text);
 // more: its grammar cannot name a label with blanks. Match() then decides.
 std::string FilterFor(const std::vector<TargetName>& names);
 
+// True if `name`, a NODE/SLOT, means this very label: as it is or as a table shows it.
+bool IsLabel(const TargetName& name, std::string_view label);
+
+// How to type a slot's name in a shell: "web-01/encoder", in single quotes where it needs them.
+std::string ShellName(std::string_view node, std::string_view label);
+
 // The row that `name` means exactly, null if there is none. Several slots of the one process that
 // NODE:PID names are one target: the first of them.
 const v1::FleetSlot* Match(const TargetName& name, const std::vector<v1::FleetSlot>& rows);

@@ -76,5 +76,17 @@ TEST(Combine, IsFailedWhenNoneIsDoneForDifferentReasons) {
   EXPECT_EQ(Combine({}), ExitCode::kFailed);
 }
 
+TEST(ExitCode, OfAHold) {
+  v1::HoldOutcome outcome;
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kUnreachable);  // no answer came
+  outcome.set_verdict(v1::VERDICT_IDENTITY_MISMATCH);
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kNotTheSame);
+  outcome.set_verdict(v1::VERDICT_REFUSED);
+  outcome.set_refusal(v1::REFUSAL_NO_SUCH_NODE);
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kNothingMatched);
+  outcome.set_done(true);
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kOk);
+}
+
 }  // namespace
 }  // namespace procctl::cli

@@ -5,12 +5,37 @@
 #include <algorithm>
 #include <sstream>
 
+#include "cli/names.h"
 #include "cli/run.h"
 #include "proto/support/logging.h"
 #include "proto/support/server_arguments.h"
 #include "tests/cli/rows.h"
 
 namespace procctl::cli::testing {
+
+namespace {
+
+// What a key of ListEvents stands for in one event.
+std::string ValueOf(const std::string& key, const v1::Event& event) {
+  if (key == "node") return event.node();
+  if (key == "slot") return event.slot();
+  if (key == "pid") return std::to_string(event.incarnation().pid());
+  if (key == "kill") return std::to_string(event.kill());
+  if (key == "kind") return Word(event.kind());
+  Fatal("the fake controller cannot filter by " + key);
+}
+
+bool Holds(const std::string& term, const v1::Event& event) {
+  const size_t equals = term.find('=');
+  const bool negated = equals > 0 && term[equals - 1] == '!';
+  const std::string value = ValueOf(term.substr(0, equals - (negated ? 1 : 0)), event);
+  std::istringstream values(term.substr(equals + 1));
+  bool among = false;
+  for (std::string wanted; std::getline(values, wanted, ',');) among = among || wanted == value;
+  return among != negated;
+}
+
+}  // namespace
 
 FakeController::FakeController(const TlsFiles& files) {
   grpc::ServerBuilder builder;
@@ -81,12 +106,45 @@ grpc::Status FakeController::ListEvents(grpc::ServerContext*, const v1::ListEven
     const absl::MutexLock lock(&mutex_);
     events_request = *request;
   }
+  const std::vector<v1::StoredEvent> matching = Matching(*request);
   size_t begin = 0;
   size_t end = 0;
-  const auto status = Page(request->filter(), request->page_token(), events.size(), &begin, &end,
+  const auto status = Page(request->filter(), request->page_token(), matching.size(), &begin, &end,
                            response->mutable_next_page_token());
-  for (size_t i = begin; i < end; ++i) *response->add_events() = events[i];
+  for (size_t i = begin; i < end; ++i) *response->add_events() = matching[i];
   return status;
+}
+
+std::vector<v1::StoredEvent> FakeController::Matching(const v1::ListEventsRequest& request) const {
+  if (!applies_event_filters) return events;
+  std::vector<v1::StoredEvent> matching;
+  for (const v1::StoredEvent& stored : events) {
+    std::istringstream terms(request.filter());
+    bool matches = true;
+    for (std::string term; terms >> term;) matches = matches && Holds(term, stored.event());
+    if (matches) matching.push_back(stored);
+  }
+  const auto newest = static_cast<size_t>(request.newest());
+  if (newest > 0 && matching.size() > newest) {
+    matching.erase(matching.begin(), matching.end() - request.newest());
+  }
+  return matching;
+}
+
+grpc::Status FakeController::Describe(grpc::ServerContext*, const v1::DescribeRequest* request,
+                                      v1::DescribeResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  descriptions.push_back(*request);
+  *response = description;
+  return describe_failure;
+}
+
+grpc::Status FakeController::HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest* request,
+                                       v1::HoldSlotsResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  holds.push_back(*request);
+  *response = hold_answer;
+  return hold_failure;
 }
 
 grpc::Status FakeController::KillSlots(grpc::ServerContext* context,

@@ -28,11 +28,18 @@ class FakeController : public v1::FleetService::Service {
 
   const std::string& address() const { return address_; }
 
-  // What it says. Lists come in pages of `page_size`; filters are heard, not applied.
+  // What it says. Lists come in pages of `page_size`; filters are heard, not applied, but for
+  // those of events where `applies_event_filters`: node, slot, pid, kill and kind, without wild
+  // cards; and `newest`.
   std::vector<v1::FleetSlot> slots;
   std::vector<v1::Node> nodes;
   std::vector<v1::StoredEvent> events;
+  bool applies_event_filters = false;
   v1::FleetSummary summary;
+  v1::DescribeResponse description;
+  grpc::Status describe_failure = grpc::Status::OK;
+  v1::HoldSlotsResponse hold_answer;
+  grpc::Status hold_failure = grpc::Status::OK;
   size_t page_size = 1000;
   bool repeats_pages = false;
   // Instead of a page, once this many have been given.
@@ -45,6 +52,8 @@ class FakeController : public v1::FleetService::Service {
   std::vector<std::string> filters;
   v1::ListEventsRequest events_request;
   std::vector<v1::KillSlotsRequest> kills;
+  std::vector<v1::DescribeRequest> descriptions;
+  std::vector<v1::HoldSlotsRequest> holds;
 
   grpc::Status GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
                         v1::GetFleetResponse*) override;
@@ -54,12 +63,18 @@ class FakeController : public v1::FleetService::Service {
                          v1::ListSlotsResponse*) override;
   grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest*,
                           v1::ListEventsResponse*) override;
+  grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRequest*,
+                        v1::DescribeResponse*) override;
+  grpc::Status HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest*,
+                         v1::HoldSlotsResponse*) override;
   grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
 
  private:
   // The half-open range of the page that `token` asks for, or why there is none.
   grpc::Status Page(const std::string& filter, const std::string& token, size_t total,
                     size_t* begin, size_t* end, std::string* next);
+
+  std::vector<v1::StoredEvent> Matching(const v1::ListEventsRequest& request) const;
 
   absl::Mutex mutex_;  // calls may overlap
   size_t pages_given_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -91,6 +91,43 @@ TEST(Options, OfEvents) {
   EXPECT_FALSE(Good({"events"}).newest.has_value());
 }
 
+TEST(Options, OfWhyAndDescribe) {
+  EXPECT_EQ(Good({"why", "web-01:3:17"}).verb, Verb::kWhy);
+  EXPECT_THAT(Good({"why", "web-01/a"}).targets, ElementsAre("web-01/a"));
+  EXPECT_EQ(Good({"describe", "web-01"}).verb, Verb::kDescribe);
+  EXPECT_THAT(Refused({"why"}), HasSubstr("what"));
+  EXPECT_THAT(Refused({"describe", "a", "b"}), HasSubstr("b"));
+}
+
+TEST(Options, OfHoldAndRelease) {
+  const Options hold = Good({"hold", "a/b", "c/d", "--for", "30m", "--reason", "why", "-y"});
+  EXPECT_EQ(hold.verb, Verb::kHold);
+  EXPECT_THAT(hold.targets, ElementsAre("a/b", "c/d"));
+  EXPECT_EQ(hold.hold_for, 30min);
+  EXPECT_EQ(hold.reason, "why");
+  EXPECT_TRUE(hold.yes);
+  EXPECT_EQ(Good({"hold", "-l", "node=a name=b", "--for", "24h", "--reason", "r"}).target_filter,
+            "node=a name=b");
+  const Options release = Good({"release", "a/b"});
+  EXPECT_EQ(release.verb, Verb::kRelease);
+  EXPECT_FALSE(release.hold_for.has_value());
+  EXPECT_THAT(Refused({"hold", "a/b", "--reason", "r"}), HasSubstr("--for is required"));
+  EXPECT_THAT(Refused({"hold", "a/b", "--for", "30m"}), HasSubstr("--reason is required"));
+  EXPECT_THAT(Refused({"hold", "a/b", "--for", "30m", "--reason", " "}),
+              HasSubstr("--reason is required"));
+  EXPECT_THAT(Refused({"hold", "a/b", "--for", "24h1s", "--reason", "r"}),
+              HasSubstr("at most 24h"));
+  EXPECT_THAT(Refused({"hold", "a/b", "--for", "30", "--reason", "r"}), HasSubstr("--for"));
+  EXPECT_THAT(Refused({"hold", "--for", "30m", "--reason", "r"}), HasSubstr("-l"));
+  EXPECT_THAT(Refused({"hold", "a/b", "--for", "1m", "--reason", std::string(1001, 'x')}),
+              HasSubstr("1001"));
+  EXPECT_THAT(Refused({"release", "a/b", "-l", "node=a"}), HasSubstr("do not go together"));
+  // A filter that was left empty by a script's mistake must not mean everything.
+  EXPECT_THAT(Refused({"release", "-l", " "}), HasSubstr("node=*"));
+}
+
+TEST(Options, AWideTable) { EXPECT_EQ(Good({"list", "-o", "wide"}).output, Output::kWide); }
+
 TEST(Options, WhatIsWrongIsSaid) {
   EXPECT_THAT(Refused({"lsit"}), HasSubstr("lsit"));
   EXPECT_THAT(Refused({"kill"}), HasSubstr("targets"));
@@ -122,6 +159,10 @@ TEST(Options, EveryHelpHasExamples) {
                                              {"kill", "-h"},
                                              {"events", "--help"},
                                              {"help", "kill"},
+                                             {"help", "why"},
+                                             {"describe", "--help"},
+                                             {"hold", "--help"},
+                                             {"release", "--help"},
                                              {"help", "filters"}}) {
     const Parsed parsed = Parse(arguments);
     EXPECT_FALSE(parsed.options.has_value());

@@ -46,11 +46,11 @@ SlotList Fleet() {
 
 TEST_F(RenderTest, SlotsAreATableAPersonCanRead) {
   EXPECT_EQ(RenderSlots(Fleet(), /*filtered=*/false, /*colour=*/false),
-            "NODE    SLOT          STATE  PID   BEAT   TIMEOUT  UP  AGE\n"
-            "web-01  api           alive  4120  <2.5s  5s       1h  2s\n"
-            "web-01  encoder       hung   4182  7.2s   5s       1h  2s\n"
-            "web-02  my\\x20worker  alive  77    <2.5s  5s       1h  2s\n"
-            "web-03  old           stale  99    -      5s       1h  1m35s\n"
+            "NODE    SLOT          STATE  PID   BEAT   TIMEOUT  UP  AGE    STATUS\n"
+            "web-01  api           alive  4120  <2.5s  5s       1h  2s     -\n"
+            "web-01  encoder       hung   4182  7.2s   5s       1h  2s     -\n"
+            "web-02  my\\x20worker  alive  77    <2.5s  5s       1h  2s     -\n"
+            "web-03  old           stale  99    -      5s       1h  1m35s  -\n"
             "\n"
             "3 nodes (2 connected, 1 lost), 4 slots: 2 alive, 1 hung, 1 stale. As of 12:00:00\n");
 }
@@ -67,10 +67,66 @@ TEST_F(RenderTest, EveryRowHasAsManyWordsAsTheHeader) {
     std::string word;
     int n = 0;
     while (words >> word) ++n;
-    EXPECT_EQ(n, 8) << line;
+    EXPECT_EQ(n, 9) << line;
     ++rows;
   }
   EXPECT_EQ(rows, 7);
+}
+
+v1::FleetSlot HeldRow() {
+  auto row = Row("web-01", "api", v1::SLOT_STATE_HELD, 4120);
+  v1::Slot* slot = row.mutable_slot();
+  slot->mutable_hold()->set_owner("operator/alice");
+  slot->mutable_hold()->set_reason("debugging\x1b");
+  slot->mutable_hold()->mutable_until()->set_seconds(kNoon + 28 * 60);
+  slot->set_hold_reason("hold of operator/alice");
+  slot->set_phase("decode");
+  slot->set_note("frame 12");
+  slot->mutable_progress_limit()->set_seconds(30);
+  slot->mutable_progress_silence()->set_seconds(2);
+  return row;
+}
+
+TEST_F(RenderTest, StatusSaysWhoHoldsItAndWhatItSaysItself) {
+  SlotList list = Fleet();
+  list.slots = {HeldRow()};
+  EXPECT_THAT(RenderSlots(list, false, false),
+              HasSubstr("  2s   hold: operator/alice, 28m left, \"debugging\\x1b\"; held: hold of "
+                        "operator/alice; [decode]; \"frame 12\"\n"));
+}
+
+TEST_F(RenderTest, AWideTableHasMoreColumns) {
+  SlotList list = Fleet();
+  list.slots = {HeldRow(), Row("web-01", "b", v1::SLOT_STATE_ALIVE, 7)};
+  const std::string text = RenderSlots(list, false, false, Columns::kWide);
+  EXPECT_THAT(text,
+              HasSubstr("AGE  NAME  DOOR    UID  GENERATION  LIMIT  PROGRESS  HOLDER          "
+                        "UNTIL                STATUS\n"));
+  EXPECT_THAT(text,
+              HasSubstr("2s   api   native  0    7           -      2s/30s    operator/alice  "
+                        "2026-11-22T12:28:00  hold: "));
+  EXPECT_THAT(text,
+              HasSubstr("2s   b     native  0    7           -      -         -               "
+                        "-                    -\n"));
+}
+
+// They may beat without a report, so the last reported silence says nothing of now.
+TEST_F(RenderTest, NoBeatIsClaimedWhereItIsNotKnown) {
+  for (const auto state : {v1::SLOT_STATE_STARTING, v1::SLOT_STATE_BUSY, v1::SLOT_STATE_NO_PROGRESS,
+                           v1::SLOT_STATE_GAVE_UP}) {
+    SlotList list = Fleet();
+    list.slots = {Row("n", "a", state, 11)};
+    list.slots[0].mutable_reported()->set_seconds(77);
+    EXPECT_THAT(RenderSlots(list, false, false), Not(HasSubstr("1m17s")));
+  }
+}
+
+TEST_F(RenderTest, NewStatesHaveColours) {
+  SlotList list = Fleet();
+  list.slots = {Row("n", "a", v1::SLOT_STATE_NO_PROGRESS, 11),
+                Row("n", "b", v1::SLOT_STATE_BUSY, 12)};
+  EXPECT_THAT(RenderSlots(list, false, true),
+              AllOf(HasSubstr("\x1b[31mno_progress\x1b[0m"), HasSubstr("busy         12")));
 }
 
 // The one thing the table must never do.
@@ -156,12 +212,21 @@ TEST_F(RenderTest, Events) {
   event->set_verdict(v1::VERDICT_EXITED_ON_TERM);
   event->mutable_took()->set_nanos(800'000'000);
   event->set_issuer("operator/alice");
+  event->set_kill(17);
+  event->mutable_id()->set_origin("web-01");
+  event->mutable_id()->set_epoch(3);
+  event->mutable_id()->set_seq(12);
   event->set_message("encoder (pid 4182) exited\x1b[2J\nfake");
   EXPECT_EQ("\n" + RenderEvents({stored}, false), R"(
-TIME                 NODE    KIND     SLOT     PID   CAUSE     VERDICT         TOOK  BY              MESSAGE
-2026-11-22T12:00:00  web-01  verdict  encoder  4182  operator  exited_on_term  0.8s  operator/alice  encoder (pid 4182) exited\x1b[2J\x0afake
+TIME                 NODE    KIND     SLOT     PID   CAUSE     VERDICT         TOOK  BY              KILL  ID           MESSAGE
+2026-11-22T12:00:00  web-01  verdict  encoder  4182  operator  exited_on_term  0.8s  operator/alice  17    web-01:3:12  encoder (pid 4182) exited\x1b[2J\x0afake
 )");
   EXPECT_EQ(RenderEvents({}, false), "");
+  EXPECT_EQ(NextAfter({stored}), "procctl-cli why web-01/encoder");
+  event->set_slot("my worker's");
+  EXPECT_EQ(NextAfter({stored}), "procctl-cli why 'web-01/my\\x20worker'\\''s'");
+  event->set_kill(0);
+  EXPECT_EQ(NextAfter({stored}), "");
 }
 
 TEST_F(RenderTest, AnEventWithoutASlotHasDashes) {
