@@ -167,6 +167,7 @@ void Enforcer::EndHolds(Nanos since_boot) {
       event.set_severity(v1::SEVERITY_INFO);
       event.set_message(fmt::format("the hold of {} by {} ran out", Who(event), slot->hold->owner));
       table_->SetHold(*slot, std::nullopt);
+      if (slot->process->kill != nullptr) slot->process->kill->recheck_at = MonoTime();
       events_->Record(std::move(event));
     }
     it = holds_.erase(it);
@@ -348,11 +349,6 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
     return false;
   }
   if (first && kill.orders.empty() && !process.canary && !AskBrakes(process, now)) return false;
-  if (kill.held()) {
-    kill.held_by = v1::HELD_BY_UNSPECIFIED;
-    kill.hold_reason.clear();
-    table_->Changed(process);
-  }
   if (first && kill.orders.empty() && !AskEvidence(process)) return false;
   // Reading what the kernel says took a moment in which it may have beaten.
   if (!Recovered(process)) return true;
@@ -489,7 +485,12 @@ bool Enforcer::Send(Process& process, int signal) {
   Write(process, true);
   journal_->Commit();
   const Target::Outcome outcome = process.target->Signal(signal);
-  if (outcome.sent == Target::Sent::kYes) return true;
+  if (outcome.sent == Target::Sent::kYes) {
+    // Only now is it not held any more: what a gate lets pass, the kernel may still refuse.
+    process.kill->held_by = v1::HELD_BY_UNSPECIFIED;
+    process.kill->hold_reason.clear();
+    return true;
+  }
   Write(process, false);
   if (outcome.sent == Target::Sent::kGone) {
     OnExit(process);

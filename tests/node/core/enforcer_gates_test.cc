@@ -82,6 +82,8 @@ TEST(Gates, TracedFrozenAndForeignOnesAreHeldAndSaidToBe) {
   host.Register(7, "traced", 5s);
   host.Register(8, "frozen", 5s);
   host.Register(9, "sshd", 5s);
+  // Enough that are well: three of three would be a sick host.
+  for (int i = 0; i < 4; ++i) host.Register(20 + i, "well-" + std::to_string(i), 24h);
   host.process(7).facts.tracer = 99;
   host.process(8).facts.frozen = true;
   host.process(9).facts.comm = "sshd";
