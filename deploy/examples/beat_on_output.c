@@ -66,11 +66,13 @@ int main(int argc, char** argv) {
   if (error != 0)
     fprintf(stderr, "beat_on_output: not guarded: %s %s\n", strerror(-error), procctl_open_error());
 
+  procctl_phase(&heart, "reading its output");
   char bytes[4096];
   ssize_t count;
   while ((count = read(output[0], bytes, sizeof bytes)) > 0 || (count < 0 && errno == EINTR)) {
     if (count < 0) continue;
     procctl_beat(&heart);
+    procctl_tend(&heart); /* a guardian that starts later, or is replaced, finds it all the same */
     if (WriteAll(bytes, count) != 0) break;
   }
   procctl_close(

@@ -46,6 +46,12 @@ int Refuse(const char* why) {
 // A zeroed heart, which nobody initialised, has no page.
 bool HasPage(const procctl_heart* heart) { return heart != nullptr && heart->page != nullptr; }
 
+// Whether the page has what was added behind the note. A program that was linked when pages ended
+// there may hold the idle page in its own memory, with something else right behind it.
+bool HasNewerFields(const procctl_heart* heart) {
+  return HasPage(heart) && heart->page != &procctl_idle_page;
+}
+
 // Atomic byte stores: a signal handler may write a text in the midst of one, and the guardian reads
 // at any time.
 template <size_t size>
@@ -122,7 +128,7 @@ void procctl_note(procctl_heart* heart, const char* text) {
 }
 
 void procctl_phase(procctl_heart* heart, const char* phase) {
-  if (HasPage(heart)) WriteText(phase, heart->page->phase);
+  if (HasNewerFields(heart)) WriteText(phase, heart->page->phase);
 }
 
 void procctl_ready(procctl_heart* heart) {
@@ -133,7 +139,7 @@ void procctl_ready(procctl_heart* heart) {
 
 void procctl_busy(procctl_heart* heart, uint32_t limit_ms) {
   if (limit_ms == 0) return procctl_busy_done(heart);
-  if (!HasPage(heart)) return;
+  if (!HasNewerFields(heart)) return;
   __atomic_fetch_add(&heart->page->busy_count, 1, __ATOMIC_RELAXED);
   Say(heart, PROCCTL_PAGE_BUSY, 0, limit_ms);
   procctl_beat(heart);

@@ -41,7 +41,8 @@ void Show(procctl_heart* heart, uint64_t slot, int fd) {
   __atomic_store_n(&heart->fd, fd, __ATOMIC_RELAXED);
 }
 
-// Asks once and notes when to ask again: after `pause_ns`. 0, or a negative errno value.
+// Asks once and notes when to ask again: after `pause_ns` if this fails. 0, or a negative errno
+// value.
 int Try(procctl_heart* heart, OpenHeart* entry, int64_t timeout_ns, int64_t pause_ns,
         char (&said)[PROCCTL_FRAME_TEXT_BYTES]) {
   uint64_t slot = 0;
@@ -55,7 +56,7 @@ int Try(procctl_heart* heart, OpenHeart* entry, int64_t timeout_ns, int64_t paus
     return -ECANCELED;
   }
   const int64_t now_ns = CoarseNs();
-  entry->next_try_ns = now_ns + pause_ns;
+  entry->next_try_ns = now_ns + (error == 0 ? kLookNs : pause_ns);
   entry->next_look_ns.store(now_ns + kLookNs);
   entry->refused_until_ns = refused ? now_ns + kRefusedTryNs : 0;
   entry->last_error.store(error);

@@ -85,6 +85,16 @@ void Beat(benchmark::State& state) {
   }
 }
 
+// What a loop pays for finding another guardian by itself.
+void BeatAndTend(benchmark::State& state) {
+  const procctl::heartbeat::FakeGuardian guardian;
+  procctl::Heart heart("bench", std::chrono::minutes(1));
+  for (auto _ : state) {
+    heart.Beat();
+    if (heart.Tend() != 1) state.SkipWithError("the heart is not guarded");
+  }
+}
+
 // As libsystemd does it: a socket for each call.
 void SdNotify(benchmark::State& state) {
   const NotifyReceiver receiver;
@@ -111,6 +121,7 @@ void NotifyConnected(benchmark::State& state) {
 
 constexpr int kRepetitions = 5;
 BENCHMARK(Beat)->Repetitions(kRepetitions);
+BENCHMARK(BeatAndTend)->Repetitions(kRepetitions);
 BENCHMARK(SdNotify)->Repetitions(kRepetitions);
 BENCHMARK(NotifyConnected)->Repetitions(kRepetitions);
 

@@ -177,7 +177,12 @@ TEST_F(UnguardedHeart, ThatWasNeverOpenedMaySpeakAndIsNotTended) {
   procctl_ready(&heart_);
   procctl_busy(&heart_, 1000);
   procctl_busy_done(&heart_);
+  procctl_phase(&heart_, "nowhere");
   procctl_failed(&heart_, "nobody listens");
+  // A program linked against an older library has something else of its own in this place.
+  EXPECT_EQ(procctl_idle_page.busy_ms, 0U);
+  EXPECT_EQ(procctl_idle_page.busy_count, 0U);
+  EXPECT_STREQ(procctl_idle_page.phase, "");
   EXPECT_EQ(procctl_tend(&heart_), 0);
   procctl_close(&heart_);
 }
