@@ -22,15 +22,13 @@ struct StoryFacts {
   std::vector<v1::Event> events;
   // The row that has the slot's label now. Absent: no row has it.
   std::optional<v1::FleetSlot> row;
-  // The controller's clock when it gave the row.
-  google::protobuf::Timestamp as_of;
 };
 
 // `facts.events` must not be empty.
 std::vector<std::string> TellKill(const StoryFacts& facts);
 
-// Of a slot that no kill is recorded of. `would_kill` is its newest WOULD_KILL, null if there is
-// none.
+// Of a slot that no kill is recorded of, as the controller gave it at `as_of`. `would_kill` is its
+// newest WOULD_KILL, null if there is none.
 std::vector<std::string> TellSlot(const v1::FleetSlot& row, const v1::Event* would_kill,
                                   const google::protobuf::Timestamp& as_of);
 

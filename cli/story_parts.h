@@ -24,10 +24,10 @@ void TellGuardian(const v1::Evidence& evidence, Sentences* out);
 // What could not be read.
 void TellMissing(const v1::Evidence& evidence, Sentences* out);
 
-// By what a due kill was withheld, and how long.
+// By what a due kill was withheld before SIGTERM, and how long.
 void TellHeld(const KillCourse& course, Sentences* out);
 
-// Signals, and how it ended.
+// Signals, what withheld SIGKILL in between, and how it ended.
 void TellSignals(const KillCourse& course, Sentences* out);
 
 // Orders that joined a kill with another cause.

@@ -1,4 +1,4 @@
-#include <optional>
+#include <string_view>
 
 #include "cli/cell.h"
 #include "cli/names.h"
@@ -151,6 +151,25 @@ std::string EndText(const KillCourse& course) {
   }
 }
 
+// The stretches before SIGTERM, or those between it and SIGKILL.
+void TellSpans(const KillCourse& course, bool after_term, Sentences* out) {
+  for (const HeldSpan& span : course.held) {
+    const v1::Event& held = *span.held;
+    if ((course.term != nullptr && held.term_sent()) != after_term) continue;
+    const Brake brake = BrakeText(course, held);
+    const std::string_view what = after_term ? "SIGKILL" : "It";
+    const std::string more = brake.message_says_more ? GuardianSays(held) : "";
+    if (span.end == nullptr) {
+      out->push_back(fmt::format("{} is withheld since {} by {}.{}", what, ClockText(held.at()),
+                                 brake.text, more));
+    } else {
+      out->push_back(fmt::format("{} was withheld for {}, from {} on, by {}.{}", what,
+                                 ExactText(Apart(held, *span.end)), ClockText(held.at()),
+                                 brake.text, more));
+    }
+  }
+}
+
 std::string GuardianChange(const KillCourse& course) {
   if (course.taken_up != nullptr) {
     return fmt::format("At {} another guardian took up the state of one that had ended.",
@@ -166,20 +185,7 @@ void TellHeld(const KillCourse& course, Sentences* out) {
     out->push_back("Nobody was signalled: it was only reported that it would have been stopped." +
                    GuardianSays(*course.would_kill));
   }
-  for (const HeldSpan& span : course.held) {
-    const v1::Event& held = *span.held;
-    const Brake brake = BrakeText(course, held);
-    const std::string what = course.term != nullptr && span.held->term_sent() ? "SIGKILL" : "It";
-    const std::string more = brake.message_says_more ? GuardianSays(held) : "";
-    if (span.end == nullptr) {
-      out->push_back(fmt::format("{} is withheld since {} by {}.{}", what, ClockText(held.at()),
-                                 brake.text, more));
-    } else {
-      out->push_back(fmt::format("{} was withheld for {}, from {} on, by {}.{}", what,
-                                 ExactText(Apart(held, *span.end)), ClockText(held.at()),
-                                 brake.text, more));
-    }
-  }
+  TellSpans(course, /*after_term=*/false, out);
 }
 
 void TellSignals(const KillCourse& course, Sentences* out) {
@@ -193,6 +199,7 @@ void TellSignals(const KillCourse& course, Sentences* out) {
     out->push_back(fmt::format("SIGKILL was sent at {}; when SIGTERM was is not recorded.",
                                ClockText(course.kill->at())));
   }
+  TellSpans(course, /*after_term=*/true, out);
   if (const std::string change = GuardianChange(course); !change.empty()) out->push_back(change);
   if (course.verdict != nullptr) out->push_back(EndText(course));
 }

@@ -28,7 +28,8 @@ struct Answer {
   Events events;  // oldest first
   std::optional<v1::FleetSlot> row;
   std::optional<v1::Event> would_kill;  // without events only
-  google::protobuf::Timestamp as_of;
+  // When `row` was asked for; absent where no slot was.
+  std::optional<google::protobuf::Timestamp> as_of;
 };
 
 bool IsSameProcess(const v1::Incarnation& a, const v1::Incarnation& b) {
@@ -214,12 +215,11 @@ absl::StatusOr<Answer> Ask(const Options& options, Client* client) {
 
 std::vector<std::string> Tell(const Answer& answer) {
   if (answer.events.empty()) {
-    return TellSlot(*answer.row, answer.would_kill ? &*answer.would_kill : nullptr, answer.as_of);
+    return TellSlot(*answer.row, answer.would_kill ? &*answer.would_kill : nullptr, *answer.as_of);
   }
   StoryFacts facts;
   for (const v1::StoredEvent& stored : answer.events) facts.events.push_back(stored.event());
   facts.row = answer.row;
-  facts.as_of = answer.as_of;
   return TellKill(facts);
 }
 
@@ -233,8 +233,8 @@ std::string StoryJson(const Answer& answer, const std::vector<std::string>& sent
   return fmt::format(
       "{{\"apiVersion\":\"{}\",\"asOf\":{},\"about\":{},\"kill\":{},\n\"sentences\":[{}],\n"
       "\"facts\":{{\"slot\":{},\n\"wouldKill\":{},\n\"events\":[{}]}}}}\n",
-      kApiVersion, JsonTime(answer.as_of), JsonString(answer.about), answer.kill,
-      fmt::join(told, ",\n"),
+      kApiVersion, answer.as_of ? JsonTime(*answer.as_of) : "null", JsonString(answer.about),
+      answer.kill, fmt::join(told, ",\n"),
       answer.row ? JsonObject(*answer.row, IncarnationText(answer.row->slot().incarnation()))
                  : "null",
       answer.would_kill ? JsonObject(*answer.would_kill) : "null", fmt::join(events, ",\n"));

@@ -95,9 +95,11 @@ TEST(HeldStory, BetweenTheSignals) {
   kill.Add(v1::EVENT_KIND_TERM_SENT, 1s);
   kill.Held(v1::HELD_BY_OPERATOR, 6s).set_term_sent(true);
   kill.facts().row = Row("web-01", "encoder", v1::SLOT_STATE_HELD, 4182);
-  EXPECT_THAT(kill.Story(), AllOf(HasSubstr("SIGKILL is withheld since 12:00:06 by"),
-                                  HasSubstr("SIGKILL follows as soon as the hold ends.\n"),
-                                  Not(HasSubstr("beats again"))));
+  EXPECT_THAT(
+      kill.Story(),
+      AllOf(HasSubstr("SIGTERM was sent at 12:00:01.\nSIGKILL is withheld since 12:00:06 by"),
+            HasSubstr("SIGKILL follows as soon as the hold ends.\n"),
+            Not(HasSubstr("beats again"))));
 }
 
 TEST(HeldStory, ByPolicyKernelAndWhatIsNotKnown) {
