@@ -30,5 +30,5 @@ fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 
-# One after the other, unless the caller says -j: end-to-end tests measure time.
-exec ctest --preset "$preset" -L '^(unit|integration|e2e|fault)$' --timeout 180 "$@"
+# Those that measure time run alone, as CMake is told; those that mostly wait run beside each other.
+exec ctest --preset "$preset" -L '^(unit|integration|e2e|fault)$' --timeout 180 -j "${PROCCTL_TEST_JOBS:-4}" "$@"

@@ -6,7 +6,6 @@
 #include <csignal>
 #include <filesystem>
 #include <random>
-#include <thread>
 
 #include "tests/e2e/harness/cgroup.h"
 #include "tests/e2e/harness/fleet.h"
@@ -72,27 +71,6 @@ TEST(GuardUnderStress, FrozenWithItsClientsAndThawedBeforeThemItKillsNobody) {
   EXPECT_TRUE(Throughout(400ms, [&] { return children.Running() == children.size(); }));
   clients.Thaw();
   EXPECT_TRUE(Throughout(3s, [&] { return children.Running() == children.size(); }));
-  ExpectNobodySignalled(fleet, children);
-  ExpectItStillGuards(fleet, children);
-}
-
-TEST(GuardUnderStress, EightBusyLoopsACoreKillNobodyHealthy) {
-  Fleet fleet({"n1"});
-  fleet.StartController();
-  Node& node = fleet.StartNode("n1");
-  MoodyChildren children(node, "w", 10, 5s);
-  fleet.AwaitConnected(1);
-  {
-    std::vector<Child> busy;
-    for (unsigned i = 0; i < 8 * std::max(1U, std::thread::hardware_concurrency()); ++i) {
-      busy.push_back(Child::Fork([] {
-        for (volatile uint64_t spin = 0;; spin = spin + 1) {
-        }
-        return 0;
-      }));
-    }
-    EXPECT_TRUE(Throughout(15s, [&] { return children.Running() == children.size(); }));
-  }
   ExpectNobodySignalled(fleet, children);
   ExpectItStillGuards(fleet, children);
 }
