@@ -349,6 +349,20 @@ TEST_F(Tend, AnotherGuardianInItsPlaceTakesTheHeartOver) {
   EXPECT_TRUE(descriptors.IsBack());
 }
 
+TEST_F(Tend, GuardianThatIsReplacedTwiceWithinSecondsIsFoundEachTime) {
+  const FakeGuardian first, second, third;
+  LookFor(first);
+  OpenGuarded();
+  Replace(first, second);
+  Advance(seconds(1));
+  EXPECT_EQ(procctl_tend(&heart_), 1);
+  EXPECT_EQ(second.slots(), 1U);
+  Replace(first, third);
+  Advance(seconds(1));
+  EXPECT_EQ(procctl_tend(&heart_), 1);
+  EXPECT_EQ(third.slots(), 1U);
+}
+
 TEST_F(Tend, PageOfTheSecondGuardianIsSealedLikeThatOfTheFirst) {
   const FakeGuardian first;
   OpenGuarded();
