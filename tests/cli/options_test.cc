@@ -173,6 +173,17 @@ TEST(Options, EveryHelpHasExamples) {
   EXPECT_THAT(Parse({"help", "environment"}).text, HasSubstr("PROCCTL_CONTROLLER"));
 }
 
+TEST(Options, HelpNamesEveryCommand) {
+  EXPECT_THAT(Parse({"help"}).text, HasSubstr("Usage: procctl-cli [OPTIONS] [SUBCOMMAND]"));
+  for (const char* command :
+       {"list", "kill", "events", "why", "describe", "hold", "release", "version"}) {
+    EXPECT_THAT(Parse({"help"}).text, HasSubstr(std::string("\n  ") + command + " "));
+    EXPECT_THAT(Parse({}).text, HasSubstr(std::string("\n  ") + command + " "));
+    EXPECT_THAT(Parse({"help", command}).text,
+                HasSubstr("Usage: procctl-cli " + std::string(command)));
+  }
+}
+
 TEST(CheckConnection, NamesEverythingThatIsMissingAndHowToGiveIt) {
   Connection connection;
   connection.tls.ca = "ca.crt";

@@ -1,0 +1,16 @@
+// What stands below the options in each command's --help: what it means, and examples.
+#pragma once
+
+namespace procctl::cli {
+
+// Of the program itself.
+extern const char kFooter[];
+extern const char kListFooter[];
+extern const char kKillFooter[];
+extern const char kEventsFooter[];
+extern const char kWhyFooter[];
+extern const char kDescribeFooter[];
+extern const char kHoldFooter[];
+extern const char kReleaseFooter[];
+
+}  // namespace procctl::cli
