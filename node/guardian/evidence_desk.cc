@@ -3,7 +3,6 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,7 +87,8 @@ void EvidenceDesk::Expire(MonoTime now) {
   }
   // The last first, which wait for a reader, and before anybody is answered: each reader given up
   // makes room for one who waits, and that must be somebody who is not due.
-  for (const uint64_t number : std::views::reverse(due)) work_.GiveUp(open_.at(number).ticket);
+  for (auto number = due.rbegin(); number != due.rend(); ++number)
+    work_.GiveUp(open_.at(*number).ticket);
   for (const uint64_t number : due) {
     const auto open = open_.find(number);
     Answer(open, CutOff(open->second), now);
