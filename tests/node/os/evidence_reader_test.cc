@@ -244,7 +244,32 @@ TEST(ReadEvidence, AZombieIsStillTheProcess) {
   const v1::Evidence evidence = ReadEvidence(Identity(pid), Later());
   EXPECT_EQ(evidence.state(), "Z");
   EXPECT_THAT(evidence.missing(), Contains("memory: the process has none"));
+  EXPECT_THAT(evidence.missing(), Contains("open_fds: the process has none"));
   waitpid(pid, nullptr, 0);
+}
+
+TEST(ReadEvidence, WhereTheMainThreadHasEndedTheOthersShowWhatTheProcessHas) {
+  Child child([] {
+    pthread_t other;
+    pthread_create(
+        &other, nullptr,
+        [](void*) -> void* {
+          for (;;) pause();
+        },
+        nullptr);
+    // As the kernel sees pthread_exit, without its unwinding through the test.
+    syscall(SYS_exit, 0);
+  });
+  v1::Evidence evidence;
+  ASSERT_TRUE(Eventually([&] {
+    evidence = ReadEvidence(Identity(child.pid()), Later());
+    return evidence.state() == "Z";
+  }));
+  EXPECT_GT(evidence.resident(), 0);
+  EXPECT_GT(evidence.open_fds(), 0);
+  ASSERT_GE(evidence.threads_size(), 2);
+  EXPECT_EQ(evidence.threads(0).state(), "Z");
+  EXPECT_NE(evidence.threads(1).state(), "Z");
 }
 
 TEST(ReadEvidence, PastTheDeadlineItSaysWhatWasNotRead) {
