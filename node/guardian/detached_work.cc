@@ -58,8 +58,13 @@ struct DetachedWork::Shared {
   static bool Grow(const std::shared_ptr<Shared>& shared) {
     {
       const absl::MutexLock lock(&shared->mutex);
-      if (!shared->MayRunMore() || shared->threads == shared->limits.threads) return true;
-      if (static_cast<int>(shared->waiting.size()) <= shared->threads - shared->busy) return true;
+      const int on_the_way = shared->threads - shared->busy;
+      const int at_work = static_cast<int>(shared->at_work.size());
+      if (static_cast<int>(shared->waiting.size()) <= on_the_way ||
+          at_work + on_the_way >= shared->limits.at_once ||
+          shared->threads == shared->limits.threads) {
+        return true;
+      }
       ++shared->threads;
     }
     auto own = std::make_unique<std::shared_ptr<Shared>>(shared);

@@ -3,7 +3,6 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "node/os/evidence_bound.h"
 #include "node/os/proc_file.h"
 #include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
@@ -85,9 +85,10 @@ void EvidenceDesk::Expire(MonoTime now) {
   for (const auto& [number, open] : open_) {
     if (open.ticket == 0 || now - open.asked > kAnswerWithin) due.push_back(number);
   }
-  // All are given up before the first is answered, so that a reader which becomes free meanwhile
-  // begins with somebody who still waits.
-  for (const uint64_t number : due) work_.GiveUp(open_.at(number).ticket);
+  // The last first, which wait for a reader, and before anybody is answered: each reader given up
+  // makes room for one who waits, and that must be somebody who is not due.
+  for (auto number = due.rbegin(); number != due.rend(); ++number)
+    work_.GiveUp(open_.at(*number).ticket);
   for (const uint64_t number : due) {
     const auto open = open_.find(number);
     Answer(open, CutOff(open->second), now);
@@ -111,9 +112,11 @@ v1::Evidence EvidenceDesk::CutOff(const Open& open) const {
     const auto stat = ReadStat(open.process.pid);
     if (!stat || stat->start_ticks != open.process.start_ticks) {
       evidence = Only("process: it has ended");
+    } else {
+      evidence.add_missing(fmt::format("{}: reading did not end within {}ms",
+                                       evidence.state().empty() ? "process" : "the rest",
+                                       kAnswerWithin / std::chrono::milliseconds(1)));
     }
-    evidence.add_missing(evidence.comm().empty() ? "process: reading did not end within 200ms"
-                                                 : "the rest: reading did not end within 200ms");
   }
   evidence.set_timed_out(true);
   return evidence;

@@ -9,12 +9,13 @@ namespace {
 
 // Room for the lines that say what was dropped.
 constexpr size_t kReserve = 512;
+// What each entry of a list costs at least beside its content.
+constexpr size_t kTagAndLength = 2;
 
 }  // namespace
 
 void BoundEvidence(v1::Evidence* evidence) {
-  // Counted down rather than measured anew for each removal; each also saves its tag and length,
-  // which are not counted.
+  // Counted down rather than measured anew for each removal; never by more than it saves.
   size_t size = evidence->ByteSizeLong();
   if (size <= kMostEvidenceBytes) return;
   const auto fits = [&] { return size <= kMostEvidenceBytes - kReserve; };
@@ -26,14 +27,16 @@ void BoundEvidence(v1::Evidence* evidence) {
     }
     return dropped;
   };
-  const auto size_of_text = [](const std::string& text) { return text.size(); };
-  const auto size_of_message = [](const auto& message) { return message.ByteSizeLong(); };
+  const auto size_of_text = [](const std::string& text) { return text.size() + kTagAndLength; };
+  const auto size_of_message = [](const auto& message) {
+    return message.ByteSizeLong() + kTagAndLength;
+  };
 
   auto* threads = evidence->mutable_threads();
   int stacks = 0;
   for (int i = threads->size() - 1; i >= 0 && !fits(); --i) {
     if (threads->Get(i).stack().empty()) continue;
-    for (const std::string& frame : threads->Get(i).stack()) size -= frame.size();
+    for (const std::string& frame : threads->Get(i).stack()) size -= size_of_text(frame);
     threads->Mutable(i)->clear_stack();
     ++stacks;
   }

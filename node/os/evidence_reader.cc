@@ -181,6 +181,12 @@ class Reading {
     std::sort(ranked.begin(), ranked.end(), [](const RankedThread& a, const RankedThread& b) {
       return std::tie(a.rank, a.tid) < std::tie(b.rank, b.tid);
     });
+    // A leader that ended before the others has neither memory nor descriptors to show; they have.
+    for (const RankedThread& thread : ranked) {
+      if (thread.stat.state == 'Z') continue;
+      resources_ = fmt::format("{}/task/{}", folder_, thread.tid);
+      break;
+    }
     for (const RankedThread& thread : ranked) {
       if (evidence_.threads_size() == kMostEvidenceThreads) break;
       evidence_.set_threads_left_out(static_cast<int32_t>(tids.size()) - evidence_.threads_size());
@@ -239,7 +245,7 @@ class Reading {
   }
 
   void ReadMemoryAndTracer() {
-    const auto text = Read("status", folder_ + "/status");
+    const auto text = Read("status", resources_ + "/status");
     if (!text) return;
     if (const auto status = ParseStatus(*text)) {
       evidence_.set_tracer(status->tracer);
@@ -271,8 +277,12 @@ class Reading {
   }
 
   void ReadDescriptors() {
-    const auto fds = List("open_fds", folder_ + "/fd", kMostFds);
-    evidence_.set_open_fds(static_cast<int32_t>(fds.size()));
+    if (resources_ == folder_ && evidence_.state() == "Z") {
+      Missing("open_fds", "the process has none");
+    } else {
+      const auto fds = List("open_fds", resources_ + "/fd", kMostFds);
+      evidence_.set_open_fds(static_cast<int32_t>(fds.size()));
+    }
     const auto text = Read("fd_limit", folder_ + "/limits");
     const auto limit = text ? ParseFdLimit(*text) : std::nullopt;
     if (limit) evidence_.set_fd_limit(*limit);
@@ -320,6 +330,8 @@ class Reading {
 
   const ProcessIdentity process_;
   const std::string folder_;
+  // Where status and fd are read: of a thread that has not ended, if there is one.
+  std::string resources_ = folder_;
   const MonoTime deadline_;
   const EvidenceSoFar& so_far_;
   v1::Evidence evidence_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -12,22 +13,25 @@ namespace {
 
 using Entry = std::pair<int64_t, std::string_view>;
 
-// Sorted by number. The compiler resolves the macros: on some architectures one stands for another.
-constexpr auto kNames = [] {
-  std::array names{
-#define PROCCTL_SYSCALL(name) Entry{__NR_##name, #name},
+// The compiler resolves the macros: on some architectures one stands for another.
+constexpr Entry kListed[] = {
+#define PROCCTL_SYSCALL(name) {__NR_##name, #name},
 #include "node/os/syscall_names.inc"
 #undef PROCCTL_SYSCALL
-  };
-  std::sort(names.begin(), names.end());
-  return names;
+};
+
+constexpr auto kByNumber = [] {
+  std::array<Entry, std::size(kListed)> sorted;
+  std::copy(std::begin(kListed), std::end(kListed), sorted.begin());
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
 }();
 
 }  // namespace
 
 std::string SyscallName(int64_t number) {
-  const auto* const found = std::lower_bound(kNames.begin(), kNames.end(), Entry{number, {}});
-  if (found == kNames.end() || found->first != number) return std::to_string(number);
+  const auto* const found = std::lower_bound(kByNumber.begin(), kByNumber.end(), Entry{number, {}});
+  if (found == kByNumber.end() || found->first != number) return std::to_string(number);
   return std::string(found->second);
 }
 
