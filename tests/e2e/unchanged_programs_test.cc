@@ -1,12 +1,15 @@
 // Programs that know nothing of procctl's C interface: a shell script behind procctl-run, and one
 // in Python.
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 
+#include "proto/support/unique_fd.h"
 #include "tests/e2e/harness/fleet.h"
 
 namespace procctl::e2e {
@@ -59,14 +62,20 @@ TEST_F(Unchanged, ADeafScriptDiesWithTheProcctlRunThatTheLadderKills) {
                                   "/pid; while :; do sleep 0.1; done");
   const auto pid_text = [&] { return ReadFile(fleet_.folder() + "/pid"); };
   Await(10s, "the script's pid", [&] { return pid_text().ends_with('\n'); });
-  const std::string proc = "/proc/" + std::to_string(std::atoi(pid_text().c_str()));
-  EXPECT_TRUE(std::filesystem::exists(proc));
+  // A pidfd, because a machine whose init reaps nobody shows the dead for ever.
+  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, std::atoi(pid_text().c_str()), 0)));
+  ASSERT_TRUE(pidfd.ok());
+  const auto has_ended = [&] {
+    pollfd ended = {pidfd.get(), POLLIN, 0};
+    return poll(&ended, 1, 0) == 1;
+  };
+  EXPECT_FALSE(has_ended());
   WriteFile(ill, "");
   EXPECT_TRUE(script.WaitExit(25s).has_value());
   const v1::Event verdict =
       fleet_.AwaitEvent("verdict", 15s, Is(v1::EVENT_KIND_VERDICT, script.pid()));
   EXPECT_EQ(verdict.verdict(), v1::VERDICT_KILLED);
-  EXPECT_TRUE(Eventually(10s, [&] { return !std::filesystem::exists(proc); }));
+  EXPECT_TRUE(Eventually(10s, has_ended));
 }
 
 TEST_F(Unchanged, APythonScriptThatStopsBeatingIsStopped) {
