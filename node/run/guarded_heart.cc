@@ -8,15 +8,8 @@ namespace procctl::run {
 namespace {
 
 constexpr std::chrono::seconds kBetweenLooks{1};
-#ifndef PROCCTL_RUN_LIBRARY_TENDS
-constexpr std::chrono::seconds kBetweenTries{5};
-// Each such try holds us up for 2 s; signals that are to be passed on wait as long.
-constexpr std::chrono::seconds kAfterTimeout{30};
-#endif
 
 }  // namespace
-
-#ifdef PROCCTL_RUN_LIBRARY_TENDS
 
 void GuardedHeart::Tend(Clock::time_point now) {
   if (now < next_tend_) return;
@@ -32,28 +25,6 @@ int GuardedHeart::Open() {
   options.start_grace_ms = static_cast<uint32_t>(asks_.start_grace.count());
   return procctl_open_with(&heart_, asks_.name.c_str(), &options);
 }
-
-#else
-
-void GuardedHeart::Tend(Clock::time_point now) {
-  if (now < next_tend_) return;
-  int error = 0;
-  if (!procctl_is_guarded(&heart_)) error = Open();
-  asked_ = true;
-  next_tend_ = Clock::now() + (error == 0            ? kBetweenLooks
-                               : error == -ETIMEDOUT ? kAfterTimeout
-                                                     : kBetweenTries);
-  Report(error);
-}
-
-int GuardedHeart::Open() {
-  const int error =
-      procctl_open(&heart_, asks_.name.c_str(), static_cast<uint32_t>(asks_.timeout.count()));
-  if (error == 0) procctl_note(&heart_, note_.c_str());
-  return error;
-}
-
-#endif
 
 void GuardedHeart::Report(int error) {
   if (procctl_is_guarded(&heart_)) {
@@ -76,11 +47,7 @@ void GuardedHeart::SetNote(const std::string& note) {
   procctl_note(&heart_, note_.c_str());
 }
 
-void GuardedHeart::SetReady() {
-#ifdef PROCCTL_RUN_LIBRARY_TENDS
-  procctl_ready(&heart_);
-#endif
-}
+void GuardedHeart::SetReady() { procctl_ready(&heart_); }
 
 void GuardedHeart::Close() { procctl_close(&heart_); }
 
