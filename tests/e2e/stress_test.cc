@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -21,8 +22,8 @@ TEST(BusyHost, EightBusyLoopsACoreKillNobodyHealthy) {
     std::vector<Child> busy;
     for (unsigned i = 0; i < 8 * std::max(1U, std::thread::hardware_concurrency()); ++i) {
       busy.push_back(Child::Fork([] {
-        for (volatile uint64_t spin = 0;; spin = spin + 1) {
-        }
+        std::atomic<uint64_t> spins{0};
+        while (true) ++spins;
         return 0;
       }));
     }
