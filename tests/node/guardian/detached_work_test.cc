@@ -63,9 +63,13 @@ class Gate {
 
 class DetachedWorkTest : public testing::Test {
  protected:
+  // As the program does.
+  static void SetUpTestSuite() {
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  }
   ~DetachedWorkTest() override {
     gate_->Open();
-    EXPECT_TRUE(WaitForThreads(threads_before_));
+    EXPECT_TRUE(WaitUntilThreadsRest());
   }
 
   // A job that waits at the gate, then leaves its name.
@@ -86,7 +90,6 @@ class DetachedWorkTest : public testing::Test {
     }
   }
 
-  const size_t threads_before_ = CountThreads();
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::vector<int> done_;
 };
@@ -128,7 +131,7 @@ TEST_F(DetachedWorkTest, NoMoreAreAtWorkThanAllowedAndTheRestComeRound) {
   EXPECT_EQ(work.Start(Waiting(12)), 0u);
   gate_->WaitUntilInside(2);
   EXPECT_EQ(gate_->inside(), 2);
-  EXPECT_EQ(CountThreads(), threads_before_ + 2);
+  EXPECT_EQ(CountThreads(), kThreadsAtRest + 2);
   gate_->Open();
   TakeUntil(&work, 12);
   EXPECT_EQ(done_.size(), 12u);
@@ -145,7 +148,7 @@ TEST_F(DetachedWorkTest, AStuckJobThatIsGivenUpMakesRoomForTheNext) {
   EXPECT_THAT(done_, ElementsAre(2));
   // What it brings later is dropped.
   gate_->Open();
-  ASSERT_TRUE(WaitForThreads(threads_before_));
+  ASSERT_TRUE(WaitUntilThreadsRest());
   work.Take();
   EXPECT_THAT(done_, ElementsAre(2));
 }
@@ -159,7 +162,7 @@ TEST_F(DetachedWorkTest, WhereAllThreadsAreStuckTheNextWaitsForOneThatComesBack)
     work.GiveUp(stuck);
   }
   ASSERT_NE(work.Start(Quick(3)), 0u);
-  EXPECT_EQ(CountThreads(), threads_before_ + 2);
+  EXPECT_EQ(CountThreads(), kThreadsAtRest + 2);
   EXPECT_FALSE(Readable(work.event_fd(), 0));
   gate_->Open();
   TakeUntil(&work, 1);
@@ -229,7 +232,7 @@ TEST_F(DetachedWorkTest, TheOwnerMayGoWhileJobsAreStuck) {
     gate_->WaitUntilInside(1);
   }
   gate_->Open();
-  EXPECT_TRUE(WaitForThreads(threads_before_));
+  EXPECT_TRUE(WaitUntilThreadsRest());
   EXPECT_THAT(done_, IsEmpty());
   EXPECT_EQ(gate_->inside(), 1);
 }
@@ -238,7 +241,7 @@ TEST_F(DetachedWorkTest, ThreadsEndWhenNothingWaits) {
   DetachedWork work({.at_once = 4, .threads = 4, .queued = 100});
   for (int i = 0; i < 50; ++i) ASSERT_NE(work.Start(Quick(i)), 0u);
   TakeUntil(&work, 50);
-  EXPECT_TRUE(WaitForThreads(threads_before_));
+  EXPECT_TRUE(WaitUntilThreadsRest());
 }
 
 TEST_F(DetachedWorkTest, ProofsComeBackWithTheirRow) {

@@ -171,9 +171,9 @@ TEST(ReadEvidence, TheLeaderAndThreadsInStateDComeFirstOfMany) {
   const bool seen = Eventually([&] {
     evidence = ReadEvidence(Identity(getpid()), Later());
     // Any thread may be in state D for a moment, waiting for a lock of the kernel.
-    return evidence.threads_size() > 2 && evidence.threads(1).state() == "D" &&
+    return evidence.threads_size() == kMostEvidenceThreads && evidence.threads(1).state() == "D" &&
            evidence.threads(1).tid() == stuck && evidence.threads(2).state() != "D" &&
-           evidence.threads(2).comm() == "x) D 1 (";
+           evidence.threads(kMostEvidenceThreads - 1).comm() == "x) D 1 (";
   });
   const auto tasks = std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
   ASSERT_EQ(write(release[1], "x", 1), 1);
