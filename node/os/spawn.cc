@@ -24,14 +24,18 @@ constexpr int kLinkFd = 3;
 constexpr int kErrorFd = 4;
 
 // Between fork and exec: only async-signal-safe calls. Returns the name of the call that failed.
-const char* BecomeChild(const SpawnRequest& request, int error_fd, pid_t parent) {
-  // Both above 4 first, so that neither is overwritten by the other's move.
-  const int link = fcntl(request.link_fd, F_DUPFD, kErrorFd + 1);
-  const int error = fcntl(error_fd, F_DUPFD, kErrorFd + 1);
-  if (link < 0 || error < 0) return "fcntl";
+// `*error_fd` is where that is to be written: it moves on the way, and whatever has its old number
+// or its new one before that is the parent's.
+const char* BecomeChild(const SpawnRequest& request, int* error_fd, pid_t parent) {
   const int null = open("/dev/null", O_RDONLY);
   if (null < 0 || dup2(null, STDIN_FILENO) < 0) return "open /dev/null";
+  // Both above 4 first, so that neither is overwritten by the other's move.
+  const int link = fcntl(request.link_fd < 0 ? null : request.link_fd, F_DUPFD, kErrorFd + 1);
+  const int error = fcntl(*error_fd, F_DUPFD, kErrorFd + 1);
+  if (link < 0 || error < 0) return "fcntl";
+  *error_fd = error;
   if (dup2(link, kLinkFd) < 0 || dup3(error, kErrorFd, O_CLOEXEC) < 0) return "dup2";
+  *error_fd = kErrorFd;
   if (syscall(SYS_close_range, kErrorFd + 1, ~0U, 0) != 0) return "close_range";
 
   for (int signal = 1; signal < NSIG; ++signal) {
@@ -94,7 +98,8 @@ absl::StatusOr<ProcessRef> Spawn(const SpawnRequest& request) {
   const pid_t pid = fork();
   if (pid < 0) return absl::ResourceExhaustedError(fmt::format("fork: {}", std::strerror(errno)));
   if (pid == 0) {
-    const char* failed = BecomeChild(request, error_write.get(), parent);
+    int error_fd = error_write.get();
+    const char* failed = BecomeChild(request, &error_fd, parent);
     ChildError report{errno, {}};
     if (failed == nullptr) {
       execve(argv[0], argv.data(), environment);
@@ -103,9 +108,7 @@ absl::StatusOr<ProcessRef> Spawn(const SpawnRequest& request) {
     }
     for (size_t i = 0; i + 1 < sizeof report.call && failed[i] != '\0'; ++i)
       report.call[i] = failed[i];
-    // Before the descriptors are moved the pipe is still at its old place.
-    if (write(kErrorFd, &report, sizeof report) < 0)
-      (void)!write(error_write.get(), &report, sizeof report);
+    (void)!write(error_fd, &report, sizeof report);
     _exit(127);
   }
   error_write.reset();

@@ -22,7 +22,7 @@ absl::StatusOr<SpawnUser> FindUser(const std::string& name);
 struct SpawnRequest {
   std::string path;
   std::vector<std::string> arguments;  // without argv[0]
-  // Becomes descriptor 3 of the child.
+  // Becomes descriptor 3 of the child; -1: it has none (/dev/null is there).
   int link_fd = -1;
   // Absent: stays the user it is.
   const SpawnUser* user = nullptr;

@@ -14,7 +14,6 @@ namespace procctl::e2e {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 pthread_mutex_t held_by_nobody_else = PTHREAD_MUTEX_INITIALIZER;
@@ -103,7 +102,9 @@ TEST(Hold, IsShownHoldsAndIsReleased) {
   const Finished held =
       fleet.Cli({"hold", "web-01/api", "--for", "30m", "--reason", "looking at it"});
   ASSERT_EQ(held.exit_code, 0) << held.out << held.err;
-  EXPECT_THAT(fleet.Cli({"list"}).out, AnyOf(HasSubstr("looking at it"), HasSubstr("tester")));
+  EXPECT_TRUE(Eventually(10s, [&] {
+    return fleet.Cli({"list"}).out.find("looking at it") != std::string::npos;
+  })) << "the row follows the event";
   fleet.AwaitEvent("held", 15s, Is(v1::EVENT_KIND_HELD, child.pid()));
   EXPECT_THAT(Why(fleet, "web-01/api"), AllOf(HasSubstr("tester"), HasSubstr("looking at it")));
   EXPECT_TRUE(child.Running());

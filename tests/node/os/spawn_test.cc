@@ -40,6 +40,23 @@ TEST(Spawn, TheChildInheritsNothingButItsSocket) {
       "0 1 2 3 ");
 }
 
+TEST(Spawn, AChildMayHaveNoSocket) {
+  auto child = Spawn({"/bin/sh", {"-c", "exit 7"}, -1, nullptr});
+  ASSERT_TRUE(child.ok()) << child.status();
+  siginfo_t info{};
+  waitid(P_PIDFD, static_cast<id_t>(child->pidfd()), &info, WEXITED);
+  EXPECT_EQ(info.si_status, 7);
+}
+
+TEST(Spawn, WhatFailedIsToldToNobodyElse) {
+  // A socket of the parent's at the number that the child reports errors through, once it has moved
+  // them.
+  auto pair = MakeSocketPair();
+  const UniqueFd taken(fcntl(pair->theirs.get(), F_DUPFD, 4));
+  EXPECT_FALSE(Spawn({"/nowhere/at/all", {}, -1, nullptr}).ok());
+  EXPECT_TRUE(absl::IsUnavailable(Receive(pair->ours.get(), 4096).status()));
+}
+
 TEST(Spawn, TheEnvironmentIsSmallAndItsOwn) {
   setenv("SSLKEYLOGFILE", "/tmp/secret", 1);
   const std::string environment = Ask("s=$(env); printf '%s' \"$s\" >&3");
