@@ -254,7 +254,9 @@ kill -USR1 "$hung_pid"
 await 10 "encoder is asked to stop" events_have " term_sent +encoder "
 await 10 "encoder's verdict" events_have " verdict +encoder .* exited_on_term "
 show procctl-cli events --filter "pid=$hung_pid kind=hung,term_sent,kill_sent,verdict"
-seen "hang, SIGTERM, and the verdict with its milliseconds"
+say
+show procctl-cli why web-01/encoder
+seen "hang, SIGTERM, the verdict with its milliseconds, and why"
 
 step "mule hangs too, and ignores SIGTERM: after the grace (3s here) comes SIGKILL"
 hung_pid=${pid_of[mule]}
@@ -288,10 +290,13 @@ cat << TEXT
 ${bold}The fleet stays up until you press Ctrl-C.${plain} Go on in another terminal:
 
     . $work/env
-$(printf '    %-42s # %s\n' \
+$(printf '    %-56s # %s\n' \
   "procctl-cli list" "the fleet" \
   "procctl-cli kill web-02/api --reason test" "stop one process, wherever it runs" \
   "procctl-cli events" "what happened" \
+  "procctl-cli why web-02/mule" "why it was stopped, in sentences" \
+  "procctl-cli hold web-02/api --for 10m --reason test" "nobody stops it for a while" \
+  "procctl-cli describe web-01" "a node: brakes, lag, kills" \
   "procctl-cli list -o json" "for your scripts" \
   "kill -USR1 ${pid_of[encoder]}" "let encoder hang" \
   "kill -STOP ${pid_of[api]}" "a stopped process hangs as well" \

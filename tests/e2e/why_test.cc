@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/e2e/harness/fleet.h"
@@ -27,6 +28,9 @@ void* TakeItOnceMore(void*) {
 std::string Why(Fleet& fleet, const std::string& what) {
   const Finished why = fleet.Cli({"why", what});
   EXPECT_EQ(why.exit_code, 0) << why.err;
+  // What README shows is real: PROCCTL_TEST_PRINT=1 prints it anew.
+  if (std::getenv("PROCCTL_TEST_PRINT") != nullptr)
+    std::printf("$ procctl-cli why %s\n%s\n", what.c_str(), why.out.c_str());
   return why.out;
 }
 
