@@ -587,17 +587,20 @@ void Enforcer::ResumeKill(Process& process, const v1::KillRecord& record) {
   process.kill = std::make_unique<Kill>(KillFrom(record, now));
   kills_.insert(process.identity());
   Write(process, false);
-  if (record.intent()) {
-    const bool term = record.stage() == v1::KillRecord::STAGE_DUE;
-    RecordProgress(*process.kill, term ? v1::EVENT_KIND_TERM_SENT : v1::EVENT_KIND_KILL_SENT,
-                   fmt::format("{} to {}: a guardian was killed while it sent it; counted as sent",
-                               term ? "SIGTERM" : "SIGKILL", Who(process.kill->subject)));
-  }
+  if (record.intent()) RecordCounted(*process.kill, record);
+}
+
+void Enforcer::RecordCounted(const Kill& kill, const v1::KillRecord& record) {
+  const bool term = record.stage() == v1::KillRecord::STAGE_DUE;
+  RecordProgress(kill, term ? v1::EVENT_KIND_TERM_SENT : v1::EVENT_KIND_KILL_SENT,
+                 fmt::format("{} to {}: a guardian was killed while it sent it; counted as sent",
+                             term ? "SIGTERM" : "SIGKILL", Who(kill.subject)));
 }
 
 void Enforcer::EndLostKill(const v1::KillRecord& record, v1::Verdict verdict,
                            const std::string& message) {
   const Kill kill = KillFrom(record, Now());
+  if (record.intent()) RecordCounted(kill, record);
   RecordVerdict(kill, verdict == v1::VERDICT_UNSPECIFIED ? kill.ladder.EndVerdict() : verdict,
                 v1::REFUSAL_UNSPECIFIED, fmt::format("{}: {}", Who(kill.subject), message));
   v1::StateRecord over;

@@ -127,6 +127,8 @@ class Enforcer {
   // The kill is over but the process stays guarded.
   void Drop(Process& process, v1::Verdict verdict, v1::Refusal refusal, const std::string& message);
   void RecordProgress(const Kill& kill, v1::EventKind kind, const std::string& message);
+  // Of a signal that an earlier guardian was about to send.
+  void RecordCounted(const Kill& kill, const v1::KillRecord& record);
   v1::Event VerdictOf(const Kill& kill, v1::Verdict verdict, v1::Refusal refusal,
                       const std::string& message) const;
   void Forget(const Kill& kill, const ProcessIdentity& identity);
