@@ -356,10 +356,6 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
   if (first && kill.orders.empty() && !AskEvidence(process)) return false;
   // Reading what the kernel says took a moment in which it may have beaten.
   if (!Recovered(process)) return true;
-  if (kill.granted) {
-    brake_.Return(now);
-    WriteBrakes(now);
-  }
   Drop(process, v1::VERDICT_RECOVERED, v1::REFUSAL_UNSPECIFIED,
        fmt::format("{} is well again ({}); not signalled", Who(kill.subject), Why(kill.subject)));
   return false;
@@ -397,6 +393,13 @@ bool Enforcer::AskEvidence(Process& process) {
     evidence_->Ask(kill.number(), KnownEvidence(process));
   }
   return kill.evidence == Kill::Evidence::kDone;
+}
+
+void Enforcer::GiveBack(Kill& kill, MonoTime now) {
+  if (!kill.granted || kill.ladder.term_sent()) return;
+  kill.granted = false;
+  brake_.Return(now);
+  WriteBrakes(now);
 }
 
 EvidenceSubject Enforcer::KnownEvidence(const Process& process) const {
@@ -456,6 +459,7 @@ void Enforcer::OnEvidence(int64_t number, v1::Evidence evidence) {
 void Enforcer::Withhold(Process& process, Withheld why, MonoTime now) {
   Kill& kill = *process.kill;
   kill.recheck_at = now + kRecheckHeld;
+  GiveBack(kill, now);
   if (!kill.ladder.term_sent() && !kill.orders.empty()) {
     // A withheld kill does not keep an order waiting: its answer is that the target is held.
     const v1::Verdict verdict =
@@ -612,6 +616,7 @@ void Enforcer::Drop(Process& process, v1::Verdict verdict, v1::Refusal refusal,
                     const std::string& message) {
   // Held until the end: the message may be made of what the kill holds.
   const std::unique_ptr<Kill> kill = std::move(process.kill);
+  GiveBack(*kill, Now());
   RecordVerdict(*kill, verdict, refusal, message);
   Forget(*kill, process.identity());
   table_->Changed(process);

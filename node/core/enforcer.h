@@ -110,6 +110,8 @@ class Enforcer {
   bool PassGates(Process& process, MonoTime now);
   std::optional<Withheld> AskOperatorHold(const Process& process) const;
   bool AskBrakes(Process& process, MonoTime now);
+  // A grant that led to no signal: used later it would be one more than the brakes allow by then.
+  void GiveBack(Kill& kill, MonoTime now);
   bool AskEvidence(Process& process);
   // True if what made it due does not hold any more.
   bool Recovered(const Process& process);
