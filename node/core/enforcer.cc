@@ -145,6 +145,14 @@ void Enforcer::ReportFindings(MonoTime now) {
 void Enforcer::ObserveSilence(MonoTime now) {
   const Brake::Answer answer = brake_.Observe(watch_.Census(brake_.policy().window), now);
   if (answer.alarm.empty() && answer.relief.empty()) return;
+  if (!answer.alarm.empty()) {
+    // Whoever was granted a moment ago and waits for its evidence is part of it.
+    for (const ProcessIdentity& identity : kills_) {
+      Process* process = table_->Find(identity);
+      if (process == nullptr || process->kill == nullptr) continue;
+      if (GiveBack(*process->kill, now)) Write(*process, false);
+    }
+  }
   v1::Event event;
   event.set_kind(v1::EVENT_KIND_BRAKE);
   event.set_held_by(v1::HELD_BY_COMMON_CAUSE);
@@ -395,11 +403,12 @@ bool Enforcer::AskEvidence(Process& process) {
   return kill.evidence == Kill::Evidence::kDone;
 }
 
-void Enforcer::GiveBack(Kill& kill, MonoTime now) {
-  if (!kill.granted || kill.ladder.term_sent()) return;
+bool Enforcer::GiveBack(Kill& kill, MonoTime now) {
+  if (!kill.granted || kill.ladder.term_sent()) return false;
   kill.granted = false;
   brake_.Return(now);
   WriteBrakes(now);
+  return true;
 }
 
 EvidenceSubject Enforcer::KnownEvidence(const Process& process) const {
@@ -459,7 +468,7 @@ void Enforcer::OnEvidence(int64_t number, v1::Evidence evidence) {
 void Enforcer::Withhold(Process& process, Withheld why, MonoTime now) {
   Kill& kill = *process.kill;
   kill.recheck_at = now + kRecheckHeld;
-  GiveBack(kill, now);
+  if (GiveBack(kill, now)) Write(process, false);
   if (!kill.ladder.term_sent() && !kill.orders.empty()) {
     // A withheld kill does not keep an order waiting: its answer is that the target is held.
     const v1::Verdict verdict =
@@ -616,7 +625,7 @@ void Enforcer::Drop(Process& process, v1::Verdict verdict, v1::Refusal refusal,
                     const std::string& message) {
   // Held until the end: the message may be made of what the kill holds.
   const std::unique_ptr<Kill> kill = std::move(process.kill);
-  GiveBack(*kill, Now());
+  (void)GiveBack(*kill, Now());
   RecordVerdict(*kill, verdict, refusal, message);
   Forget(*kill, process.identity());
   table_->Changed(process);

@@ -111,7 +111,8 @@ class Enforcer {
   std::optional<Withheld> AskOperatorHold(const Process& process) const;
   bool AskBrakes(Process& process, MonoTime now);
   // A grant that led to no signal: used later it would be one more than the brakes allow by then.
-  void GiveBack(Kill& kill, MonoTime now);
+  // True if there was one.
+  bool GiveBack(Kill& kill, MonoTime now);
   bool AskEvidence(Process& process);
   // True if what made it due does not hold any more.
   bool Recovered(const Process& process);
