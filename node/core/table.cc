@@ -15,6 +15,15 @@ uint32_t Milliseconds(Nanos duration) {
       std::chrono::ceil<std::chrono::milliseconds>(duration).count(), 0, UINT32_MAX));
 }
 
+// False for what a guardian left that was killed while the slot got new terms: the board had them
+// already, the journal did not.
+bool HasTerms(const HeartCell& cell, const HeartTerms& terms) {
+  return cell.timeout == Milliseconds(terms.timeout) &&
+         cell.progress_limit == Milliseconds(terms.progress_limit) &&
+         (cell.mode != HeartMode::kStarting ||
+          cell.special_limit == Milliseconds(terms.start_grace));
+}
+
 v1::SlotState StateOf(const Process& process, const HeartCell& cell) {
   const auto judged = static_cast<v1::SlotState>(cell.judged);
   if (process.kill == nullptr) return judged;
@@ -165,7 +174,7 @@ Slot* Table::Resume(Process& process, const v1::SlotRecord& record,
   }
   std::erase(free_cells_, wanted);
   Slot& kept = Keep(process, std::move(slot));
-  if (histories_[wanted].generation == kept.generation) {
+  if (histories_[wanted].generation == kept.generation && HasTerms(cells_[wanted], kept.terms)) {
     // The board kept it: silence goes on where it was. What the present configuration says holds
     // from now on.
     cells_[wanted].shadow = Milliseconds(kept.rules.shadow_timeout);

@@ -102,6 +102,15 @@ void Oracle::Registered(const node::Slot& slot, const Proc& proc, const Beater& 
   Restart(heart);
 }
 
+void Oracle::Torn(const node::Slot& slot) {
+  Heart& heart = hearts_[slot.generation];
+  heart.timeout = slot.terms.timeout;
+  heart.progress_limit = slot.terms.progress_limit;
+  heart.start_grace = slot.terms.start_grace;
+  Restart(heart);
+  heart.beats = heart.progress = 0;
+}
+
 void Oracle::HoldPlaced(int64_t generation, Nanos ends) {
   hearts_[generation].hold_ends = ends;
   holds_changed_ = true;
@@ -123,6 +132,7 @@ void Oracle::OrderGiven(const GivenOrder& order) {
   // A repeat: must do nothing. One that the uplink sends again to a new guardian keeps what it was.
   if (!fresh) {
     book.given.resent |= order.resent;
+    book.given.expired |= order.expired;
     return;
   }
   book.given = order;
@@ -147,6 +157,7 @@ bool Oracle::OrderAnswered(const std::string& id) const {
 // ------------------------------------------------------------------ the scan
 
 void Oracle::LifeBegins() {
+  if (last_scan_ != Nanos(0)) late_ += host_->now() - last_scan_;
   last_scan_ = host_->now();
   last_suspended_ = host_->suspended();
   calm_needed_ = 0;
@@ -365,12 +376,10 @@ void Oracle::CheckVictim(const Proc& proc, Victim& victim) {
     (heart.observe ? observed : enforced) = true;
   }
   const uint32_t reasons = Reasons(proc);
-  if (reasons != 0) {
-    victim.free_since = host_->now();
-    victim.ever_withheld = true;
-  }
+  victim.free = reasons == 0 ? victim.free + credit_ : Nanos(0);
+  victim.ever_withheld |= reasons != 0;
   const Nanos slack = Ms(4 * settings_.interval) + kEvidence;
-  const bool free = !victim.ever_withheld || host_->now() - victim.free_since > kRecheck + slack;
+  const bool free = !victim.ever_withheld || victim.free > kRecheck + slack;
   if (victim.termed()) {
     CheckLadder(proc, victim, free);
     return;
@@ -400,16 +409,16 @@ void Oracle::CheckVictim(const Proc& proc, Victim& victim) {
       return;
     }
     victim.obliged += credit_;
-    if (victim.obliged > slack + (free ? Nanos(0) : kRecheck))
+    if (victim.obliged > slack + (victim.ever_withheld ? kRecheck : Nanos(0)))
       Fail("I3 pid ", proc.identity.pid, " hangs, nothing withholds it, and no SIGTERM for ",
            victim.obliged.count() / 1000000, " ms");
     return;
   }
   if (!enforced && !observed) return;
   victim.withheld += credit_;
-  const uint32_t allowed = reasons | (observed ? Bit(v1::HELD_BY_OBSERVE) : 0) |
-                           // The kernel's no is only heard after the brakes' yes.
-                           (proc.denied ? kBrakes : 0);
+  const uint32_t allowed =
+      // While a brake holds it nothing else is asked.
+      reasons | kBrakes | (observed ? Bit(v1::HELD_BY_OBSERVE) : 0);
   if (victim.withheld > slack + kRecheck && (allowed & Bit(victim.held_by)) == 0)
     Fail("I7 pid ", proc.identity.pid,
          " is withheld and no event says why (said: ", v1::HeldBy_Name(victim.held_by), ")");
@@ -707,7 +716,8 @@ void Oracle::CheckVerdict(const v1::Event& event) {
       good = gone && victim.killed();
       break;
     case v1::VERDICT_UNKILLABLE:
-      good = !gone && victim.killed() && host_->now() - victim.kill_at >= kPatience;
+      good = (!gone || Misbound(*proc)) && victim.killed() &&
+             host_->now() - victim.kill_at >= kPatience;
       victim.unkillable = true;
       victim.waited = Nanos(0);
       break;
