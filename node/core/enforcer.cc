@@ -80,22 +80,24 @@ void Enforcer::Scan() {
     Slot* slot = table_->FindSlot(generation);
     if (slot == nullptr) continue;
     Process& process = *slot->process;
-    if (process.kill != nullptr) {
-      // A heart that is only observed must not stand before one of the same process that is not.
-      const Kill& kill = *process.kill;
-      const Slot* first = SlotOf(kill);
-      const bool shadowed = kill.held_by == v1::HELD_BY_OBSERVE && !kill.ladder.term_sent() &&
-                            policy_.enforce && first != nullptr && first != slot &&
-                            first->rules.observe && !slot->rules.observe;
-      if (!shadowed) continue;
-      Drop(process, v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
-           fmt::format("{} is only observed; another heart of the process, {}, is not",
-                       Who(kill.subject), slot->label));
-    }
+    if (process.kill != nullptr && !DropIfShadows(process, *slot)) continue;
     const bool gave_up = table_->cell(*slot).judged == v1::SLOT_STATE_GAVE_UP;
     StartKill(*slot, gave_up ? v1::CAUSE_SELF_FAILED : v1::CAUSE_HEARTBEAT, slot->rules.grace,
               std::nullopt);
   }
+}
+
+bool Enforcer::DropIfShadows(Process& process, const Slot& slot) {
+  const Kill& kill = *process.kill;
+  const Slot* first = SlotOf(kill);
+  const bool shadows = kill.held_by == v1::HELD_BY_OBSERVE && !kill.ladder.term_sent() &&
+                       policy_.enforce && first != nullptr && first != &slot &&
+                       first->rules.observe && !slot.rules.observe;
+  if (!shadows) return false;
+  Drop(process, v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
+       fmt::format("{} is only observed; another heart of the process, {}, is not",
+                   Who(kill.subject), slot.label));
+  return true;
 }
 
 void Enforcer::RecordGap(const ScanVerdict& scan) {
@@ -215,11 +217,18 @@ void Enforcer::ReleaseHold(Slot& slot, const OrderRef& order) {
 
 void Enforcer::Execute(Slot& slot, OrderRef order, Nanos grace) {
   Process& process = *slot.process;
-  if (process.kill == nullptr) {
+  if (process.kill == nullptr || DropIfShadows(process, slot)) {
     StartKill(slot, v1::CAUSE_OPERATOR, grace, std::move(order));
     return;
   }
   Kill& kill = *process.kill;
+  if (slot.rules.observe && !kill.ladder.term_sent()) {
+    // It would let a kill of another heart of the process pass the brakes.
+    EndOrder(order, SubjectOf(slot), v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
+             fmt::format("{} was not signalled: a rule says to observe it only", slot.label),
+             v1::HELD_BY_OBSERVE);
+    return;
+  }
   if (kill.orders.size() >= Kill::kMostOrders) {
     EndOrder(
         order, SubjectOf(slot), v1::VERDICT_REFUSED, v1::REFUSAL_MALFORMED,

@@ -103,6 +103,9 @@ class Enforcer {
   void ReportFindings(MonoTime now);
   void ObserveSilence(MonoTime now);
 
+  // A heart that is only observed must not stand before `slot` of the same process that is not: its
+  // kill ends, and true.
+  bool DropIfShadows(Process& process, const Slot& slot);
   void StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional<OrderRef> order);
   // Does what is due for one kill. May remove the process.
   void Step(Process& process);
