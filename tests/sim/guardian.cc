@@ -78,7 +78,12 @@ node::Slot* Guardian::Register(Proc& proc, node::Table::NewSlot what) {
   }
   node::Slot* slot = what.door == v1::DOOR_NATIVE ? table_.FindSlot(*process, what.name) : nullptr;
   if (slot != nullptr) {
-    table_.TakeOver(*slot, what.terms, std::move(what.page), what.page_key);
+    try {
+      table_.TakeOver(*slot, what.terms, std::move(what.page), what.page_key);
+    } catch (const GuardianKilled&) {
+      seams_->oracle().Torn(*slot);
+      throw;
+    }
     return slot;
   }
   slot = table_.AddSlot(*process, std::move(what),

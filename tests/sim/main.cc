@@ -27,6 +27,7 @@ struct Options {
   unsigned jobs = 1;
   bool shrink = false;
   bool keep_going = false;
+  bool events = false;
   std::string replay;
 };
 
@@ -109,7 +110,7 @@ int Replay(const Options& options) {
                  error.empty() ? "cannot be read" : error.c_str());
     return 2;
   }
-  const Outcome outcome = Run(*plan);
+  const Outcome outcome = Run(*plan, options.events ? stdout : nullptr);
   if (outcome.violation.empty()) {
     std::printf("%s: every invariant held\n", options.replay.c_str());
     return 0;
@@ -127,6 +128,7 @@ int Main(int argc, char** argv) {
   app.add_option("--jobs", options.jobs, "Threads")->check(CLI::Range(1, 64));
   app.add_flag("--shrink", options.shrink, "Print the smallest plan that still fails");
   app.add_flag("--keep-going", options.keep_going, "Run all, name every seed that fails");
+  app.add_flag("--events", options.events, "With --replay: print every event");
   app.add_option("--replay", options.replay, "Run the plan in this file instead");
   CLI11_PARSE(app, argc, argv);
   if (!options.replay.empty()) return Replay(options);

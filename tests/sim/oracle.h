@@ -49,6 +49,8 @@ class Oracle {
   void Bound(const Proc& proc, int64_t uid);
   void Forgotten(const Proc& proc);
   void Registered(const node::Slot& slot, const Proc& proc, const Beater& heart);
+  // A new registration under the slot's name, in the middle of which the guardian was killed.
+  void Torn(const node::Slot& slot);
   void HoldPlaced(int64_t generation, Nanos ends);
   void HoldReleased(int64_t generation);
   // Before and after the guardian takes it.
@@ -136,8 +138,8 @@ class Oracle {
     Nanos withheld{};
     uint64_t dues = 0;
     uint32_t reasons = 0;
-    // When something last forbade to signal it.
-    Nanos free_since{};
+    // Judged since something last forbade to signal it.
+    Nanos free{};
     bool ever_withheld = false;
     int term_events = 0;
     int kill_events = 0;

@@ -19,6 +19,14 @@ void Seams::LifeBegins(int64_t epoch) {
 }
 
 void Seams::Record(v1::Event event) {
+  // A gap is told before the pages are read, everything else after.
+  if (event.kind() != v1::EVENT_KIND_STALL && event.kind() != v1::EVENT_KIND_SUSPEND)
+    oracle_->Looked();
+  if (told_ != nullptr) {
+    const Nanos since = host_->now() - std::chrono::seconds(1000);
+    std::fprintf(told_, "# %10.3fs %s: %s\n", std::chrono::duration<double>(since).count(),
+                 v1::EventKind_Name(event.kind()).c_str(), event.message().c_str());
+  }
   trap_.Pass(kAtEvent);
   oracle_->Recorded(event);
   (void)ring_->Add(std::move(event));
@@ -35,12 +43,14 @@ bool Seams::Spool() {
 }
 
 void Seams::Put(v1::StateRecord record) {
+  oracle_->Looked();
   trap_.Pass(kAtPut);
   oracle_->Put(record);
   *gathered_.add_records() = std::move(record);
 }
 
 void Seams::Commit() {
+  oracle_->Looked();
   trap_.Pass(kBeforeCommit);
   if (gathered_.records_size() > 0) {
     frames_.push_back(std::move(gathered_));
@@ -51,6 +61,7 @@ void Seams::Commit() {
 }
 
 void Seams::Ask(int64_t kill, node::EvidenceSubject subject) {
+  oracle_->Looked();
   trap_.Pass(kAtAsk);
   answers_.push_back({host_->now() + evidence_delay_, kill, std::move(subject.known)});
 }
@@ -76,6 +87,7 @@ node::TargetFacts Handle::Facts() const {
 }
 
 node::Target::Outcome Handle::Signal(int signal) {
+  seams_->oracle().Looked();
   seams_->trap().Pass(kBeforeSignal);
   Proc* real = Real();
   if (real == nullptr || !real->alive) {

@@ -2,6 +2,7 @@
 // crash at any of its doors.
 #pragma once
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,7 +42,7 @@ class Seams final : public node::Clocks,
                     public node::Journal,
                     public node::EvidenceSource {
  public:
-  Seams(Host* host, Oracle* oracle) : host_(host), oracle_(oracle) {}
+  Seams(Host* host, Oracle* oracle, std::FILE* told) : host_(host), oracle_(oracle), told_(told) {}
 
   node::ClockReading Read() const override { return host_->Clock(); }
   void Record(v1::Event event) override;
@@ -69,6 +70,7 @@ class Seams final : public node::Clocks,
  private:
   Host* host_;
   Oracle* oracle_;
+  std::FILE* told_;
   CrashTrap trap_;
   Nanos evidence_delay_{};
   std::vector<Answer> answers_;

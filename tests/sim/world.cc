@@ -36,10 +36,10 @@ constexpr int64_t kNobody = 1;
 
 class World {
  public:
-  explicit World(const Plan& plan)
+  World(const Plan& plan, std::FILE* told)
       : plan_(plan),
         oracle_(&host_, plan.settings),
-        seams_(&host_, &oracle_),
+        seams_(&host_, &oracle_, told),
         start_(host_.now()) {}
 
   Outcome Run();
@@ -82,6 +82,7 @@ class World {
   std::vector<Letter> inbox_;
   // Orders that were handed over, for an uplink that asks again.
   std::map<std::string, Letter> sent_;
+  std::map<int64_t, Letter> written_;
   std::map<uint64_t, Page> pages_;
   Outcome outcome_;
 };
@@ -143,7 +144,9 @@ void World::Begin() {
     };
     world.reopen = [this](const v1::SlotRecord& record) -> std::shared_ptr<const procctl_page> {
       if (pages_lost_ && record.generation() % 2 != 0) return nullptr;
-      return pages_[record.page_inode()].shown;
+      const Page& page = pages_[record.page_inode()];
+      *page.shown = *page.real;
+      return page.shown;
     };
     world.bound = [this](node::Process& process) {
       const Proc& proc = static_cast<const Handle&>(*process.target).proc();
@@ -300,6 +303,8 @@ void World::ApplyToProc(const Step& step, Proc& proc) {
       return;
     case Verb::kExec:
       proc.comm = kComms[static_cast<size_t>(a[1]) % kComms.size()];
+      // Rows of the classic table stay as they are.
+      for (Beater& heart : proc.hearts) *heart.shown = *heart.page;
       proc.hearts.clear();
       return;
     case Verb::kExit:
@@ -388,7 +393,6 @@ void World::WriteOrder(const Step& step) {
     wanted->set_start_ticks(letter.proc->identity.start_ticks);
     wanted->set_generation(letter.generation = heart->generation);
   }
-  letter.good &= a[3] == kGood;
   switch (a[3]) {
     case kOtherGeneration:
       wanted->set_generation(wanted->generation() + 1000);
@@ -413,6 +417,8 @@ void World::WriteOrder(const Step& step) {
     default:
       break;
   }
+  letter.good &=
+      a[3] == kGood || (a[3] == kOtherProcessSlot && wanted->generation() == letter.generation);
   if (a[3] == kBadGrace) {
     *order->mutable_grace() = ToProto(-Ms(1));
   } else if (a[4] >= 0) {
@@ -420,7 +426,8 @@ void World::WriteOrder(const Step& step) {
   }
   *order->mutable_time_to_live() = ToProto(Ms(a[5]));
   *letter.order.mutable_expires_at() = ToProto(host_.Clock().since_boot() + Ms(a[5]));
-  inbox_.push_back(std::move(letter));
+  // A repeat says what was said the first time.
+  inbox_.push_back(written_.try_emplace(a[0], std::move(letter)).first->second);
 }
 
 void World::Read(Letter& letter) {
@@ -504,6 +511,6 @@ void World::Hold(const Letter& letter) {
 
 }  // namespace
 
-Outcome Run(const Plan& plan) { return World(plan).Run(); }
+Outcome Run(const Plan& plan, std::FILE* told) { return World(plan, told).Run(); }
 
 }  // namespace procctl::sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 
 #include "tests/sim/plan.h"
@@ -18,6 +19,7 @@ struct Outcome {
 };
 
 // The same plan has the same outcome, always and everywhere.
-Outcome Run(const Plan& plan);
+// `told`: every event is written there as it is recorded; nullptr: nowhere.
+Outcome Run(const Plan& plan, std::FILE* told = nullptr);
 
 }  // namespace procctl::sim
