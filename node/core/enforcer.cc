@@ -380,8 +380,10 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
 
 std::optional<Enforcer::Withheld> Enforcer::AskOperatorHold(const Process& process) const {
   if (holds_.empty()) return std::nullopt;
+  const Nanos since_boot = clocks_->Read().since_boot();
   for (const Slot* slot : process.slots) {
-    if (!slot->hold) continue;
+    // One that ran out is cleared with the next scan.
+    if (!slot->hold || since_boot >= slot->hold->ends) continue;
     return Withheld{
         v1::HELD_BY_OPERATOR, v1::REFUSAL_UNSPECIFIED,
         fmt::format("{} holds {}: {}", slot->hold->owner, slot->label, slot->hold->reason)};
