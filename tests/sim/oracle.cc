@@ -198,7 +198,7 @@ void Oracle::Looked() {
   }
   if (!may_judge_ || settings_.common_cause == 0) return;
   if (!pause_.on && any_due && Together(false)) {
-    pause_ = {true, host_->now(), Nanos(0)};
+    pause_ = {.on = true, .began = host_->now()};
     pause_idle_ = Nanos(0);
   }
 }
@@ -501,23 +501,27 @@ void Oracle::CheckTerm(const Proc& proc, Victim& victim) {
 
 void Oracle::CheckBrakes(const Proc& proc, const Victim& victim) {
   const Nanos now = host_->now();
+  const Nanos late_before = kills_[victim.kill].late_before;
   const double rate = static_cast<double>(settings_.per_minute) / 60;
   tokens_ = std::min(static_cast<double>(settings_.burst),
                      tokens_ + rate * std::chrono::duration<double>(now - tokens_at_).count());
   tokens_at_ = now;
+  if (tokens_ >= static_cast<double>(settings_.burst)) late_when_full_ = late_before;
   tokens_ -= 1;
   // Between the grant and the signal lies the evidence, and perhaps a time in which nobody looked.
-  const Nanos between =
-      kEvidence + Ms(3 * settings_.interval) + late_ - kills_[victim.kill].late_before;
-  if (tokens_ < -rate * std::chrono::duration<double>(between).count() - 1e-6)
+  const Nanos between = kEvidence + Ms(3 * settings_.interval);
+  const Nanos late = late_ - std::min(late_when_full_, late_before);
+  if (tokens_ < -rate * std::chrono::duration<double>(between + late).count() - 1e-6)
     return Fail("I8 SIGTERM to pid ", proc.identity.pid, " from an empty bucket");
   bucket_idle_ = pause_idle_ = Nanos(0);
   if (!pause_.on) return;
   if (now < pause_.began + Ms(settings_.pause))
     return Fail("I8 SIGTERM to pid ", proc.identity.pid, " in the pause of a common cause");
-  if (pause_.last_kill != Nanos(0) && now - pause_.last_kill < Ms(settings_.then_every) - between)
+  if (pause_.last_kill != Nanos(0) &&
+      now - pause_.last_kill < Ms(settings_.then_every) - between - (late_ - pause_.late_before))
     return Fail("I8 SIGTERM to pid ", proc.identity.pid, " too soon after the last one");
   pause_.last_kill = now;
+  pause_.late_before = late_before;
 }
 
 void Oracle::CheckKill(const Proc& proc, Victim& victim) {
@@ -744,7 +748,7 @@ void Oracle::CheckVerdict(const v1::Event& event) {
          " is not what was");
   if (event.verdict() != v1::VERDICT_UNKILLABLE) {
     victim.held_by = v1::HELD_BY_UNSPECIFIED;
-    victim.obliged = Nanos(0);
+    victim.obliged = victim.withheld = Nanos(0);
   }
   bucket_idle_ = Nanos(0);
 }

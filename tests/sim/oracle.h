@@ -173,6 +173,8 @@ class Oracle {
     bool on = false;
     Nanos began{};
     Nanos last_kill{};
+    // When that one hung.
+    Nanos late_before{};
   };
 
   template <typename... Parts>
@@ -236,6 +238,8 @@ class Oracle {
   // The brakes.
   double tokens_;
   Nanos tokens_at_{};
+  // What was late before the first of the kills since the bucket was last full.
+  Nanos late_when_full_{};
   Pause pause_;
   Pause safe_pause_;
   // As the guardian's events have it.
