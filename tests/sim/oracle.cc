@@ -189,7 +189,7 @@ void Oracle::Looked() {
   if (looked_) return;
   looked_ = true;
   observed_ += credit_;
-  late_ += elapsed_ - credit_;
+  late_ += may_judge_ ? elapsed_ - credit_ : elapsed_;
   bool any_due = false;
   for (auto& [generation, heart] : hearts_) {
     if (heart.gone) continue;
