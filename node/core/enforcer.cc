@@ -90,9 +90,8 @@ void Enforcer::Scan() {
 bool Enforcer::DropIfShadows(Process& process, const Slot& slot) {
   const Kill& kill = *process.kill;
   const Slot* first = SlotOf(kill);
-  const bool shadows = kill.held_by == v1::HELD_BY_OBSERVE && !kill.ladder.term_sent() &&
-                       policy_.enforce && first != nullptr && first != &slot &&
-                       first->rules.observe && !slot.rules.observe;
+  const bool shadows = !kill.ladder.term_sent() && policy_.enforce && first != nullptr &&
+                       first != &slot && first->rules.observe && !slot.rules.observe;
   if (!shadows) return false;
   Drop(process, v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
        fmt::format("{} is only observed; another heart of the process, {}, is not",
