@@ -393,7 +393,7 @@ std::optional<Enforcer::Withheld> Enforcer::AskOperatorHold(const Process& proce
 bool Enforcer::AskBrakes(Process& process, MonoTime now) {
   Kill& kill = *process.kill;
   if (kill.granted) return true;
-  const Brake::Answer answer = brake_.Ask(now);
+  const Brake::Answer answer = brake_.Ask(now, kill.number());
   if (!answer.granted) {
     Withhold(process, {answer.held_by, v1::REFUSAL_UNSPECIFIED, answer.reason}, now);
     return false;
@@ -416,7 +416,7 @@ bool Enforcer::AskEvidence(Process& process) {
 bool Enforcer::GiveBack(Kill& kill, MonoTime now) {
   if (!kill.granted || kill.ladder.term_sent()) return false;
   kill.granted = false;
-  brake_.Return(now);
+  brake_.Return(now, kill.number());
   WriteBrakes(now);
   return true;
 }
