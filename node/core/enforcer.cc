@@ -693,6 +693,7 @@ void Enforcer::Write(const Process& process, bool intent) {
   v1::StateRecord record;
   *record.mutable_kill() =
       RecordOf(*process.kill, process.identity().pid, process.identity().start_ticks, intent);
+  record.mutable_kill()->set_uid(process.uid);
   journal_->Put(std::move(record));
 }
 

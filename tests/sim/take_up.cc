@@ -82,7 +82,7 @@ void TakeUp(const Remembered& remembered, const TakeUpWorld& world, node::Table*
     node::Process* process = table->Find(identity);
     if (process == nullptr || process->slots.empty()) {
       // Nobody is signalled for the first time over a slot that is not there any more.
-      process = bind(identity, 0);
+      process = bind(identity, record.uid());
       if (process != nullptr && !signalled) {
         enforcer->EndLostKill(record, v1::VERDICT_HELD, "its slots could not be taken up");
         continue;
