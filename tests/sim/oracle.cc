@@ -826,6 +826,7 @@ void Oracle::TurnEnds(const node::Table& table) {
 void Oracle::Crashed() {
   ever_crashed_ = true;
   unsafe_events_.clear();
+  bucket_idle_ = pause_idle_ = Nanos(0);
   pause_ = safe_pause_;
   core_pause_ = safe_core_pause_;
   holds_changed_ = false;
