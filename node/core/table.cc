@@ -15,15 +15,6 @@ uint32_t Milliseconds(Nanos duration) {
       std::chrono::ceil<std::chrono::milliseconds>(duration).count(), 0, UINT32_MAX));
 }
 
-// False for what a guardian left that was killed while the slot got new terms: the board had them
-// already, the journal did not.
-bool HasTerms(const HeartCell& cell, const HeartTerms& terms) {
-  return cell.timeout == Milliseconds(terms.timeout) &&
-         cell.progress_limit == Milliseconds(terms.progress_limit) &&
-         (cell.mode != HeartMode::kStarting ||
-          cell.special_limit == Milliseconds(terms.start_grace));
-}
-
 v1::SlotState StateOf(const Process& process, const HeartCell& cell) {
   const auto judged = static_cast<v1::SlotState>(cell.judged);
   if (process.kill == nullptr) return judged;
@@ -103,6 +94,7 @@ void Table::StartHeart(Slot& slot) {
     cell.judged = v1::SLOT_STATE_STARTING;
   }
   cell.page = slot.page.get();
+  history.page_inode = slot.page_key.inode;
   history.generation = slot.generation;
 }
 
@@ -174,7 +166,10 @@ Slot* Table::Resume(Process& process, const v1::SlotRecord& record,
   }
   std::erase(free_cells_, wanted);
   Slot& kept = Keep(process, std::move(slot));
-  if (histories_[wanted].generation == kept.generation && HasTerms(cells_[wanted], kept.terms)) {
+  // Another page there: the board is ahead of the journal, of a guardian that was killed while the
+  // slot was taken over with new terms.
+  if (histories_[wanted].generation == kept.generation &&
+      histories_[wanted].page_inode == kept.page_key.inode) {
     // The board kept it: silence goes on where it was. What the present configuration says holds
     // from now on.
     cells_[wanted].shadow = Milliseconds(kept.rules.shadow_timeout);
@@ -196,6 +191,7 @@ void Table::TakeOver(Slot& slot, HeartTerms terms, std::shared_ptr<const procctl
   // Only the silence starts anew: the gaps of one name and process stay one history.
   HeartHistory kept = histories_[slot.cell];
   kept.busy_seen = 0;
+  kept.page_inode = key.inode;
   StartHeart(slot);
   histories_[slot.cell] = kept;
   Write(slot);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "proto/support/time_convert.h"
 
@@ -98,18 +99,11 @@ void Oracle::Registered(const node::Slot& slot, const Proc& proc, const Beater& 
   heart.start_grace = slot.terms.start_grace;
   heart.observe = beater.name == kWatched;
   heart.shadow = beater.name == kShadowed ? Ms(settings_.shadow) : Nanos(0);
-  heart.gone = false;
+  heart.gone = heart.torn = false;
   Restart(heart);
 }
 
-void Oracle::Torn(const node::Slot& slot) {
-  Heart& heart = hearts_[slot.generation];
-  heart.timeout = slot.terms.timeout;
-  heart.progress_limit = slot.terms.progress_limit;
-  heart.start_grace = slot.terms.start_grace;
-  Restart(heart);
-  heart.beats = heart.progress = 0;
-}
+void Oracle::Torn(const node::Slot& slot) { hearts_[slot.generation].torn = true; }
 
 void Oracle::HoldPlaced(int64_t generation, Nanos ends) {
   hearts_[generation].hold_ends = ends;
@@ -854,14 +848,14 @@ void Oracle::TakenUp(const node::Table& table, bool board_kept, const PageOf& pa
       continue;
     }
     const node::Slot& slot = *found->second;
-    const bool other_terms = heart.timeout != slot.terms.timeout ||
-                             heart.progress_limit != slot.terms.progress_limit ||
-                             heart.start_grace != slot.terms.start_grace;
-    heart.page = page_of(slot);
+    // What the board says of another registration than the journal's is not believed.
+    const std::shared_ptr<const procctl_page> page = page_of(slot);
+    const bool torn = std::exchange(heart.torn, false) || heart.page != page;
+    heart.page = page;
     heart.timeout = slot.terms.timeout;
     heart.progress_limit = slot.terms.progress_limit;
     heart.start_grace = slot.terms.start_grace;
-    if (!board_kept || heart.gone || other_terms) Restart(heart);
+    if (!board_kept || heart.gone || torn) Restart(heart);
     heart.gone = false;
   }
 }

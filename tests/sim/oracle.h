@@ -105,6 +105,7 @@ class Oracle {
     Nanos busy_limit{};
     bool closed = false;
     bool gone = false;
+    bool torn = false;
     std::optional<Nanos> hold_ends;
     std::optional<Nanos> safe_hold_ends;
 
