@@ -144,7 +144,8 @@ void Enforcer::ReportFindings(MonoTime now) {
 }
 
 void Enforcer::ObserveSilence(MonoTime now) {
-  const Brake::Answer answer = brake_.Observe(watch_.Census(brake_.policy().window), now);
+  const Brake::Answer answer =
+      brake_.Observe(watch_.Census(brake_.policy().window, brake_.policy().least), now);
   if (answer.alarm.empty() && answer.relief.empty()) return;
   if (!answer.alarm.empty()) {
     // Whoever was granted a moment ago and waits for its evidence is part of it.
