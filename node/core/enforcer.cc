@@ -365,11 +365,8 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
     return false;
   }
   if (first && kill.orders.empty() && !process.canary && !AskBrakes(process, now)) return false;
-  if (kill.held()) {
-    kill.held_by = v1::HELD_BY_UNSPECIFIED;
-    kill.hold_reason.clear();
-    table_->Changed(process);
-  }
+  // Whether the kernel still refuses is known only once it does not.
+  if (kill.held_by != v1::HELD_BY_KERNEL) LiftHold(process);
   if (first && kill.orders.empty() && !AskEvidence(process)) return false;
   // Reading what the kernel says took a moment in which it may have beaten.
   if (!Recovered(process)) return true;
@@ -508,12 +505,23 @@ void Enforcer::Withhold(Process& process, Withheld why, MonoTime now) {
   table_->Changed(process);
 }
 
+void Enforcer::LiftHold(Process& process) {
+  Kill& kill = *process.kill;
+  if (!kill.held()) return;
+  kill.held_by = v1::HELD_BY_UNSPECIFIED;
+  kill.hold_reason.clear();
+  table_->Changed(process);
+}
+
 bool Enforcer::Send(Process& process, int signal) {
   // Written before it is sent: whoever takes over after a crash right here must not send it twice.
   Write(process, true);
   journal_->Commit();
   const Target::Outcome outcome = process.target->Signal(signal);
-  if (outcome.sent == Target::Sent::kYes) return true;
+  if (outcome.sent == Target::Sent::kYes) {
+    LiftHold(process);
+    return true;
+  }
   Write(process, false);
   if (outcome.sent == Target::Sent::kGone) {
     OnExit(process);

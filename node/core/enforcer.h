@@ -122,6 +122,7 @@ class Enforcer {
 
   // A signal is withheld. Orders that wait for the first one get that as their answer.
   void Withhold(Process& process, Withheld why, MonoTime now);
+  void LiftHold(Process& process);
   void SendTerm(Process& process);
   void SendKill(Process& process);
   // False if the signal did not go out; the kill was held or ended.
