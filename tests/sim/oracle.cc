@@ -87,7 +87,7 @@ void Oracle::Restart(Heart& heart) {
   heart.flags = 0;
   heart.silence = heart.progress_silence = heart.gap_ended = Nanos(0);
   heart.mode = heart.start_grace > Nanos(0) ? Mode::kStarting : Mode::kPlain;
-  heart.closed = false;
+  heart.closed = heart.shadow_told = false;
 }
 
 void Oracle::Registered(const node::Slot& slot, const Proc& proc, const Beater& beater) {
@@ -120,6 +120,11 @@ bool Oracle::IsGuarded(const Proc& proc, int64_t generation) const {
   return heart != nullptr && heart->proc == &proc && proc.alive;
 }
 
+void Oracle::ReleaseDone(const Proc& proc) {
+  // What waited for a release does not wait a second more.
+  VictimOf(proc).ever_withheld = false;
+}
+
 void Oracle::OrderGiven(const GivenOrder& order) {
   const auto [at, fresh] = orders_.try_emplace(order.id);
   OrderBook& book = at->second;
@@ -139,8 +144,10 @@ void Oracle::OrderDone(const std::string& id) {
   if (book.answered || book.verdicts > 0 || book.unkillables > 0) return;
   if (book.given.resent) return;
   if (!book.valid) return Fail("I7 order ", id, " could not be carried out and has no verdict");
-  if (!VictimOf(*book.given.target).termed())
-    Fail("I3 order ", id, " was neither carried out at once nor answered");
+  const Victim& victim = VictimOf(*book.given.target);
+  if (victim.unkillable && !book.told_unkillable)
+    return Fail("I7 order ", id, " is not told that its target is unkillable");
+  if (!victim.termed()) Fail("I3 order ", id, " was neither carried out at once nor answered");
 }
 
 bool Oracle::OrderAnswered(const std::string& id) const {
@@ -206,6 +213,7 @@ void Oracle::Look(Heart& heart) {
   if (beat && heart.mode != Mode::kStarting) {
     if (heart.mode == Mode::kPlain) heart.gap_ended = heart.silence;
     heart.silence = Nanos(0);
+    heart.shadow_told = false;
   } else {
     heart.silence += credit_;
   }
@@ -222,6 +230,7 @@ void Oracle::Look(Heart& heart) {
     if ((page.flags & PROCCTL_PAGE_READY) == 0) return;
     heart.mode = Mode::kPlain;
     heart.silence = heart.progress_silence = Nanos(0);
+    heart.shadow_told = false;
   }
   if ((page.flags & PROCCTL_PAGE_BUSY) == 0) {
     heart.mode = Mode::kPlain;
@@ -327,6 +336,8 @@ void Oracle::ScanEnds() {
   Looked();
   if (gap_ && !gap_told_) Fail("I7 a gap of the guardian is on no record");
   for (const auto& [generation, heart] : hearts_) {
+    if (!heart.gone && heart.hold_ends && since_boot() >= *heart.hold_ends)
+      Fail("I7 the hold of slot ", generation, " ran out and nobody says so");
     if (!heart.gone && heart.closed && heart.proc->alive && !VictimOf(*heart.proc).termed())
       Fail("I5 slot ", generation, " was given back and is still there");
   }
@@ -474,7 +485,7 @@ void Oracle::CheckTerm(const Proc& proc, Victim& victim) {
                 proc.identity.start_ticks);
   bool ordered = false;
   for (const auto& [id, book] : orders_) {
-    if (!book.valid || book.answered || book.given.target != &proc) continue;
+    if (!book.valid || book.answered || book.given.resent || book.given.target != &proc) continue;
     const Heart* heart = HeartOf(book.given.generation);
     ordered |= heart != nullptr && !heart->observe;
   }
@@ -545,6 +556,7 @@ void Oracle::Put(const v1::StateRecord& record) {
         continue;
       Victim& victim = VictimOf(*proc);
       victim.kill = record.kill().number();
+      victim.intent = record.kill().intent();
       const auto [at, fresh] = kills_.try_emplace(victim.kill);
       if (!fresh) return;
       at->second.proc = proc.get();
@@ -634,6 +646,7 @@ void Oracle::Recorded(const v1::Event& event) {
       if (heart == nullptr) return Fail("I7 a hold of nobody ended");
       if (event.order_id().empty() && heart->hold_ends && since_boot() < *heart->hold_ends)
         Fail("I1 a hold ended before its time");
+      HoldReleased(event.incarnation().generation());
       break;
     }
     case v1::EVENT_KIND_PROCESS_GONE: {
@@ -669,11 +682,18 @@ void Oracle::CheckHeld(const v1::Event& event) {
   if (event.kill() == 0) {
     if (heart == nullptr || heart->shadow == Nanos(0) || heart->silence <= heart->shadow)
       Fail("I7 a shadow kill is on record that was none");
+    if (heart != nullptr &&
+        std::exchange(hearts_[event.incarnation().generation()].shadow_told, true))
+      Fail("I7 one silence passes the shadow timeout twice");
     return;
   }
   const Proc* proc = ProcOf(event);
   if (proc == nullptr) return Fail("I7 HELD of nobody");
-  VictimOf(*proc).held_by = event.held_by();
+  Victim& victim = VictimOf(*proc);
+  if (victim.held_by == event.held_by() && victim.kill == event.kill() &&
+      victim.withheld > Nanos(0) && (kBrakes & Bit(event.held_by())) == 0)
+    Fail("I5 pid ", proc->identity.pid, " is said to be held again for the same reason");
+  victim.held_by = event.held_by();
   uint32_t allowed = Reasons(*proc);
   if (heart != nullptr && heart->observe) allowed |= Bit(v1::HELD_BY_OBSERVE);
   if (core_pause_) allowed |= Bit(v1::HELD_BY_COMMON_CAUSE);
@@ -751,7 +771,7 @@ void Oracle::CheckOrderVerdict(const v1::Event& event) {
   const auto found = orders_.find(event.order_id());
   if (found == orders_.end()) return Fail("I7 a verdict for an order that nobody gave");
   OrderBook& book = found->second;
-  book.answered |= event.verdict() != v1::VERDICT_UNKILLABLE;
+  (event.verdict() == v1::VERDICT_UNKILLABLE ? book.told_unkillable : book.answered) = true;
   switch (event.verdict()) {
     case v1::VERDICT_EXPIRED:
       if (!book.given.expired && !book.given.resent)
@@ -763,7 +783,6 @@ void Oracle::CheckOrderVerdict(const v1::Event& event) {
     case v1::VERDICT_EXITED_ON_TERM:
     case v1::VERDICT_KILLED:
     case v1::VERDICT_UNKILLABLE:
-    case v1::VERDICT_RECOVERED:
     case v1::VERDICT_HELD:
       if (!book.valid) return Fail("I1 order ", event.order_id(), " was taken and is not valid");
       if (event.verdict() == v1::VERDICT_HELD) {
@@ -773,6 +792,9 @@ void Oracle::CheckOrderVerdict(const v1::Event& event) {
       } else {
         CheckVerdict(event);
       }
+      break;
+    case v1::VERDICT_RECOVERED:
+      Fail("I3 order ", event.order_id(), " is undone by a beat");
       break;
     default:
       break;
@@ -784,6 +806,8 @@ void Oracle::Committed() {
     if (event.kind() == v1::EVENT_KIND_TERM_SENT || event.kind() == v1::EVENT_KIND_KILL_SENT) {
       Victim& victim = VictimOf(*ProcOf(event));
       ++(event.kind() == v1::EVENT_KIND_TERM_SENT ? victim.term_events : victim.kill_events);
+    } else if (event.kind() == v1::EVENT_KIND_EVIDENCE) {
+      kills_[event.kill()].safe_evidence = true;
     } else if (event.kind() == v1::EVENT_KIND_HUNG) {
       hung_.insert(event.kill());
     } else if (event.kind() == v1::EVENT_KIND_VERDICT) {
@@ -809,6 +833,11 @@ void Oracle::Committed() {
 void Oracle::TurnEnds(const node::Table& table) {
   for (const auto& [id, victim] : victims_) {
     if (victim.continue_due) Fail("I3 SIGTERM without SIGCONT");
+    if (victim.intent && victim.kill != 0) Fail("I7 the intent of a signal is left behind");
+  }
+  for (const auto& [identity, process] : table.processes()) {
+    if (process->slots.empty() && process->kill == nullptr)
+      Fail("I5 pid ", identity.pid, " has neither slot nor kill and is still there");
   }
   if (puts_ > kPutsPerTurn + kPutsPerSlot * (table.slots().size() + table.processes().size()))
     Fail("I5 ", puts_, " records in one turn");
@@ -825,12 +854,17 @@ void Oracle::Crashed() {
   core_pause_ = safe_core_pause_;
   holds_changed_ = false;
   for (auto& [generation, heart] : hearts_) heart.hold_ends = heart.safe_hold_ends;
-  for (auto& [id, book] : orders_) book.answered = book.verdicts > 0;
+  for (auto& [id, book] : orders_) {
+    book.answered = book.verdicts > 0;
+    book.told_unkillable = book.unkillables > 0;
+  }
+  for (auto& [number, book] : kills_) book.evidence = book.safe_evidence;
   for (auto& [id, victim] : victims_) {
     victim.continue_due = false;
     victim.kill = 0;
     victim.held_by = v1::HELD_BY_UNSPECIFIED;
     victim.waited = victim.obliged = victim.withheld = Nanos(0);
+    victim.intent = false;
     // What was said and is not safe was said in vain.
     victim.unkillable = victim.safe_unkillable;
   }

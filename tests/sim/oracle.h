@@ -53,6 +53,8 @@ class Oracle {
   void Torn(const node::Slot& slot);
   void HoldPlaced(int64_t generation, Nanos ends);
   void HoldReleased(int64_t generation);
+  // By an order, after the guardian took it.
+  void ReleaseDone(const Proc& proc);
   // Before and after the guardian takes it.
   void OrderGiven(const GivenOrder& order);
   void OrderDone(const std::string& id);
@@ -106,6 +108,8 @@ class Oracle {
     bool closed = false;
     bool gone = false;
     bool torn = false;
+    // The shadow timeout has been told of in this silence.
+    bool shadow_told = false;
     std::optional<Nanos> hold_ends;
     std::optional<Nanos> safe_hold_ends;
 
@@ -123,6 +127,8 @@ class Oracle {
     bool term_counted = false;
     bool kill_counted = false;
     bool continue_due = false;
+    // The journal says that a signal is about to be sent.
+    bool intent = false;
     Nanos term_at{};
     Nanos term_observed{};
     Nanos kill_at{};
@@ -156,6 +162,7 @@ class Oracle {
     bool hung = false;
     bool ordered = false;
     bool evidence = false;
+    bool safe_evidence = false;
     Nanos late_before{};
     int verdicts = 0;
     int unkillables = 0;
@@ -166,6 +173,7 @@ class Oracle {
     bool valid = false;
     // As recorded, and as safe.
     bool answered = false;
+    bool told_unkillable = false;
     int verdicts = 0;
     int unkillables = 0;
   };

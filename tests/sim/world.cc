@@ -501,6 +501,7 @@ void World::Hold(const Letter& letter) {
   if (letter.step.verb == Verb::kRelease) {
     oracle_.HoldReleased(letter.generation);
     guardian_->enforcer().ReleaseHold(*slot, ref);
+    oracle_.ReleaseDone(*letter.proc);
     return;
   }
   const Nanos length = Ms(letter.step.args[3]);
