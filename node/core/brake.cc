@@ -50,6 +50,7 @@ Brake::Answer Brake::Observe(const SilenceCensus& census, MonoTime now) {
     if (!Together(census.silent_together, census.processes_together, census)) return answer;
     common_cause_ = true;
     next_ = now + policy_.pause;
+    turn_of_ = 0;
     answer.alarm = fmt::format(
         "{} of {} slots went silent within {}: the cause is this host, not each process; no kill "
         "for {}, then one "
@@ -66,7 +67,7 @@ Brake::Answer Brake::Observe(const SilenceCensus& census, MonoTime now) {
   return answer;
 }
 
-Brake::Answer Brake::Ask(MonoTime now) {
+Brake::Answer Brake::Ask(MonoTime now, int64_t kill) {
   Answer answer;
   if (common_cause_ && now < next_) {
     answer.held_by = v1::HELD_BY_COMMON_CAUSE;
@@ -80,9 +81,20 @@ Brake::Answer Brake::Ask(MonoTime now) {
                     policy_.burst, policy_.per_minute);
     return answer;
   }
-  if (common_cause_) next_ = now + policy_.then_every;
+  if (common_cause_) {
+    next_ = now + policy_.then_every;
+    turn_of_ = kill;
+  }
   answer.granted = true;
   return answer;
+}
+
+void Brake::Return(MonoTime now, int64_t kill) {
+  bucket_.Return(now);
+  // A kill that cannot be carried out must not take every turn from those that can.
+  if (!common_cause_ || kill == 0 || turn_of_ != kill) return;
+  turn_of_ = 0;
+  next_ = now;
 }
 
 v1::BrakeRecord Brake::Record(MonoTime now) const {

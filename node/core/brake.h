@@ -73,13 +73,14 @@ class Brake {
 
   // Once per scan in which a kill that no operator ordered is due; before Ask.
   Answer Observe(const SilenceCensus& census, MonoTime now);
-  // May the kill go on? A granted one is not asked again.
-  Answer Ask(MonoTime now);
+  // May the kill go on? A granted one is not asked again. `kill`: its number; 0: of no matter.
+  Answer Ask(MonoTime now, int64_t kill = 0);
   // What Ask would answer, without taking anything.
   bool WouldGrant(MonoTime now) const {
     return !(common_cause_ && now < next_) && bucket_.tokens(now) >= 1;
   }
-  void Return(MonoTime now) { bucket_.Return(now); }
+  // It was granted and will not be signalled now.
+  void Return(MonoTime now, int64_t kill = 0);
 
   bool common_cause() const { return common_cause_; }
   // Zero once the pause is over.
@@ -98,6 +99,8 @@ class Brake {
   bool common_cause_ = false;
   // No kill before this. Then one, and this moves on by then_every.
   MonoTime next_;
+  // The kill that moved it last; 0: none.
+  int64_t turn_of_ = 0;
 };
 
 }  // namespace procctl::node

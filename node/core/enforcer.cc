@@ -80,22 +80,23 @@ void Enforcer::Scan() {
     Slot* slot = table_->FindSlot(generation);
     if (slot == nullptr) continue;
     Process& process = *slot->process;
-    if (process.kill != nullptr) {
-      // A heart that is only observed must not stand before one of the same process that is not.
-      const Kill& kill = *process.kill;
-      const Slot* first = SlotOf(kill);
-      const bool shadowed = kill.held_by == v1::HELD_BY_OBSERVE && !kill.ladder.term_sent() &&
-                            policy_.enforce && first != nullptr && first != slot &&
-                            first->rules.observe && !slot->rules.observe;
-      if (!shadowed) continue;
-      Drop(process, v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
-           fmt::format("{} is only observed; another heart of the process, {}, is not",
-                       Who(kill.subject), slot->label));
-    }
+    if (process.kill != nullptr && !DropIfShadows(process, *slot)) continue;
     const bool gave_up = table_->cell(*slot).judged == v1::SLOT_STATE_GAVE_UP;
     StartKill(*slot, gave_up ? v1::CAUSE_SELF_FAILED : v1::CAUSE_HEARTBEAT, slot->rules.grace,
               std::nullopt);
   }
+}
+
+bool Enforcer::DropIfShadows(Process& process, const Slot& slot) {
+  const Kill& kill = *process.kill;
+  const Slot* first = SlotOf(kill);
+  const bool shadows = !kill.ladder.term_sent() && policy_.enforce && first != nullptr &&
+                       first != &slot && first->rules.observe && !slot.rules.observe;
+  if (!shadows) return false;
+  Drop(process, v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
+       fmt::format("{} is only observed; another heart of the process, {}, is not",
+                   Who(kill.subject), slot.label));
+  return true;
 }
 
 void Enforcer::RecordGap(const ScanVerdict& scan) {
@@ -143,8 +144,17 @@ void Enforcer::ReportFindings(MonoTime now) {
 }
 
 void Enforcer::ObserveSilence(MonoTime now) {
-  const Brake::Answer answer = brake_.Observe(watch_.Census(brake_.policy().window), now);
+  const Brake::Answer answer =
+      brake_.Observe(watch_.Census(brake_.policy().window, brake_.policy().least), now);
   if (answer.alarm.empty() && answer.relief.empty()) return;
+  if (!answer.alarm.empty()) {
+    // Whoever was granted a moment ago and waits for its evidence is part of it.
+    for (const ProcessIdentity& identity : kills_) {
+      Process* process = table_->Find(identity);
+      if (process == nullptr || process->kill == nullptr) continue;
+      if (GiveBack(*process->kill, now)) Write(*process, false);
+    }
+  }
   v1::Event event;
   event.set_kind(v1::EVENT_KIND_BRAKE);
   event.set_held_by(v1::HELD_BY_COMMON_CAUSE);
@@ -208,11 +218,18 @@ void Enforcer::ReleaseHold(Slot& slot, const OrderRef& order) {
 
 void Enforcer::Execute(Slot& slot, OrderRef order, Nanos grace) {
   Process& process = *slot.process;
-  if (process.kill == nullptr) {
+  if (process.kill == nullptr || DropIfShadows(process, slot)) {
     StartKill(slot, v1::CAUSE_OPERATOR, grace, std::move(order));
     return;
   }
   Kill& kill = *process.kill;
+  if (slot.rules.observe && !kill.ladder.term_sent()) {
+    // It would let a kill of another heart of the process pass the brakes.
+    EndOrder(order, SubjectOf(slot), v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
+             fmt::format("{} was not signalled: a rule says to observe it only", slot.label),
+             v1::HELD_BY_OBSERVE);
+    return;
+  }
   if (kill.orders.size() >= Kill::kMostOrders) {
     EndOrder(
         order, SubjectOf(slot), v1::VERDICT_REFUSED, v1::REFUSAL_MALFORMED,
@@ -349,13 +366,11 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
     return false;
   }
   if (first && kill.orders.empty() && !process.canary && !AskBrakes(process, now)) return false;
+  // Whether the kernel still refuses is known only once it does not.
+  if (kill.held_by != v1::HELD_BY_KERNEL) LiftHold(process);
   if (first && kill.orders.empty() && !AskEvidence(process)) return false;
   // Reading what the kernel says took a moment in which it may have beaten.
   if (!Recovered(process)) return true;
-  if (kill.granted) {
-    brake_.Return(now);
-    WriteBrakes(now);
-  }
   Drop(process, v1::VERDICT_RECOVERED, v1::REFUSAL_UNSPECIFIED,
        fmt::format("{} is well again ({}); not signalled", Who(kill.subject), Why(kill.subject)));
   return false;
@@ -363,8 +378,10 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
 
 std::optional<Enforcer::Withheld> Enforcer::AskOperatorHold(const Process& process) const {
   if (holds_.empty()) return std::nullopt;
+  const Nanos since_boot = clocks_->Read().since_boot();
   for (const Slot* slot : process.slots) {
-    if (!slot->hold) continue;
+    // One that ran out is cleared with the next scan.
+    if (!slot->hold || since_boot >= slot->hold->ends) continue;
     return Withheld{
         v1::HELD_BY_OPERATOR, v1::REFUSAL_UNSPECIFIED,
         fmt::format("{} holds {}: {}", slot->hold->owner, slot->label, slot->hold->reason)};
@@ -375,7 +392,7 @@ std::optional<Enforcer::Withheld> Enforcer::AskOperatorHold(const Process& proce
 bool Enforcer::AskBrakes(Process& process, MonoTime now) {
   Kill& kill = *process.kill;
   if (kill.granted) return true;
-  const Brake::Answer answer = brake_.Ask(now);
+  const Brake::Answer answer = brake_.Ask(now, kill.number());
   if (!answer.granted) {
     Withhold(process, {answer.held_by, v1::REFUSAL_UNSPECIFIED, answer.reason}, now);
     return false;
@@ -393,6 +410,14 @@ bool Enforcer::AskEvidence(Process& process) {
     evidence_->Ask(kill.number(), KnownEvidence(process));
   }
   return kill.evidence == Kill::Evidence::kDone;
+}
+
+bool Enforcer::GiveBack(Kill& kill, MonoTime now) {
+  if (!kill.granted || kill.ladder.term_sent()) return false;
+  kill.granted = false;
+  brake_.Return(now, kill.number());
+  WriteBrakes(now);
+  return true;
 }
 
 EvidenceSubject Enforcer::KnownEvidence(const Process& process) const {
@@ -452,6 +477,7 @@ void Enforcer::OnEvidence(int64_t number, v1::Evidence evidence) {
 void Enforcer::Withhold(Process& process, Withheld why, MonoTime now) {
   Kill& kill = *process.kill;
   kill.recheck_at = now + kRecheckHeld;
+  if (GiveBack(kill, now)) Write(process, false);
   if (!kill.ladder.term_sent() && !kill.orders.empty()) {
     // A withheld kill does not keep an order waiting: its answer is that the target is held.
     const v1::Verdict verdict =
@@ -480,15 +506,21 @@ void Enforcer::Withhold(Process& process, Withheld why, MonoTime now) {
   table_->Changed(process);
 }
 
+void Enforcer::LiftHold(Process& process) {
+  Kill& kill = *process.kill;
+  if (!kill.held()) return;
+  kill.held_by = v1::HELD_BY_UNSPECIFIED;
+  kill.hold_reason.clear();
+  table_->Changed(process);
+}
+
 bool Enforcer::Send(Process& process, int signal) {
   // Written before it is sent: whoever takes over after a crash right here must not send it twice.
   Write(process, true);
   journal_->Commit();
   const Target::Outcome outcome = process.target->Signal(signal);
   if (outcome.sent == Target::Sent::kYes) {
-    // Only now is it not held any more: what a gate lets pass, the kernel may still refuse.
-    process.kill->held_by = v1::HELD_BY_UNSPECIFIED;
-    process.kill->hold_reason.clear();
+    LiftHold(process);
     return true;
   }
   Write(process, false);
@@ -588,17 +620,20 @@ void Enforcer::ResumeKill(Process& process, const v1::KillRecord& record) {
   process.kill = std::make_unique<Kill>(KillFrom(record, now));
   kills_.insert(process.identity());
   Write(process, false);
-  if (record.intent()) {
-    const bool term = record.stage() == v1::KillRecord::STAGE_DUE;
-    RecordProgress(*process.kill, term ? v1::EVENT_KIND_TERM_SENT : v1::EVENT_KIND_KILL_SENT,
-                   fmt::format("{} to {}: a guardian was killed while it sent it; counted as sent",
-                               term ? "SIGTERM" : "SIGKILL", Who(process.kill->subject)));
-  }
+  if (record.intent()) RecordCounted(*process.kill, record);
+}
+
+void Enforcer::RecordCounted(const Kill& kill, const v1::KillRecord& record) {
+  const bool term = record.stage() == v1::KillRecord::STAGE_DUE;
+  RecordProgress(kill, term ? v1::EVENT_KIND_TERM_SENT : v1::EVENT_KIND_KILL_SENT,
+                 fmt::format("{} to {}: a guardian was killed while it sent it; counted as sent",
+                             term ? "SIGTERM" : "SIGKILL", Who(kill.subject)));
 }
 
 void Enforcer::EndLostKill(const v1::KillRecord& record, v1::Verdict verdict,
                            const std::string& message) {
   const Kill kill = KillFrom(record, Now());
+  if (record.intent()) RecordCounted(kill, record);
   RecordVerdict(kill, verdict == v1::VERDICT_UNSPECIFIED ? kill.ladder.EndVerdict() : verdict,
                 v1::REFUSAL_UNSPECIFIED, fmt::format("{}: {}", Who(kill.subject), message));
   v1::StateRecord over;
@@ -610,6 +645,7 @@ void Enforcer::Drop(Process& process, v1::Verdict verdict, v1::Refusal refusal,
                     const std::string& message) {
   // Held until the end: the message may be made of what the kill holds.
   const std::unique_ptr<Kill> kill = std::move(process.kill);
+  (void)GiveBack(*kill, Now());
   RecordVerdict(*kill, verdict, refusal, message);
   Forget(*kill, process.identity());
   table_->Changed(process);

@@ -105,6 +105,9 @@ class Enforcer {
   void ReportFindings(MonoTime now);
   void ObserveSilence(MonoTime now);
 
+  // A heart that is only observed must not stand before `slot` of the same process that is not: its
+  // kill ends, and true.
+  bool DropIfShadows(Process& process, const Slot& slot);
   void StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional<OrderRef> order);
   // Does what is due for one kill. May remove the process.
   void Step(Process& process);
@@ -112,12 +115,16 @@ class Enforcer {
   bool PassGates(Process& process, MonoTime now);
   std::optional<Withheld> AskOperatorHold(const Process& process) const;
   bool AskBrakes(Process& process, MonoTime now);
+  // A grant that led to no signal: used later it would be one more than the brakes allow by then.
+  // True if there was one.
+  bool GiveBack(Kill& kill, MonoTime now);
   bool AskEvidence(Process& process);
   // True if what made it due does not hold any more.
   bool Recovered(const Process& process);
 
   // A signal is withheld. Orders that wait for the first one get that as their answer.
   void Withhold(Process& process, Withheld why, MonoTime now);
+  void LiftHold(Process& process);
   void SendTerm(Process& process);
   void SendKill(Process& process);
   // False if the signal did not go out; the kill was held or ended.
@@ -129,6 +136,8 @@ class Enforcer {
   // The kill is over but the process stays guarded.
   void Drop(Process& process, v1::Verdict verdict, v1::Refusal refusal, const std::string& message);
   void RecordProgress(const Kill& kill, v1::EventKind kind, const std::string& message);
+  // Of a signal that an earlier guardian was about to send.
+  void RecordCounted(const Kill& kill, const v1::KillRecord& record);
   v1::Event VerdictOf(const Kill& kill, v1::Verdict verdict, v1::Refusal refusal,
                       const std::string& message) const;
   void Forget(const Kill& kill, const ProcessIdentity& identity);

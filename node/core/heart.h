@@ -59,7 +59,9 @@ struct alignas(64) HeartHistory {
   std::array<uint32_t, kColumns> gaps{};
   // procctl_page::busy_count of the announcement that is being judged.
   uint64_t busy_seen = 0;
-  uint8_t reserved[16] = {};
+  // PageKey::inode of the page that the cell is about.
+  uint64_t page_inode = 0;
+  uint8_t reserved[8] = {};
 };
 static_assert(sizeof(HeartHistory) == 128);
 

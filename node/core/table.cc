@@ -94,6 +94,7 @@ void Table::StartHeart(Slot& slot) {
     cell.judged = v1::SLOT_STATE_STARTING;
   }
   cell.page = slot.page.get();
+  history.page_inode = slot.page_key.inode;
   history.generation = slot.generation;
 }
 
@@ -165,7 +166,10 @@ Slot* Table::Resume(Process& process, const v1::SlotRecord& record,
   }
   std::erase(free_cells_, wanted);
   Slot& kept = Keep(process, std::move(slot));
-  if (histories_[wanted].generation == kept.generation) {
+  // Another page there: the board is ahead of the journal, of a guardian that was killed while the
+  // slot was taken over with new terms.
+  if (histories_[wanted].generation == kept.generation &&
+      histories_[wanted].page_inode == kept.page_key.inode) {
     // The board kept it: silence goes on where it was. What the present configuration says holds
     // from now on.
     cells_[wanted].shadow = Milliseconds(kept.rules.shadow_timeout);
@@ -187,6 +191,7 @@ void Table::TakeOver(Slot& slot, HeartTerms terms, std::shared_ptr<const procctl
   // Only the silence starts anew: the gaps of one name and process stay one history.
   HeartHistory kept = histories_[slot.cell];
   kept.busy_seen = 0;
+  kept.page_inode = key.inode;
   StartHeart(slot);
   histories_[slot.cell] = kept;
   Write(slot);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <set>
+#include <map>
 
 namespace procctl::node {
 namespace {
@@ -206,7 +206,7 @@ void Watch::Scan(Nanos credited, Findings* findings) {
   }
 }
 
-SilenceCensus Watch::Census(Nanos window) const {
+SilenceCensus Watch::Census(Nanos window, int least) const {
   struct Silent {
     int64_t silence;
     const Process* process;
@@ -228,23 +228,26 @@ SilenceCensus Watch::Census(Nanos window) const {
   // The largest group whose silences began within one window, and that holds one that is due.
   std::sort(silent.begin(), silent.end(),
             [](const Silent& a, const Silent& b) { return a.silence < b.silence; });
-  size_t best_begin = 0;
-  size_t best_end = 0;
   size_t dues = 0;
+  std::map<const Process*, int> within;
   for (size_t begin = 0, end = 0; begin < silent.size(); ++begin) {
     for (; end < silent.size() && silent[end].silence - silent[begin].silence <= window.count();
-         ++end)
+         ++end) {
       dues += silent[end].is_due ? 1 : 0;
-    if (dues > 0 && end - begin > best_end - best_begin) {
-      best_begin = begin;
-      best_end = end;
+      ++within[silent[end].process];
+    }
+    const auto slots = static_cast<int64_t>(end - begin);
+    const auto processes = static_cast<int64_t>(within.size());
+    // Many hearts of one process must not hide fewer hearts of many.
+    const bool enough = processes >= least;
+    const bool enough_so_far = census.processes_together >= least;
+    if (dues > 0 && (enough == enough_so_far ? slots > census.silent_together : enough)) {
+      census.silent_together = slots;
+      census.processes_together = processes;
     }
     dues -= silent[begin].is_due ? 1 : 0;
+    if (--within[silent[begin].process] == 0) within.erase(silent[begin].process);
   }
-  std::set<const Process*> together;
-  for (size_t i = best_begin; i < best_end; ++i) together.insert(silent[i].process);
-  census.silent_together = static_cast<int64_t>(best_end - best_begin);
-  census.processes_together = static_cast<int64_t>(together.size());
   return census;
 }
 

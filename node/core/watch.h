@@ -60,8 +60,9 @@ class Watch {
   // `credited`: as ScanGuard grants it.
   void Scan(Nanos credited, Findings* findings);
 
-  // How many are silent, and how many of them together with one that is past its limit.
-  SilenceCensus Census(Nanos window) const;
+  // How many are silent, and how many of them together with one that is past its limit. Of the
+  // groups that belong to `least` processes or more, the largest; if there is none, of all groups.
+  SilenceCensus Census(Nanos window, int least = 1) const;
 
  private:
   void NoteGap(size_t index, HeartCell& cell, Nanos credited, Findings* findings);
