@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +71,8 @@ TEST(Targets, EachKindFollowsItsRuleAndThePlainOnesAreNotDelayed) {
   });
   Child headless = GuardedChild(node, "headless", kTimeout, [](procctl_heart*) {
     pthread_t thread;
-    if (pthread_create(&thread, nullptr, SleepForEver, nullptr) == 0) pthread_exit(nullptr);
+    // Not pthread_exit: it would unwind this stack, and with it the test's own list of children.
+    if (pthread_create(&thread, nullptr, SleepForEver, nullptr) == 0) syscall(SYS_exit, 0);
   });
   Child parent = GuardedChild(node, "parent", kTimeout, ForkABeater);
   std::vector<Child> plain;
