@@ -287,6 +287,8 @@ void Enforcer::Step(Process& process) {
   if (Recovered(process)) {
     Drop(process, v1::VERDICT_RECOVERED, v1::REFUSAL_UNSPECIFIED,
          fmt::format("{} is well again ({}); not signalled", Who(kill.subject), Why(kill.subject)));
+    // Its slots may be gone: given back, or never taken up again after a crash.
+    table_->Settle(process);
     return;
   }
   const MonoTime now = Now();
