@@ -122,7 +122,9 @@ bool Oracle::IsGuarded(const Proc& proc, int64_t generation) const {
 
 void Oracle::ReleaseDone(const Proc& proc) {
   // What waited for a release does not wait a second more.
-  VictimOf(proc).ever_withheld = false;
+  Victim& victim = VictimOf(proc);
+  victim.ever_withheld = false;
+  victim.obliged = Nanos(0);
 }
 
 void Oracle::OrderGiven(const GivenOrder& order) {
@@ -690,7 +692,7 @@ void Oracle::CheckHeld(const v1::Event& event) {
   const Proc* proc = ProcOf(event);
   if (proc == nullptr) return Fail("I7 HELD of nobody");
   Victim& victim = VictimOf(*proc);
-  if (victim.held_by == event.held_by() && victim.kill == event.kill() &&
+  if (victim.held_by == event.held_by() && victim.kill == event.kill() && !victim.termed() &&
       victim.withheld > Nanos(0) && (kBrakes & Bit(event.held_by())) == 0)
     Fail("I5 pid ", proc->identity.pid, " is said to be held again for the same reason");
   victim.held_by = event.held_by();
