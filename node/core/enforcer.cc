@@ -561,7 +561,8 @@ void Enforcer::SendKill(Process& process) {
 
 void Enforcer::OnExit(Process& process) {
   if (process.kill != nullptr) {
-    const Kill& kill = *process.kill;
+    Kill& kill = *process.kill;
+    (void)GiveBack(kill, Now());
     const v1::Verdict verdict = kill.ladder.EndVerdict();
     std::string how = "had ended before any signal";
     if (kill.ladder.term_sent()) {
