@@ -130,7 +130,9 @@ void Guardian::ReapExits() {
   for (const auto& [identity, process] : table_.processes()) {
     Proc& proc = static_cast<const Handle&>(*process->target).proc();
     // Without a pidfd only an empty pid tells.
-    const bool over = proc.naked ? host_->At(identity.pid) == nullptr : !proc.alive;
+    const bool over = proc.naked
+                          ? host_->At(identity.pid) == nullptr
+                          : !proc.alive && host_->now() - proc.died >= Ms(settings_.exit_lag);
     if (over) {
       ended.push_back(identity);
     } else {

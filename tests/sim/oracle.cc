@@ -736,8 +736,8 @@ void Oracle::CheckVerdict(const v1::Event& event) {
       good = gone && victim.killed();
       break;
     case v1::VERDICT_UNKILLABLE:
-      good = (!gone || Misbound(*proc)) && victim.killed() &&
-             host_->now() - victim.kill_at >= kPatience;
+      good = (!gone || Misbound(*proc) || host_->now() - proc->died < Ms(settings_.exit_lag)) &&
+             victim.killed() && host_->now() - victim.kill_at >= kPatience;
       victim.unkillable = true;
       victim.waited = Nanos(0);
       break;
@@ -748,7 +748,7 @@ void Oracle::CheckVerdict(const v1::Event& event) {
       break;
     }
     case v1::VERDICT_IDENTITY_MISMATCH:
-      good = Misbound(*proc);
+      good = Misbound(*proc) || (!proc->alive && !proc->listed);
       break;
     case v1::VERDICT_HELD:
     case v1::VERDICT_REFUSED: {

@@ -313,8 +313,8 @@ void World::ApplyToProc(const Step& step, Proc& proc) {
     case Verb::kDeny:
       proc.denied = a[1] != 0;
       return;
-    case Verb::kBeatOnLook:
-      proc.beat_on_look = true;
+    case Verb::kRecoverOnLook:
+      proc.recover_on_look = std::max<int64_t>(a[1], 1);
       return;
     default:
       if (Beater* heart = proc.heart(a[1])) ApplyToHeart(step, *heart);
