@@ -62,7 +62,7 @@ Tally RunSeeds(const Options& options) {
       }
       mine = Tally();
       for (uint64_t seed = begin; seed < std::min(begin + kBatch, end); ++seed) {
-        const Outcome outcome = Run(MakePlan(seed));
+        const Outcome outcome = RunPlan(MakePlan(seed));
         ++mine.runs;
         mine.scans += outcome.scans;
         mine.crashes += outcome.crashes;
@@ -90,14 +90,14 @@ std::string KindOf(const std::string& violation) {
 }
 
 void Report(const Plan& plan, bool shrink) {
-  const std::string violation = Run(plan).violation;
+  const std::string violation = RunPlan(plan).violation;
   Plan shown = plan;
   if (shrink) {
     shown = Shrink(plan, [kind = KindOf(violation)](const Plan& p) {
-      return KindOf(Run(p).violation) == kind;
+      return KindOf(RunPlan(p).violation) == kind;
     });
   }
-  std::printf("# %s\n%s", Run(shown).violation.c_str(), ToText(shown).c_str());
+  std::printf("# %s\n%s", RunPlan(shown).violation.c_str(), ToText(shown).c_str());
 }
 
 int Replay(const Options& options, const std::string& path) {
@@ -110,7 +110,7 @@ int Replay(const Options& options, const std::string& path) {
                  error.empty() ? "cannot be read" : error.c_str());
     return 2;
   }
-  const Outcome outcome = Run(*plan, options.events ? stdout : nullptr);
+  const Outcome outcome = RunPlan(*plan, options.events ? stdout : nullptr);
   if (outcome.violation.empty()) {
     std::printf("%s: every invariant held\n", path.c_str());
     return 0;

@@ -216,6 +216,7 @@ void World::Turn() {
 void World::Scan() {
   ++outcome_.scans;
   next_scan_ = host_.now() + interval();
+  guardian_->CopyRows();
   oracle_.ScanBegins();
   guardian_->enforcer().Scan();
   oracle_.ScanEnds();
@@ -512,6 +513,6 @@ void World::Hold(const Letter& letter) {
 
 }  // namespace
 
-Outcome Run(const Plan& plan, std::FILE* told) { return World(plan, told).Run(); }
+Outcome RunPlan(const Plan& plan, std::FILE* told) { return World(plan, told).Run(); }
 
 }  // namespace procctl::sim
