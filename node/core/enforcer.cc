@@ -288,6 +288,8 @@ void Enforcer::Step(Process& process) {
   if (Recovered(process)) {
     Drop(process, v1::VERDICT_RECOVERED, v1::REFUSAL_UNSPECIFIED,
          fmt::format("{} is well again ({}); not signalled", Who(kill.subject), Why(kill.subject)));
+    // Its slots may be gone: given back, or never taken up again after a crash.
+    table_->Settle(process);
     return;
   }
   const MonoTime now = Now();
@@ -560,7 +562,8 @@ void Enforcer::SendKill(Process& process) {
 
 void Enforcer::OnExit(Process& process) {
   if (process.kill != nullptr) {
-    const Kill& kill = *process.kill;
+    Kill& kill = *process.kill;
+    (void)GiveBack(kill, Now());
     const v1::Verdict verdict = kill.ladder.EndVerdict();
     std::string how = "had ended before any signal";
     if (kill.ladder.term_sent()) {

@@ -33,11 +33,11 @@ TEST_P(Case, HoldsEveryInvariant) {
   std::string error;
   const std::optional<Plan> plan = PlanFromText(text, &error);
   ASSERT_TRUE(plan) << error;
-  EXPECT_EQ(Run(*plan).violation, "");
+  EXPECT_EQ(RunPlan(*plan).violation, "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Sim, Case, testing::ValuesIn(Cases()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST(Plan, ItsTextIsTheWholePlan) {
   const Plan plan = MakePlan(7);
@@ -56,8 +56,8 @@ TEST(Plan, WhatIsNoStepIsRefusedWithItsLine) {
 }
 
 TEST(World, TheSameSeedHasTheSameOutcome) {
-  const Outcome one = Run(MakePlan(11));
-  const Outcome two = Run(MakePlan(11));
+  const Outcome one = RunPlan(MakePlan(11));
+  const Outcome two = RunPlan(MakePlan(11));
   EXPECT_EQ(one.scans, two.scans);
   EXPECT_EQ(one.crashes, two.crashes);
   EXPECT_EQ(one.violation, two.violation);

@@ -125,17 +125,20 @@ void Guardian::TakeOrder(const v1::LinkOrder& link_order) {
   enforcer_.Execute(*slot, std::move(ref), node::GraceOf(order, Ms(settings_.grace)));
 }
 
+void Guardian::CopyRows() {
+  for (const auto& [identity, process] : table_.processes())
+    Refresh(static_cast<const Handle&>(*process->target).proc());
+}
+
 void Guardian::ReapExits() {
   std::vector<node::ProcessIdentity> ended;
   for (const auto& [identity, process] : table_.processes()) {
-    Proc& proc = static_cast<const Handle&>(*process->target).proc();
+    const Proc& proc = static_cast<const Handle&>(*process->target).proc();
     // Without a pidfd only an empty pid tells.
-    const bool over = proc.naked ? host_->At(identity.pid) == nullptr : !proc.alive;
-    if (over) {
-      ended.push_back(identity);
-    } else {
-      Refresh(proc);
-    }
+    const bool over = proc.naked
+                          ? host_->At(identity.pid) == nullptr
+                          : !proc.alive && host_->now() - proc.died >= Ms(settings_.exit_lag);
+    if (over) ended.push_back(identity);
   }
   for (const node::ProcessIdentity& identity : ended) {
     if (node::Process* process = table_.Find(identity)) enforcer_.OnExit(*process);

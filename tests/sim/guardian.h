@@ -37,8 +37,10 @@ class Guardian {
   node::Slot* Register(Proc& proc, node::Table::NewSlot what);
   // Everything that is asked of an order before the enforcer has it.
   void TakeOrder(const v1::LinkOrder& order);
-  // What a turn of the loop does before its scan: the exits.
+  // What a turn of the loop does before its scan.
   void ReapExits();
+  // Right before the scan: the rows of the classic table.
+  void CopyRows();
 
  private:
   Host* host_;

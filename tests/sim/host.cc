@@ -53,6 +53,7 @@ Proc* Host::At(int32_t pid) {
 
 void Host::Die(Proc& proc, Nanos zombie_for) {
   proc.alive = false;
+  proc.died = now_;
   proc.zombie_until = now_ + zombie_for;
 }
 
@@ -106,8 +107,12 @@ void Host::Resumed(Proc& proc) {
   }
 }
 
-void Host::BeatNow(Proc& proc) {
-  for (Beater& heart : proc.hearts) ++heart.page->beats;
+void Host::RecoverNow(Proc& proc) {
+  for (Beater& heart : proc.hearts) {
+    ++heart.page->beats;
+    ++heart.page->progress;
+    heart.page->flags = (heart.page->flags | PROCCTL_PAGE_READY) & ~PROCCTL_PAGE_FAILED;
+  }
 }
 
 // From what happens to it to what happens next, beating in between.

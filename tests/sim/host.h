@@ -60,12 +60,14 @@ struct Proc {
   int32_t tracer = 0;
   // Signals are refused by the kernel.
   bool denied = false;
-  // Beats in the very moment in which the guardian reads what the kernel says of it.
-  bool beat_on_look = false;
+  // All its hearts become well in the very moment in which the guardian reads for the nth time what
+  // the kernel says of it; 0: no such thing.
+  int64_t recover_on_look = 0;
   // In uninterruptible sleep until then; zero: not.
   Nanos wakes{};
   // Dies then; zero: not.
   Nanos dies{};
+  Nanos died{};
   Nanos zombie_until{};
   bool term_pending = false;
   bool kill_pending = false;
@@ -95,7 +97,7 @@ class Host {
 
   void Deliver(Proc& proc, int signal);
   void Die(Proc& proc, Nanos zombie_for);
-  void BeatNow(Proc& proc);
+  void RecoverNow(Proc& proc);
   // After any change of what keeps it from running.
   void Resumed(Proc& proc);
 

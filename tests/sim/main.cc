@@ -28,7 +28,7 @@ struct Options {
   bool shrink = false;
   bool keep_going = false;
   bool events = false;
-  std::string replay;
+  std::vector<std::string> replay;
 };
 
 struct Tally {
@@ -62,7 +62,7 @@ Tally RunSeeds(const Options& options) {
       }
       mine = Tally();
       for (uint64_t seed = begin; seed < std::min(begin + kBatch, end); ++seed) {
-        const Outcome outcome = Run(MakePlan(seed));
+        const Outcome outcome = RunPlan(MakePlan(seed));
         ++mine.runs;
         mine.scans += outcome.scans;
         mine.crashes += outcome.crashes;
@@ -90,29 +90,29 @@ std::string KindOf(const std::string& violation) {
 }
 
 void Report(const Plan& plan, bool shrink) {
-  const std::string violation = Run(plan).violation;
+  const std::string violation = RunPlan(plan).violation;
   Plan shown = plan;
   if (shrink) {
     shown = Shrink(plan, [kind = KindOf(violation)](const Plan& p) {
-      return KindOf(Run(p).violation) == kind;
+      return KindOf(RunPlan(p).violation) == kind;
     });
   }
-  std::printf("# %s\n%s", Run(shown).violation.c_str(), ToText(shown).c_str());
+  std::printf("# %s\n%s", RunPlan(shown).violation.c_str(), ToText(shown).c_str());
 }
 
-int Replay(const Options& options) {
-  std::ifstream file(options.replay);
+int Replay(const Options& options, const std::string& path) {
+  std::ifstream file(path);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::string error;
   const std::optional<Plan> plan = PlanFromText(text, &error);
   if (!file || !plan) {
-    std::fprintf(stderr, "sim: %s: %s\n", options.replay.c_str(),
+    std::fprintf(stderr, "sim: %s: %s\n", path.c_str(),
                  error.empty() ? "cannot be read" : error.c_str());
     return 2;
   }
-  const Outcome outcome = Run(*plan, options.events ? stdout : nullptr);
+  const Outcome outcome = RunPlan(*plan, options.events ? stdout : nullptr);
   if (outcome.violation.empty()) {
-    std::printf("%s: every invariant held\n", options.replay.c_str());
+    std::printf("%s: every invariant held\n", path.c_str());
     return 0;
   }
   Report(*plan, options.shrink);
@@ -129,9 +129,11 @@ int Main(int argc, char** argv) {
   app.add_flag("--shrink", options.shrink, "Print the smallest plan that still fails");
   app.add_flag("--keep-going", options.keep_going, "Run all, name every seed that fails");
   app.add_flag("--events", options.events, "With --replay: print every event");
-  app.add_option("--replay", options.replay, "Run the plan in this file instead");
+  app.add_option("--replay", options.replay, "Run the plans in these files instead");
   CLI11_PARSE(app, argc, argv);
-  if (!options.replay.empty()) return Replay(options);
+  int result = 0;
+  for (const std::string& path : options.replay) result = std::max(result, Replay(options, path));
+  if (!options.replay.empty()) return result;
 
   const auto begin = std::chrono::steady_clock::now();
   const Tally tally = RunSeeds(options);

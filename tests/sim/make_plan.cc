@@ -64,6 +64,7 @@ void Maker::MakeSettings() {
   s.pause = Pick({4000, 8000});
   s.then_every = Pick({3000, 6000});
   s.max_busy = Pick({1000, 4000});
+  s.exit_lag = Chance(80) ? 0 : Pick({150, 300});
   s.length = Chance(6) ? 100000 : random_.Between(8000, 26000);
 }
 
@@ -78,6 +79,7 @@ void Maker::Heart(int64_t pid, int64_t name, int64_t at) {
   const bool classic = Chance(12);
   Add(at, Verb::kOpen,
       {pid, name, timeout, every, progress, progress == 0 ? 0 : progress / 4, grace, classic});
+  if (grace != 0 && Chance(15)) Add(at, Verb::kRecoverOnLook, {pid, Pick({1, 2, 2})});
   if (grace != 0 && Chance(75)) {
     Add(at + Pick({100, 500, 2000, 5000}), Verb::kFlags, {pid, name, PROCCTL_PAGE_READY, 0});
   }
@@ -117,6 +119,7 @@ void Maker::OfHeart(int64_t at) {
       return;
     case 5:
       Add(at, Verb::kProgress, {pid, name, 0});
+      if (Chance(40)) Add(at, Verb::kRecoverOnLook, {pid, Pick({1, 2, 2})});
       return;
     case 6:
       Add(at, Verb::kFlags,
@@ -125,6 +128,7 @@ void Maker::OfHeart(int64_t at) {
                {PROCCTL_PAGE_FAILED, PROCCTL_PAGE_FAILED, PROCCTL_PAGE_CLOSED, PROCCTL_PAGE_READY}),
            0});
       if (Chance(20)) Add(Later(at), Verb::kFlags, {pid, name, 0, PROCCTL_PAGE_FAILED});
+      if (Chance(20)) Add(at, Verb::kRecoverOnLook, {pid, Pick({1, 2, 2})});
       return;
     case 7:
       Add(at, Verb::kBusy,
@@ -178,7 +182,7 @@ void Maker::OfProcess(int64_t at) {
       return;
     case 10:
       Add(at, Verb::kBeat, {pid, 0, 0});
-      Add(at + random_.Between(0, 2500), Verb::kBeatOnLook, {pid});
+      Add(at + random_.Between(0, 2500), Verb::kRecoverOnLook, {pid, Pick({1, 2, 2, 3})});
       return;
     default:
       Heart(pid, Name(), at);

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -186,8 +187,17 @@ class Oracle {
     Nanos late_before{};
   };
 
+  // The first one counts.
   template <typename... Parts>
-  void Fail(const Parts&... parts);
+  void Fail(const Parts&... parts) {
+    if (!violation_.empty()) return;
+    std::ostringstream out;
+    out << "at "
+        << std::chrono::duration<double>(host_->now() - Nanos(std::chrono::seconds(1000))).count()
+        << "s: ";
+    (out << ... << parts);
+    violation_ = out.str();
+  }
   Victim& VictimOf(const Proc& proc) { return victims_[proc.id]; }
   const Heart* HeartOf(int64_t generation) const;
   Nanos since_boot() const { return host_->now() + host_->suspended(); }

@@ -36,7 +36,7 @@ constexpr VerbWords kVerbs[] = {
     {Verb::kExec, "exec", {"pid", "comm"}},
     {Verb::kExit, "exit", {"pid", "zombie"}},
     {Verb::kDeny, "deny", {"pid", "on"}},
-    {Verb::kBeatOnLook, "beat_on_look", {"pid"}},
+    {Verb::kRecoverOnLook, "recover_on_look", {"pid", "nth"}},
     {Verb::kOrder, "order", {"id", "pid", "name", "kind", "grace", "ttl"}},
     {Verb::kHold, "hold", {"id", "pid", "name", "for"}},
     {Verb::kRelease, "release", {"id", "pid", "name"}},
@@ -63,6 +63,7 @@ constexpr SettingWords kSettings[] = {
     {"common_cause", &Settings::common_cause},
     {"pause", &Settings::pause},
     {"then_every", &Settings::then_every},
+    {"exit_lag", &Settings::exit_lag},
     {"length", &Settings::length},
 };
 

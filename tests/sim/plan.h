@@ -30,7 +30,7 @@ enum class Verb : uint8_t {
   kExec,
   kExit,
   kDeny,
-  kBeatOnLook,
+  kRecoverOnLook,
   kOrder,
   kHold,
   kRelease,
@@ -99,6 +99,8 @@ struct Settings {
   int64_t common_cause = 1;
   int64_t pause = 15000;
   int64_t then_every = 6000;
+  // Between the end of a process and the guardian's notice of it.
+  int64_t exit_lag = 0;
   // The plan is over.
   int64_t length = 30000;
 };

@@ -72,10 +72,9 @@ node::TargetFacts Handle::Facts() const {
   facts.alive = real != nullptr && real->alive;
   Proc* found = host_->At(identity_.pid);
   if (found == nullptr) return facts;
-  if (found->beat_on_look) {
+  if (found->recover_on_look > 0 && --found->recover_on_look == 0) {
     seams_->oracle().Looked();
-    found->beat_on_look = false;
-    host_->BeatNow(*found);
+    host_->RecoverNow(*found);
   }
   facts.start_ticks = found->identity.start_ticks;
   facts.comm = found->comm;

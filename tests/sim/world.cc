@@ -216,6 +216,7 @@ void World::Turn() {
 void World::Scan() {
   ++outcome_.scans;
   next_scan_ = host_.now() + interval();
+  guardian_->CopyRows();
   oracle_.ScanBegins();
   guardian_->enforcer().Scan();
   oracle_.ScanEnds();
@@ -313,8 +314,8 @@ void World::ApplyToProc(const Step& step, Proc& proc) {
     case Verb::kDeny:
       proc.denied = a[1] != 0;
       return;
-    case Verb::kBeatOnLook:
-      proc.beat_on_look = true;
+    case Verb::kRecoverOnLook:
+      proc.recover_on_look = std::max<int64_t>(a[1], 1);
       return;
     default:
       if (Beater* heart = proc.heart(a[1])) ApplyToHeart(step, *heart);
@@ -512,6 +513,6 @@ void World::Hold(const Letter& letter) {
 
 }  // namespace
 
-Outcome Run(const Plan& plan, std::FILE* told) { return World(plan, told).Run(); }
+Outcome RunPlan(const Plan& plan, std::FILE* told) { return World(plan, told).Run(); }
 
 }  // namespace procctl::sim

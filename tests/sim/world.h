@@ -20,6 +20,6 @@ struct Outcome {
 
 // The same plan has the same outcome, always and everywhere.
 // `told`: every event is written there as it is recorded; nullptr: nowhere.
-Outcome Run(const Plan& plan, std::FILE* told = nullptr);
+Outcome RunPlan(const Plan& plan, std::FILE* told = nullptr);
 
 }  // namespace procctl::sim
