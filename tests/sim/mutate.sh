@@ -17,10 +17,12 @@ trap 'rm -rf "$log"' EXIT
 export sim log
 
 # Seconds until a mutant that hangs counts as caught.
-export patience=120
+export patience=60
 # The cases first, then seeds: most mutants do not get far.
 try() { # NUMBER NAME
   export PROCCTL_MUTANT=$1
+  # So does one that eats all memory.
+  ulimit -v 2000000
   if timeout "$patience" "$sim" --replay tests/sim/cases/*.txt > "$log/$2" 2>&1 &&
     timeout "$patience" "$sim" --seeds 12000 > "$log/$2" 2>&1; then
     echo "survived: $2"

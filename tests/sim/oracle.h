@@ -259,6 +259,8 @@ class Oracle {
   Nanos tokens_at_{};
   // What was late before the first of the kills since the bucket was last full.
   Nanos late_when_full_{};
+  // As before the first of those that gave a grant back since.
+  Nanos late_when_given_back_{};
   Pause pause_;
   Pause safe_pause_;
   // As the guardian's events have it.

@@ -1,5 +1,6 @@
 // The journal's records and the events, held against what happened.
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/support/time_convert.h"
@@ -226,6 +227,12 @@ void Oracle::CheckVerdict(const v1::Event& event) {
     Fail("I7 ", v1::Verdict_Name(event.verdict()), " over pid ", proc->identity.pid,
          " is not what was");
   if (event.verdict() != v1::VERDICT_UNKILLABLE) {
+    if (!victim.termed()) {
+      // While its grant was out the bucket filled up behind it.
+      const Nanos late_before = kills_[event.kill()].late_before;
+      late_when_full_ = std::min(late_when_full_, late_before);
+      late_when_given_back_ = std::min(late_when_given_back_, late_before);
+    }
     victim.held_by = v1::HELD_BY_UNSPECIFIED;
     victim.obliged = victim.withheld = Nanos(0);
   }

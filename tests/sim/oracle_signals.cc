@@ -75,7 +75,10 @@ void Oracle::CheckBrakes(const Proc& proc, const Victim& victim) {
   tokens_ = std::min(static_cast<double>(settings_.burst),
                      tokens_ + rate * std::chrono::duration<double>(now - tokens_at_).count());
   tokens_at_ = now;
-  if (tokens_ >= static_cast<double>(settings_.burst)) late_when_full_ = late_before;
+  if (tokens_ >= static_cast<double>(settings_.burst)) {
+    late_when_full_ = std::min(late_before, late_when_given_back_);
+    late_when_given_back_ = late_;
+  }
   tokens_ -= 1;
   // Between the grant and the signal lies the evidence, and perhaps a time in which nobody looked.
   const Nanos between = kEvidence + Ms(3 * settings_.interval);

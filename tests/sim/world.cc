@@ -84,6 +84,8 @@ class World {
   std::map<std::string, Letter> sent_;
   std::map<int64_t, Letter> written_;
   std::map<uint64_t, Page> pages_;
+  // Of the classic table.
+  std::map<int32_t, Page> rows_;
   Outcome outcome_;
 };
 
@@ -144,7 +146,7 @@ void World::Begin() {
     };
     world.reopen = [this](const v1::SlotRecord& record) -> std::shared_ptr<const procctl_page> {
       if (pages_lost_ && record.generation() % 2 != 0) return nullptr;
-      const Page& page = pages_[record.page_inode()];
+      const Page& page = record.row() >= 0 ? rows_[record.row()] : pages_[record.page_inode()];
       *page.shown = *page.real;
       return page.shown;
     };
@@ -161,7 +163,8 @@ void World::Begin() {
     return;
   }
   oracle_.TakenUp(guardian_->table(), !board_lost_, [this](const node::Slot& slot) {
-    return std::shared_ptr<const procctl_page>(pages_[slot.page_key.inode].real);
+    return std::shared_ptr<const procctl_page>(slot.row >= 0 ? rows_[slot.row].real
+                                                             : pages_[slot.page_key.inode].real);
   });
   board_lost_ = pages_lost_ = false;
   // The uplink asks again for what has no answer yet.
@@ -454,14 +457,18 @@ void World::Open(const Letter& letter) {
   heart.name = a[1];
   heart.page = std::make_shared<procctl_page>();
   heart.shown = classic ? std::make_shared<procctl_page>() : heart.page;
-  const uint64_t inode = pages_.size() + 1;
-  pages_[inode] = {heart.page, heart.shown};
   node::Table::NewSlot what;
   what.name = kNames[static_cast<size_t>(a[1]) % kNames.size()];
   what.door = classic ? v1::DOOR_CLASSIC : v1::DOOR_NATIVE;
   what.terms = {Ms(a[2]), Ms(a[4]), Ms(a[6])};
   what.page = heart.shown;
-  what.page_key = {1, inode};
+  if (classic) {
+    what.row = static_cast<int32_t>(rows_.size());
+    rows_[what.row] = {heart.page, heart.shown};
+  } else {
+    what.page_key = {1, pages_.size() + 1};
+    pages_[what.page_key.inode] = {heart.page, heart.shown};
+  }
   const node::Slot* slot = guardian_->Register(proc, std::move(what));
   if (slot == nullptr) return;
   heart.generation = slot->generation;
