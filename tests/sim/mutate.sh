@@ -21,6 +21,8 @@ export patience=60
 # The cases first, then seeds: most mutants do not get far.
 try() { # NUMBER NAME
   export PROCCTL_MUTANT=$1
+  # A mutant that never lets go of anything is caught by this, not by the machine's last memory.
+  ulimit -v "$((2 * 1024 * 1024))"
   # So does one that eats all memory.
   ulimit -v 2000000
   if timeout "$patience" "$sim" --replay tests/sim/cases/*.txt > "$log/$2" 2>&1 &&
