@@ -27,7 +27,7 @@ v1::Refusal RefusalOf(Fleet::Sent sent) {
 
 void HoldDesk::Start(OrderRequest request, Listener listener) {
   const std::string id = request.id;
-  Waiting waiting{std::move(request), std::move(listener)};
+  Waiting waiting{std::move(request), listener};
   enum class Way { kAttached, kOther, kNew, kLookUp } way = Way::kAttached;
   {
     absl::MutexLock lock(&mutex_);
@@ -50,7 +50,7 @@ void HoldDesk::Start(OrderRequest request, Listener listener) {
     case Way::kAttached:
       return;
     case Way::kOther:
-      return waiting.listener->Refused(OtherTargets(id));
+      return listener->Refused(OtherTargets(id));
     case Way::kNew:
       return StartNew(std::move(waiting));
     case Way::kLookUp:
