@@ -163,7 +163,7 @@ void Oracle::CheckHeld(const v1::Event& event) {
   // Perhaps for a reason that came and went between two scans: it is asked again a second later.
   if ((kBrakes & Bit(event.held_by())) == 0) {
     victim.ever_withheld = true;
-    victim.free = Nanos(0);
+    victim.free = victim.withheld = Nanos(0);
   }
   uint32_t allowed = Reasons(*proc);
   if (heart != nullptr && heart->observe) allowed |= Bit(v1::HELD_BY_OBSERVE);
