@@ -160,6 +160,11 @@ void Oracle::CheckHeld(const v1::Event& event) {
       victim.withheld > Nanos(0) && (kBrakes & Bit(event.held_by())) == 0)
     Fail("I5 pid ", proc->identity.pid, " is said to be held again for the same reason");
   victim.held_by = event.held_by();
+  // Perhaps for a reason that came and went between two scans: it is asked again a second later.
+  if ((kBrakes & Bit(event.held_by())) == 0) {
+    victim.ever_withheld = true;
+    victim.free = victim.withheld = Nanos(0);
+  }
   uint32_t allowed = Reasons(*proc);
   if (heart != nullptr && heart->observe) allowed |= Bit(v1::HELD_BY_OBSERVE);
   if (core_pause_) allowed |= Bit(v1::HELD_BY_COMMON_CAUSE);
