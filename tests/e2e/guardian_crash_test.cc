@@ -55,10 +55,12 @@ TEST(GuardianCrash, KilledAtRandomInstantsItHarmsNobodyAndForgetsNobody) {
   auto polite = victims(0);
   auto mules = std::make_unique<MoodyChildren>(node, "mule-0", kVictims / 2, 2s, true);
   std::set<pid_t> doomed;
-  std::map<pid_t, std::string> orders;
+  // Orders under way, each from a procctl-cli of its own.
+  std::vector<Child> orders;
   std::mt19937 random(20261125);
   std::uniform_int_distribution<int> alive_ms(20, 900);
   int next = 0;
+  int mule_round = 0;
   const int rounds = Rounds();
   for (int round = 1; round <= rounds; ++round) {
     // One of each kind hangs, and one of each is ordered to stop, while the guardian dies and comes
@@ -72,10 +74,20 @@ TEST(GuardianCrash, KilledAtRandomInstantsItHarmsNobodyAndForgetsNobody) {
       mules = std::make_unique<MoodyChildren>(node, "mule-" + std::to_string(round), kVictims / 2,
                                               2s, true);
       next = 0;
+      mule_round = round;
     }
     for (MoodyChildren* list : {polite.get(), mules.get()}) {
       list->Set(next, Mood::kSilent);
       doomed.insert((*list)[next].pid());
+    }
+    // And some are ordered to stop at the same time: still one SIGTERM each.
+    if (round % 4 == 0) {
+      const std::string label =
+          "n1/mule-" + std::to_string(mule_round) + "-" + std::to_string(next);
+      orders.push_back(Child::Fork([&fleet, label] {
+        (void)fleet.Cli({"kill", label, "--yes", "--reason", "a test"}, 60s);
+        return 0;
+      }));
     }
     ++next;
     EXPECT_TRUE(Throughout(std::chrono::milliseconds(alive_ms(random)),
@@ -114,10 +126,17 @@ TEST(GuardianCrash, KilledAtRandomInstantsItHarmsNobodyAndForgetsNobody) {
     if (sent.signal == SIGTERM) ++terms[sent.target];
   }
   for (const auto& [pid, count] : terms) EXPECT_EQ(count, 1) << "SIGTERMs to pid " << pid;
-  std::set<int64_t> losses;
   for (const v1::Event& event : fleet.Events("kind=slot_lost")) ADD_FAILURE() << event.message();
-  std::printf("%d kills of the guardian, %zu processes stopped, %d healthy ones untouched\n",
-              rounds, doomed.size(), kHealthy);
+  // Every order that reached the node has one verdict.
+  for (Child& order : orders) EXPECT_TRUE(order.WaitExit(90s));
+  std::map<std::string, int> verdicts;
+  for (const v1::Event& event : fleet.Events("kind=verdict")) {
+    if (!event.order_id().empty()) ++verdicts[event.order_id()];
+  }
+  for (const auto& [id, count] : verdicts) EXPECT_EQ(count, 1) << "verdicts of order " << id;
+  EXPECT_LE(verdicts.size(), orders.size());
+  std::printf("%d kills of the guardian, %zu stopped, %zu orders, %d healthy ones untouched\n",
+              rounds, doomed.size(), verdicts.size(), kHealthy);
 }
 
 TEST(GuardianCrash, AnOrderUnderWayEndsInItsVerdictAndIsNotRepeated) {

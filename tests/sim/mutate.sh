@@ -8,10 +8,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 jobs=$(nproc)
-cmake --preset release > /dev/null
-cmake --build --preset release -j "$jobs" --target sim_mutants
-sim=build/release/bin/sim_mutants
-mapfile -t names < build/release/tests/sim/mutants/node/core/mutants
+cmake --preset dev > /dev/null
+cmake --build --preset dev -j "$jobs" --target sim_mutants
+sim=build/dev/bin/sim_mutants
+mapfile -t names < build/dev/tests/sim/mutants/node/core/mutants
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
 export sim log
