@@ -96,5 +96,46 @@ TEST_F(SettingsTest, AKeyFileThatOthersCanReadIsRefused) {
   EXPECT_TRUE(Read(controller).ok()) << Read(controller).status();
 }
 
+TEST_F(SettingsTest, BrakesRulesAndCanaryHaveTheirDefaultsAndBounds) {
+  const auto plain = Read("node: a\n");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->brakes.burst, 10);
+  EXPECT_EQ(plain->brakes.per_minute, 30);
+  EXPECT_TRUE(plain->brakes.common_cause);
+  EXPECT_EQ(plain->brakes.pause, std::chrono::seconds(60));
+  EXPECT_EQ(plain->near_miss_percent, 80);
+  EXPECT_FALSE(plain->canary_every);
+  EXPECT_FALSE(plain->rules.For("x").observe);
+  EXPECT_EQ(plain->rules.For("x").grace, std::chrono::seconds(5));
+
+  const auto given = Read(
+      "node: a\ngrace: 3s\nbrakes: {burst: 2, common_cause: {mode: \"off\"}}\ncanary: {every: "
+      "10m}\n"
+      "rules:\n  - {name: batch-*, mode: observe}\n"
+      "  - {name: enc, shadow_timeout: 2s, max_busy: 5m, grace: 9s}\n");
+  ASSERT_TRUE(given.ok()) << given.status();
+  EXPECT_EQ(given->brakes.burst, 2);
+  EXPECT_FALSE(given->brakes.common_cause);
+  EXPECT_EQ(given->canary_every, std::chrono::minutes(10));
+  EXPECT_TRUE(given->rules.For("batch-7").observe);
+  EXPECT_EQ(given->rules.For("batch-7").grace, std::chrono::seconds(3));
+  EXPECT_EQ(given->rules.For("enc").shadow_timeout, std::chrono::seconds(2));
+  EXPECT_EQ(given->rules.For("enc").max_busy, std::chrono::minutes(5));
+
+  EXPECT_THAT(Refusal("node: a\nbrakes: {burst: 0}\n"), HasSubstr("brakes.burst: 0"));
+  EXPECT_THAT(Refusal("node: a\nbrakes: {common_cause: {share_percent: 101}}\n"),
+              HasSubstr("brakes.common_cause.share_percent: 101"));
+  EXPECT_THAT(Refusal("node: a\nbrakes: {common_cause: {mode: maybe}}\n"),
+              HasSubstr("use on or off"));
+  EXPECT_THAT(Refusal("node: a\nrules:\n  - {mode: observe}\n"), HasSubstr("a rule needs a name"));
+  EXPECT_THAT(Refusal("node: a\nrules:\n  - {name: x, mode: obs}\n"),
+              HasSubstr("rules.0.mode: \"obs\" is unknown"));
+  EXPECT_THAT(Refusal("node: a\nrules:\n  - {name: x, shadow_timeout: 1ms}\n"),
+              HasSubstr("rules.0.shadow_timeout"));
+  EXPECT_THAT(Refusal("node: a\ncanary: {every: 1s}\n"), HasSubstr("canary.every"));
+  EXPECT_THAT(Refusal("node: a\nheartbeat: {near_miss_percent: 100}\n"),
+              HasSubstr("near_miss_percent: 100"));
+}
+
 }  // namespace
 }  // namespace procctl::node
