@@ -36,7 +36,7 @@ Examples
 
 const char kEventsFooter[] =
     R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first. Events of one
-kill on a node share the number under KILL. `procctl-cli why` takes what stands under ID.
+kill on a node share the number "kill" in JSON. `procctl-cli why` takes what stands under ID.
 
 Examples
   procctl-cli events --since 10m

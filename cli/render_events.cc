@@ -32,8 +32,10 @@ std::string Known(Enum value) {
 }  // namespace
 
 std::string RenderEvents(const std::vector<v1::StoredEvent>& events, bool colour) {
-  Table table({"TIME", "NODE", "KIND", "SLOT", "PID", "CAUSE", "VERDICT", "TOOK", "BY", "KILL",
-               "ID", "MESSAGE"});
+  // The number of the kill is for scripts (-o json): a person asks `why` by the event's id or the
+  // slot.
+  Table table(
+      {"TIME", "NODE", "KIND", "SLOT", "PID", "CAUSE", "VERDICT", "TOOK", "BY", "ID", "MESSAGE"});
   for (const v1::StoredEvent& stored : events) {
     const v1::Event& event = stored.event();
     const int pid = event.incarnation().pid();
@@ -46,7 +48,6 @@ std::string RenderEvents(const std::vector<v1::StoredEvent>& events, bool colour
                {Known(event.verdict())},
                {event.has_took() ? FormatDuration(FromProto(event.took())) : "-"},
                {Cell(event.issuer())},
-               {event.kill() == 0 ? "-" : std::to_string(event.kill())},
                {EventIdText(event.id())},
                {Printable(event.message())}});
   }

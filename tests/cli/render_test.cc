@@ -218,8 +218,8 @@ TEST_F(RenderTest, Events) {
   event->mutable_id()->set_seq(12);
   event->set_message("encoder (pid 4182) exited\x1b[2J\nfake");
   EXPECT_EQ("\n" + RenderEvents({stored}, false), R"(
-TIME                 NODE    KIND     SLOT     PID   CAUSE     VERDICT         TOOK  BY              KILL  ID           MESSAGE
-2026-11-22T12:00:00  web-01  verdict  encoder  4182  operator  exited_on_term  0.8s  operator/alice  17    web-01:3:12  encoder (pid 4182) exited\x1b[2J\x0afake
+TIME                 NODE    KIND     SLOT     PID   CAUSE     VERDICT         TOOK  BY              ID           MESSAGE
+2026-11-22T12:00:00  web-01  verdict  encoder  4182  operator  exited_on_term  0.8s  operator/alice  web-01:3:12  encoder (pid 4182) exited\x1b[2J\x0afake
 )");
   EXPECT_EQ(RenderEvents({}, false), "");
   EXPECT_EQ(NextAfter({stored}), "procctl-cli why web-01/encoder");
