@@ -38,12 +38,12 @@ void HoldDesk::Start(OrderRequest request, Listener listener) {
         way = Way::kOther;
       }
     } else if (const auto lookup = lookups_.find(id); lookup != lookups_.end()) {
-      lookup->second.waiting.push_back(std::move(waiting));
+      lookup->second.waiting.push_back(waiting);
     } else if (known_->Claim(id)) {
       way = Way::kNew;
     } else {
       way = Way::kLookUp;
-      lookups_[id].waiting.push_back(std::move(waiting));
+      lookups_[id].waiting.push_back(waiting);
     }
   }
   switch (way) {
