@@ -13,8 +13,8 @@ namespace procctl::uplink {
 
 // One CA for all tests of a program: making keys is slow.
 inline procctl::testing::TestFleet& Fleet() {
-  static auto* fleet = new procctl::testing::TestFleet();
-  return *fleet;
+  static procctl::testing::TestFleet fleet;
+  return fleet;
 }
 
 inline v1::LinkHello MakeHello(const std::string& state_dir) {
