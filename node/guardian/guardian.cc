@@ -235,7 +235,6 @@ class Guardian {
     TakeUp(found, {.table = &table_,
                    .enforcer = &enforcer_,
                    .log = &log_,
-                   .journal = keeper_.get(),
                    .classic = classic_ ? &*classic_ : nullptr,
                    .watch_exit = [this](Process& p) { return WatchExit(p); },
                    .stored_pages = &stored});

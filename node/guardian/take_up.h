@@ -22,7 +22,6 @@ struct TakeUpParts {
   Table* table = nullptr;
   Enforcer* enforcer = nullptr;
   EventLog* log = nullptr;
-  Journal* journal = nullptr;
   ClassicDoor* classic = nullptr;  // may be absent
   std::function<absl::Status(Process&)> watch_exit;
   // Descriptors of pages that a service manager kept.
