@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "node/core/page_text.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::node {
@@ -16,17 +17,6 @@ namespace {
 
 absl::Status Failed(const char* call) {
   return absl::ResourceExhaustedError(fmt::format("{}: {}", call, std::strerror(errno)));
-}
-
-// Read once each: the client may be writing right now.
-std::string Text(const char* bytes, size_t most) {
-  std::string text;
-  for (size_t i = 0; i < most; ++i) {
-    const char c = __atomic_load_n(&bytes[i], __ATOMIC_RELAXED);
-    if (c == '\0') break;
-    text += c;
-  }
-  return text;
 }
 
 }  // namespace
@@ -86,8 +76,8 @@ BeatPage& BeatPage::operator=(BeatPage&& other) noexcept {
   return *this;
 }
 
-std::string BeatPage::note() const { return Text(page_->note, PROCCTL_NOTE_BYTES); }
+std::string BeatPage::note() const { return NoteOf(*page_); }
 
-std::string BeatPage::phase() const { return Text(page_->phase, PROCCTL_PHASE_BYTES); }
+std::string BeatPage::phase() const { return PhaseOf(*page_); }
 
 }  // namespace procctl::node
