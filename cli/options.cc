@@ -74,7 +74,7 @@ CLI::App* AddEvents(CLI::App* app, Raw* raw) {
 
 CLI::App* AddWhy(CLI::App* app, Raw* raw) {
   CLI::App* why = app->add_subcommand("why", "Why a process was stopped, or is as it is");
-  why->add_option("what", raw->options.targets, "NODE/SLOT, NODE:PID, or an event's ID")
+  why->add_option("target", raw->options.targets, "NODE/SLOT, NODE:PID, or an event's ID")
       ->required()
       ->expected(1);
   why->footer(kWhyFooter);
@@ -83,7 +83,7 @@ CLI::App* AddWhy(CLI::App* app, Raw* raw) {
 
 CLI::App* AddDescribe(CLI::App* app, Raw* raw) {
   CLI::App* describe = app->add_subcommand("describe", "All there is to know of a slot or a node");
-  describe->add_option("what", raw->options.targets, "NODE/SLOT, NODE:PID or NODE")
+  describe->add_option("target", raw->options.targets, "NODE/SLOT, NODE:PID or NODE")
       ->required()
       ->expected(1);
   describe->footer(kDescribeFooter);
@@ -296,6 +296,12 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
     parsed.text = chosen.empty() ? app.help() : chosen.front()->help("procctl-cli");
+    return parsed;
+  } catch (const CLI::RequiredError& e) {
+    std::string next = "see: procctl-cli --help";
+    if (app.got_subcommand("why")) next = "e.g. procctl-cli why web-01/encoder";
+    if (app.got_subcommand("describe")) next = "e.g. procctl-cli describe web-01/encoder";
+    parsed.refusal = absl::InvalidArgumentError(fmt::format("{}; {}", Printable(e.what()), next));
     return parsed;
   } catch (const CLI::ParseError& e) {
     parsed.refusal =

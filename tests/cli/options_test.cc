@@ -95,7 +95,7 @@ TEST(Options, OfWhyAndDescribe) {
   EXPECT_EQ(Good({"why", "web-01:3:17"}).verb, Verb::kWhy);
   EXPECT_THAT(Good({"why", "web-01/a"}).targets, ElementsAre("web-01/a"));
   EXPECT_EQ(Good({"describe", "web-01"}).verb, Verb::kDescribe);
-  EXPECT_THAT(Refused({"why"}), HasSubstr("what"));
+  EXPECT_THAT(Refused({"why"}), HasSubstr("target is required"));
   EXPECT_THAT(Refused({"describe", "a", "b"}), HasSubstr("b"));
 }
 
@@ -112,6 +112,8 @@ TEST(Options, OfHoldAndRelease) {
   EXPECT_EQ(release.verb, Verb::kRelease);
   EXPECT_FALSE(release.hold_for.has_value());
   EXPECT_THAT(Refused({"hold", "a/b", "--reason", "r"}), HasSubstr("--for is required"));
+  EXPECT_THAT(Refused({"why"}), HasSubstr("e.g. procctl-cli why"));
+  EXPECT_THAT(Refused({"describe"}), HasSubstr("e.g. procctl-cli describe"));
   EXPECT_THAT(Refused({"hold", "a/b", "--for", "30m"}), HasSubstr("--reason is required"));
   EXPECT_THAT(Refused({"hold", "a/b", "--for", "30m", "--reason", " "}),
               HasSubstr("--reason is required"));
