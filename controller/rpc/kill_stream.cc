@@ -127,9 +127,9 @@ void KillStream::FillSummary(v1::KillSummary* summary) const {
 void KillStream::End(const absl::Status& status) {
   {
     absl::MutexLock lock(&mutex_);
-    if (finish_.has_value()) return;
-    finish_ = ToGrpc(status);
+    if (!finish_.has_value()) finish_ = ToGrpc(status);
   }
+  // Also when the end was decided before: it waits for a write that may be over only now.
   Pump();
 }
 

@@ -219,7 +219,8 @@ void NodeSession::OnWriteDone(bool ok) {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
   }
-  if (!ok) return End(absl::UnavailableError("the connection is gone"));
+  if (!ok) End(absl::UnavailableError("the connection is gone"));
+  // Also when its end was decided before: that waits for this write.
   Pump();
 }
 

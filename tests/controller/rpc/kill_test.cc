@@ -117,6 +117,32 @@ TEST_F(KillTest, TheKillGoesOnWithoutItsCallerAndCanBeFoundAgain) {
   EXPECT_EQ(kill.Last(0).verdict(), v1::VERDICT_KILLED);
 }
 
+TEST_F(KillTest, ACallerThatLeavesInTheMiddleOfAWriteHoldsUpNobody) {
+  // More progress than the connection takes for somebody who does not read: a write is under way
+  // when the caller goes.
+  constexpr std::size_t kTargets = 1000;
+  std::vector<std::string> nodes;
+  for (std::size_t i = 0; i < kTargets; ++i) {
+    nodes.push_back("never-seen-" + std::string(45, 'x') + std::to_string(i));
+  }
+  // Which of the two ends is seen first, the write's or the call's, is chance.
+  for (std::size_t round = 1; round <= 10; ++round) {
+    Call call;
+    const auto caller = Caller(Role::kOperator);
+    const auto stream = caller->KillSlots(&call, KillRequest("r-" + std::to_string(round), nodes));
+    v1::KillSlotsResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    while (Events("order=r-" + std::to_string(round) + "/*").size() < kTargets) {
+      std::this_thread::yield();
+    }
+    call.TryCancel();
+    while (stream->Read(&response)) {
+    }
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  server_.reset();  // waits for every call
+}
+
 TEST_F(KillTest, AnOrderWithoutAVerdictGoesOutAgainWhenItsNodeReturns) {
   auto node = Node("web-01");
   ASSERT_TRUE(node->Connect());
