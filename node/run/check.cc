@@ -31,7 +31,7 @@ Check::Check(const std::string& command, pid_t program, Clock::time_point now,
   (void)fcntl(output_.get(), F_SETFL, O_NONBLOCK);
   ChildRequest request;
   request.arguments = {"/bin/sh", "-c", command};
-  request.variable = "PROCCTL_PID=" + std::to_string(program);
+  request.variables = {"PROCCTL_PID=" + std::to_string(program)};
   request.stdin_fd = null.get();
   request.stdout_fd = output_write.get();
   request.stderr_fd = output_write.get();

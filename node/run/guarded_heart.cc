@@ -23,7 +23,11 @@ int GuardedHeart::Open() {
   procctl_options options = {};
   options.timeout_ms = static_cast<uint32_t>(asks_.timeout.count());
   options.start_grace_ms = static_cast<uint32_t>(asks_.start_grace.count());
-  return procctl_open_with(&heart_, asks_.name.c_str(), &options);
+  const int error = procctl_open_with(&heart_, asks_.name.c_str(), &options);
+  if (!note_.empty()) procctl_note(&heart_, note_.c_str());
+  if (!phase_.empty()) procctl_phase(&heart_, phase_.c_str());
+  if (ready_) procctl_ready(&heart_);
+  return error;
 }
 
 void GuardedHeart::Report(int error) {
@@ -47,7 +51,32 @@ void GuardedHeart::SetNote(const std::string& note) {
   procctl_note(&heart_, note_.c_str());
 }
 
-void GuardedHeart::SetReady() { procctl_ready(&heart_); }
+void GuardedHeart::SetPhase(const std::string& phase) {
+  if (phase == phase_) return;
+  phase_ = phase;
+  procctl_phase(&heart_, phase_.c_str());
+}
+
+void GuardedHeart::SetReady() {
+  ready_ = true;
+  procctl_ready(&heart_);
+}
+
+void GuardedHeart::Busy(std::chrono::milliseconds limit) {
+  procctl_busy(&heart_, static_cast<uint32_t>(limit.count()));
+}
+
+void GuardedHeart::BusyDone() { procctl_busy_done(&heart_); }
+
+void GuardedHeart::Failed(const std::string& reason) { procctl_failed(&heart_, reason.c_str()); }
+
+void GuardedHeart::SetTimeout(std::chrono::milliseconds timeout) {
+  if (timeout == asks_.timeout) return;
+  asks_.timeout = timeout;
+  if (!asked_) return;
+  procctl_close(&heart_);
+  Report(Open());
+}
 
 void GuardedHeart::Close() { procctl_close(&heart_); }
 

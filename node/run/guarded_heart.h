@@ -36,7 +36,15 @@ class GuardedHeart {
   void Beat() { procctl_beat(&heart_); }
   // Kept, and set again on a heart that is opened later.
   void SetNote(const std::string& note);
+  // Kept as well.
+  void SetPhase(const std::string& phase);
   void SetReady();
+  // Long work that was announced, and its end.
+  void Busy(std::chrono::milliseconds limit);
+  void BusyDone();
+  void Failed(const std::string& reason);
+  // Registers anew where it differs from the one in force.
+  void SetTimeout(std::chrono::milliseconds timeout);
   void Close();
 
  private:
@@ -44,10 +52,12 @@ class GuardedHeart {
   int Open();
   void Report(int error);
 
-  const Asks asks_;
+  Asks asks_;
   procctl_heart heart_ = PROCCTL_HEART_INIT;
   bool asked_ = false;
   std::string note_;
+  std::string phase_;
+  bool ready_ = false;
   bool said_unguarded_ = false;
   bool said_guarded_ = false;
   Clock::time_point next_tend_{};

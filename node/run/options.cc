@@ -19,11 +19,15 @@ Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
   --check CMD        the sign is that CMD, run by /bin/sh, exits 0; PROCCTL_PID is the program's pid
   --check-every T    how often CMD is run (a third of --timeout, at most 10s, unless given)
   --watch-output     the sign is that the program writes to its stdout
+  --notify           the sign is that the program says so itself: it speaks the sd_notify protocol
+                     with a watchdog (tor, php-fpm, ...), and finds it as under a service manager
+  --notify-access A  who may say so: main (its main process; unless given) or all (each process of it)
   --grace-start T    until the first sign, but no longer than T, the program counts as well
+                     (with --notify until READY=1, and 90s unless given)
   --quiet            do not say on stderr whether a guardian is there
   --help, --version
 
-Without --check and --watch-output the sign is that the program exists and is not stopped (as by
+Without --check, --watch-output and --notify the sign is that the program exists and is not stopped (as by
 SIGSTOP or a debugger). That does not notice a program that hangs.
 
 T is for example 500ms, 5s, 2m, 1h30m. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are
@@ -39,6 +43,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kSlowestDefaultCheck{10'000};
+// What service managers grant for a start unless told otherwise.
+constexpr milliseconds kNotifyStart{90'000};
+// Programs beat twice within their limit, and count whole seconds at times.
+constexpr milliseconds kLeastNotifyTimeout{1'000};
 
 enum Option : int {
   kName = 256,
@@ -46,6 +54,8 @@ enum Option : int {
   kCheckCommand,
   kCheckEvery,
   kWatchOutput,
+  kNotify,
+  kNotifyAccess,
   kGraceStart,
   kQuiet,
   kHelp,
@@ -58,6 +68,8 @@ constexpr option kLong[] = {
     {"check", required_argument, nullptr, kCheckCommand},
     {"check-every", required_argument, nullptr, kCheckEvery},
     {"watch-output", no_argument, nullptr, kWatchOutput},
+    {"notify", no_argument, nullptr, kNotify},
+    {"notify-access", required_argument, nullptr, kNotifyAccess},
     {"grace-start", required_argument, nullptr, kGraceStart},
     {"quiet", no_argument, nullptr, kQuiet},
     {"help", no_argument, nullptr, kHelp},
@@ -71,6 +83,9 @@ struct Given {
   bool check_every = false;
   bool check = false;
   bool watch_output = false;
+  bool notify = false;
+  // As given; empty: not.
+  std::string notify_access;
 };
 
 // Empty if they do.
@@ -86,8 +101,18 @@ std::string WhyNot(const Given& given) {
   if (given.check && options.check.empty()) {
     return "--check is empty; give a command, for example --check 'test -e /run/shop.ok'";
   }
-  if (given.check && given.watch_output) {
-    return "--check and --watch-output are two different signs; give one of them";
+  if (int{given.check} + int{given.watch_output} + int{given.notify} > 1) {
+    return "--check, --watch-output and --notify are different signs; give one of them";
+  }
+  if (!given.notify_access.empty() && !given.notify) {
+    return "--notify-access goes with --notify; give both";
+  }
+  if (given.notify && !given.notify_access.empty() && given.notify_access != "main" &&
+      given.notify_access != "all") {
+    return "--notify-access knows main and all; give one of them";
+  }
+  if (given.notify && options.timeout < kLeastNotifyTimeout) {
+    return "with --notify a --timeout under 1s is shorter than programs can keep; give 2s or more";
   }
   if (given.check_every && !given.check) return "--check-every goes with --check; give both";
   if (given.check && options.check_every >= options.timeout) {
@@ -96,7 +121,7 @@ std::string WhyNot(const Given& given) {
            "; give less, a third of it is a good start";
   }
   if (options.start_grace > milliseconds(0) && options.sign == Sign::kLife) {
-    return "--grace-start waits for a first sign; give --check or --watch-output with it";
+    return "--grace-start waits for a first sign; give --check, --watch-output or --notify with it";
   }
   if (options.program.empty()) return "no program; give it after --, as in -- ./shop.sh --port 80";
   return "";
@@ -133,6 +158,13 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
         options.sign = Sign::kOutput;
         given.watch_output = true;
         break;
+      case kNotify:
+        options.sign = Sign::kNotify;
+        given.notify = true;
+        break;
+      case kNotifyAccess:
+        given.notify_access = optarg;
+        break;
       case kGraceStart:
         duration = &options.start_grace;
         break;
@@ -166,6 +198,8 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
   if (given.check && !given.check_every) {
     options.check_every = std::clamp(options.timeout / 3, milliseconds(1), kSlowestDefaultCheck);
   }
+  if (given.notify && options.start_grace == milliseconds(0)) options.start_grace = kNotifyStart;
+  if (given.notify_access == "all") options.notify_access = NotifyAccess::kAll;
   if (std::string why = WhyNot(given); !why.empty()) return BadUsage{std::move(why)};
   return given.options;
 }

@@ -13,6 +13,13 @@ enum class Sign {
   kLife,    // it exists and is not stopped
   kCheck,   // a command says so
   kOutput,  // it writes to its stdout
+  kNotify,  // it says so itself, as sd_notify(3) has it
+};
+
+// Whose word counts with Sign::kNotify.
+enum class NotifyAccess {
+  kMain,  // the program's own process, or the one it named as its main process
+  kAll,   // every process that descends from it
 };
 
 struct Options {
@@ -22,6 +29,7 @@ struct Options {
   std::string check;                         // for /bin/sh -c; empty unless kCheck
   std::chrono::milliseconds check_every{0};  // from the start of one check to that of the next
   std::chrono::milliseconds start_grace{0};  // 0: none
+  NotifyAccess notify_access = NotifyAccess::kMain;
   bool quiet = false;
   std::vector<std::string> program;  // at least one
 };

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace procctl::run {
@@ -36,6 +37,20 @@ void BecomeProgram(const ChildRequest& request, char* const* argv, char* const* 
   execvpe(argv[0], argv, environment);
 }
 
+// Room for the digits of any pid.
+constexpr size_t kPidDigits = 10;
+
+// Writes the pid and a NUL over the zeros at the end of "NAME=00000000000". Async-signal-safe.
+void WritePid(pid_t pid, std::string* variable) {
+  char digits[kPidDigits];
+  size_t count = 0;
+  for (; pid > 0 && count < kPidDigits; pid /= 10)
+    digits[count++] = static_cast<char>('0' + pid % 10);
+  const size_t start = variable->size() - kPidDigits - 1;
+  for (size_t i = 0; i < count; ++i) (*variable)[start + i] = digits[count - 1 - i];
+  (*variable)[start + count] = '\0';
+}
+
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
@@ -43,14 +58,17 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-// A variable of the same name that was there before is left out.
-std::vector<char*> EnvironmentWith(const std::string& variable) {
+// Variables of the same names that were there before are left out.
+std::vector<char*> EnvironmentWith(std::vector<std::string>* variables) {
   std::vector<char*> entries;
-  const std::string prefix = variable.substr(0, variable.find('=') + 1);
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    if (prefix.empty() || std::string(*entry).rfind(prefix, 0) != 0) entries.push_back(*entry);
+    const std::string name = std::string(*entry).substr(0, std::string(*entry).find('=') + 1);
+    const bool replaced =
+        std::any_of(variables->begin(), variables->end(),
+                    [&](const std::string& variable) { return variable.rfind(name, 0) == 0; });
+    if (!replaced) entries.push_back(*entry);
   }
-  if (!variable.empty()) entries.push_back(const_cast<char*>(variable.c_str()));
+  for (std::string& variable : *variables) entries.push_back(variable.data());
   entries.push_back(nullptr);
   return entries;
 }
@@ -67,7 +85,11 @@ OwnChild OwnChild::Start(const ChildRequest& request, int* error) {
   const UniqueFd report_read(report[0]);
   UniqueFd report_write(report[1]);
   const std::vector<char*> argv = Pointers(request.arguments);
-  const std::vector<char*> environment = EnvironmentWith(request.variable);
+  std::vector<std::string> variables = request.variables;
+  if (!request.pid_variable.empty()) {
+    variables.push_back(request.pid_variable + "=" + std::string(kPidDigits + 1, '0'));
+  }
+  const std::vector<char*> environment = EnvironmentWith(&variables);
 
   const pid_t parent = getpid();
   const pid_t pid = fork();
@@ -76,6 +98,7 @@ OwnChild OwnChild::Start(const ChildRequest& request, int* error) {
     return child;
   }
   if (pid == 0) {
+    if (!request.pid_variable.empty()) WritePid(getpid(), &variables.back());
     BecomeProgram(request, argv.data(), environment.data(), parent);
     const int failed = errno;
     (void)!write(report_write.get(), &failed, sizeof(failed));

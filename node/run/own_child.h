@@ -12,8 +12,10 @@ namespace procctl::run {
 
 struct ChildRequest {
   std::vector<std::string> arguments;  // [0] is looked up in PATH
-  // "NAME=VALUE", added to this process's environment; empty: none.
-  std::string variable;
+  // "NAME=VALUE" each, in place of what this process's environment has under those names.
+  std::vector<std::string> variables;
+  // Name of one more variable, whose value is the child's own pid; empty: none.
+  std::string pid_variable;
   int stdin_fd = -1;  // -1: inherited
   int stdout_fd = -1;
   int stderr_fd = -1;

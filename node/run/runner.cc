@@ -19,6 +19,7 @@
 #include "node/run/check.h"
 #include "node/run/guarded_heart.h"
 #include "node/run/leftovers.h"
+#include "node/run/notify_door.h"
 #include "node/run/output_pipe.h"
 #include "node/run/own_child.h"
 #include "node/run/proc_stat.h"
@@ -38,6 +39,8 @@ constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}
 
 // The longest pause between two looks at whether the program lives.
 constexpr milliseconds kSlowestLook{1000};
+// However often the program asks for more time.
+constexpr std::chrono::hours kLongestStart{1};
 // How long a reader of our stdout may take for the rest, once somebody wants us to stop.
 constexpr milliseconds kRestAfterStop{2000};
 
@@ -60,7 +63,8 @@ class Runner {
  public:
   explicit Runner(const Options& options)
       : options_(options),
-        heart_({options.name, options.timeout, options.start_grace, options.quiet}) {}
+        heart_({options.name, options.timeout, GraceToAsk(options), options.quiet}),
+        notify_(options.notify_access, options.timeout, &heart_) {}
 
   int Run() {
     if (!FillStdio()) return Fail("/dev/null", errno, kFailed);
@@ -70,6 +74,7 @@ class Runner {
     if (const int code = StartProgram(); code != 0) return code;
     const auto start = Clock::now();
     grace_end_ = start + options_.start_grace;
+    latest_grace_end_ = std::max(grace_end_, start + kLongestStart);
     next_look_ = next_check_ = start;
     while (program_.started()) {
       DoWhatIsDue();
@@ -79,6 +84,11 @@ class Runner {
   }
 
  private:
+  // A start that the program may extend is ours to watch: a guardian grants its time once.
+  static milliseconds GraceToAsk(const Options& options) {
+    return options.sign == Sign::kNotify ? milliseconds(0) : options.start_grace;
+  }
+
   bool TakeSignals();
   int StartProgram();
 
@@ -92,6 +102,7 @@ class Runner {
 
   void Look();
   void ShownWell();
+  void TakeNotifications();
   void EndCheck();
   bool Starting(Clock::time_point now) const { return !shown_well_ && now < grace_end_; }
   bool Looks(Clock::time_point now) const { return options_.sign == Sign::kLife || Starting(now); }
@@ -101,11 +112,13 @@ class Runner {
   UniqueFd signals_;
   OwnChild program_;
   OutputPipe output_;  // not open unless Sign::kOutput
+  NotifyDoor notify_;  // not open unless Sign::kNotify
   std::optional<Check> check_;
   int status_ = 0;
   bool shown_well_ = false;
   bool stopping_ = false;
   Clock::time_point grace_end_;
+  Clock::time_point latest_grace_end_;
   Clock::time_point next_look_;
   Clock::time_point next_check_;
 };
@@ -129,6 +142,15 @@ int Runner::StartProgram() {
   if (options_.sign == Sign::kOutput) {
     if (!output_.Open()) return Fail("pipe", errno, kFailed);
     request.stdout_fd = output_.write_end();
+  }
+  if (options_.sign == Sign::kNotify) {
+    if (const std::string why = notify_.Open(); !why.empty()) {
+      std::fprintf(stderr, "procctl-run: %s\n", why.c_str());
+      return kFailed;
+    }
+    request.variables = notify_.variables();
+    request.pid_variable = NotifyDoor::kPidVariable;
+    heart_.SetPhase("starting");
   }
   int error = 0;
   program_ = OwnChild::Start(request, &error);
@@ -176,6 +198,7 @@ void Runner::Wait(Clock::time_point until) {
       {signals_.get(), POLLIN, 0},
       {output_.poll_fd(), output_.poll_events(), 0},
       {check_.has_value() ? check_->output_fd() : -1, POLLIN, 0},
+      {notify_.fd(), POLLIN, 0},
   };
   if (poll(waits, std::size(waits), timeout) <= 0) return;
   if (waits[1].revents != 0) {
@@ -183,6 +206,7 @@ void Runner::Wait(Clock::time_point until) {
     if (output_.poll_fd() < 0) heart_.SetNote("the program's output has ended");
   }
   if (waits[2].revents != 0) check_->TakeOutput();
+  if (waits[3].revents != 0) TakeNotifications();
   if (waits[0].revents != 0) TakeSignal();
 }
 
@@ -243,6 +267,14 @@ void Runner::ShownWell() {
   heart_.Beat();
   if (!shown_well_) heart_.SetReady();
   shown_well_ = true;
+}
+
+void Runner::TakeNotifications() {
+  const NotifyDoor::Heard heard = notify_.TakeAll(program_.pid());
+  if (heard.more_start_time.has_value()) {
+    grace_end_ = std::clamp(Clock::now() + *heard.more_start_time, grace_end_, latest_grace_end_);
+  }
+  if (heard.ready) shown_well_ = true;
 }
 
 void Runner::EndCheck() {

@@ -77,6 +77,25 @@ TEST(Options, RefusesSignsThatDoNotGoTogether) {
   EXPECT_EQ(refusal({"--check", "x", "--check-every", "4999ms"}), "");
   EXPECT_THAT(refusal({"--grace-start", "5s"}), HasSubstr("waits for a first sign"));
   EXPECT_EQ(refusal({"--grace-start", "5s", "--watch-output"}), "");
+  EXPECT_THAT(refusal({"--notify", "--check", "x"}), HasSubstr("give one of them"));
+  EXPECT_THAT(refusal({"--notify", "--watch-output"}), HasSubstr("give one of them"));
+  EXPECT_THAT(refusal({"--notify-access", "all"}), HasSubstr("goes with --notify"));
+  EXPECT_THAT(refusal({"--notify", "--notify-access", "exec"}), HasSubstr("knows main and all"));
+  EXPECT_THAT(refusal({"--notify", "--timeout", "999ms"}), HasSubstr("give 2s or more"));
+  EXPECT_EQ(refusal({"--notify", "--notify-access", "main", "--timeout", "1s"}), "");
+}
+
+TEST(Options, AProgramThatNotifiesHas90SecondsToGetReadyUnlessToldOtherwise) {
+  const auto options = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"--name", "a", "--timeout", "5s", "--notify"});
+    words.push_back("true");
+    return std::get<Options>(Parse(words));
+  };
+  EXPECT_EQ(options({}).sign, Sign::kNotify);
+  EXPECT_EQ(options({}).start_grace, milliseconds(90'000));
+  EXPECT_EQ(options({}).notify_access, NotifyAccess::kMain);
+  EXPECT_EQ(options({"--grace-start", "2m"}).start_grace, milliseconds(120'000));
+  EXPECT_EQ(options({"--notify-access", "all"}).notify_access, NotifyAccess::kAll);
 }
 
 TEST(Options, HelpAndVersionNeedNothingElse) {
