@@ -8,11 +8,16 @@ namespace procctl::run {
 namespace {
 
 constexpr std::chrono::seconds kBetweenLooks{1};
+constexpr std::chrono::hours kNothingToTend{1};
 
 }  // namespace
 
 void GuardedHeart::Tend(Clock::time_point now) {
   if (now < next_tend_) return;
+  if (asks_.name.empty()) {
+    next_tend_ = now + kNothingToTend;
+    return;
+  }
   const int error = asked_ ? procctl_tend(&heart_) : Open();
   asked_ = true;
   next_tend_ = Clock::now() + kBetweenLooks;
@@ -73,7 +78,7 @@ void GuardedHeart::Failed(const std::string& reason) { procctl_failed(&heart_, r
 void GuardedHeart::SetTimeout(std::chrono::milliseconds timeout) {
   if (timeout == asks_.timeout) return;
   asks_.timeout = timeout;
-  if (!asked_) return;
+  if (!asked_ || asks_.name.empty()) return;
   procctl_close(&heart_);
   Report(Open());
 }

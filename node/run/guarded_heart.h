@@ -15,6 +15,7 @@ class GuardedHeart {
   using Clock = std::chrono::steady_clock;
 
   struct Asks {
+    // Empty: nothing is asked for, and nobody guards.
     std::string name;
     std::chrono::milliseconds timeout{0};
     // The guardian is told, so that it shows the slot as starting until SetReady.

@@ -3,7 +3,7 @@
 #include <variant>
 
 #include "node/run/options.h"
-#include "node/run/runner.h"
+#include "node/run/run.h"
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include <getopt.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "node/run/duration.h"
 #include "procctl/heartbeat.h"
@@ -13,6 +14,7 @@ const char kHelpText[] =
     R"(Runs a program and has procctl guard it: for programs that cannot beat themselves.
 
 Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
+       procctl-run --every T [--name NAME --timeout T [options]] -- PROGRAM [ARGUMENT...]
 
   --name NAME        what operators see, 1 to 63 bytes
   --timeout T        without a sign of well-being for longer than T the program is hung and stopped
@@ -24,6 +26,8 @@ Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
   --notify-access A  who may say so: main (its main process; unless given) or all (each process of it)
   --grace-start T    until the first sign, but no longer than T, the program counts as well
                      (with --notify until READY=1, and 90s unless given)
+  --every T          start it again T after each end, 1s to 24h (a plain number means seconds); each
+                     run is guarded for itself, if --name and --timeout are given
   --quiet            do not say on stderr whether a guardian is there
   --help, --version
 
@@ -32,10 +36,13 @@ SIGSTOP or a debugger). That does not notice a program that hangs.
 
 T is for example 500ms, 5s, 2m, 1h30m. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are
 passed on. The exit code is the program's, 128+N where signal N ended it; 127 where it is not found,
-126 where it cannot be run; 2 for a command line that makes no sense.
+126 where it cannot be run; 2 for a command line that makes no sense. With --every, SIGTERM, SIGINT
+or SIGQUIT ends the run and procctl-run with it; in the pause there is no program, and the exit code
+is 0. Only the first run must find its program: later ones try again.
 
-Example:
+Examples:
   procctl-run --name shop --timeout 30s --check 'curl -fsS localhost:8080/health' -- ./shop.sh
+  procctl-run --every 10 -- /usr/local/bin/checkproc /tmp/log/checkproc.log
 )";
 
 namespace {
@@ -47,6 +54,8 @@ constexpr milliseconds kSlowestDefaultCheck{10'000};
 constexpr milliseconds kNotifyStart{90'000};
 // Programs beat twice within their limit, and count whole seconds at times.
 constexpr milliseconds kLeastNotifyTimeout{1'000};
+constexpr milliseconds kLeastEvery{1'000};
+constexpr milliseconds kMostEvery{24 * 3'600'000};
 
 enum Option : int {
   kName = 256,
@@ -57,6 +66,7 @@ enum Option : int {
   kNotify,
   kNotifyAccess,
   kGraceStart,
+  kEvery,
   kQuiet,
   kHelp,
   kVersion,
@@ -71,6 +81,7 @@ constexpr option kLong[] = {
     {"notify", no_argument, nullptr, kNotify},
     {"notify-access", required_argument, nullptr, kNotifyAccess},
     {"grace-start", required_argument, nullptr, kGraceStart},
+    {"every", required_argument, nullptr, kEvery},
     {"quiet", no_argument, nullptr, kQuiet},
     {"help", no_argument, nullptr, kHelp},
     {"version", no_argument, nullptr, kVersion},
@@ -84,13 +95,26 @@ struct Given {
   bool check = false;
   bool watch_output = false;
   bool notify = false;
+  bool every = false;
   // As given; empty: not.
   std::string notify_access;
 };
 
+constexpr char kNoProgram[] = "no program; give it after --, as in -- ./shop.sh --port 80";
+
 // Empty if they do.
 std::string WhyNot(const Given& given) {
   const Options& options = given.options;
+  if (given.every && (options.every < kLeastEvery || options.every > kMostEvery)) {
+    return "--every " + FormatDuration(options.every) + " is not between 1s and 24h";
+  }
+  if (given.every && options.name.empty()) {
+    const bool guarded = options.timeout > milliseconds(0) || options.sign != Sign::kLife ||
+                         options.start_grace > milliseconds(0) || given.check_every ||
+                         !given.notify_access.empty();
+    if (guarded) return "each run is guarded under a name; give --name NAME, 1 to 63 bytes";
+    return options.program.empty() ? kNoProgram : "";
+  }
   if (options.name.empty()) return "no name; give --name NAME, 1 to 63 bytes";
   if (options.name.size() > PROCCTL_NAME_MAX) {
     return "the name has " + std::to_string(options.name.size()) + " bytes; give at most 63";
@@ -123,8 +147,7 @@ std::string WhyNot(const Given& given) {
   if (options.start_grace > milliseconds(0) && options.sign == Sign::kLife) {
     return "--grace-start waits for a first sign; give --check, --watch-output or --notify with it";
   }
-  if (options.program.empty()) return "no program; give it after --, as in -- ./shop.sh --port 80";
-  return "";
+  return options.program.empty() ? kNoProgram : "";
 }
 
 }  // namespace
@@ -168,6 +191,10 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
       case kGraceStart:
         duration = &options.start_grace;
         break;
+      case kEvery:
+        duration = &options.every;
+        given.every = true;
+        break;
       case kQuiet:
         options.quiet = true;
         break;
@@ -186,7 +213,11 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
                         "'; options of the program come after --"};
     }
     if (duration == nullptr) continue;
-    const auto parsed = ParseDuration(optarg);
+    // As the classic procctl had it.
+    const bool seconds =
+        duration == &options.every && *optarg != '\0' &&
+        std::string_view(optarg).find_first_not_of("0123456789") == std::string_view::npos;
+    const auto parsed = ParseDuration(std::string(optarg) + (seconds ? "s" : ""));
     if (!parsed.has_value() || *parsed == milliseconds(0)) {
       return BadUsage{"'" + std::string(optarg) +
                       "' is not a duration; write for example 500ms, 5s, 2m or 1h, "

@@ -23,6 +23,7 @@ enum class NotifyAccess {
 };
 
 struct Options {
+  // Empty: not guarded. Only with `every`.
   std::string name;
   std::chrono::milliseconds timeout{0};
   Sign sign = Sign::kLife;
@@ -30,6 +31,8 @@ struct Options {
   std::chrono::milliseconds check_every{0};  // from the start of one check to that of the next
   std::chrono::milliseconds start_grace{0};  // 0: none
   NotifyAccess notify_access = NotifyAccess::kMain;
+  // From the end of one run to the start of the next; 0: one run.
+  std::chrono::milliseconds every{0};
   bool quiet = false;
   std::vector<std::string> program;  // at least one
 };

@@ -1,9 +1,7 @@
 #include "node/run/runner.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,8 +33,6 @@ constexpr int kNotFound = 127;
 constexpr int kCannotRun = 126;
 constexpr int kFailed = 1;
 
-constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-
 // The longest pause between two looks at whether the program lives.
 constexpr milliseconds kSlowestLook{1000};
 // However often the program asks for more time.
@@ -49,29 +45,16 @@ int Fail(const char* what, int error, int code) {
   return code;
 }
 
-// A descriptor of ours must not become anybody's stdin, stdout or stderr.
-bool FillStdio() {
-  for (;;) {
-    const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0) return false;
-    if (fd > STDERR_FILENO) return close(fd) == 0;
-    (void)fcntl(fd, F_SETFD, 0);
-  }
-}
-
 class Runner {
  public:
-  explicit Runner(const Options& options)
+  Runner(const Options& options, int signals)
       : options_(options),
+        signals_(signals),
         heart_({options.name, options.timeout, GraceToAsk(options), options.quiet}),
         notify_(options.notify_access, options.timeout, &heart_) {}
 
-  int Run() {
-    if (!FillStdio()) return Fail("/dev/null", errno, kFailed);
-    if (!TakeSignals()) return Fail("signalfd", errno, kFailed);
-    // Orphans of the program come to us, not to init: so a stop reaches them.
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Fail("subreaper", errno, kFailed);
-    if (const int code = StartProgram(); code != 0) return code;
+  RunEnd Run() {
+    if (const int code = StartProgram(); code != 0) return {code, std::nullopt, stopping_};
     const auto start = Clock::now();
     grace_end_ = start + options_.start_grace;
     latest_grace_end_ = std::max(grace_end_, start + kLongestStart);
@@ -80,7 +63,8 @@ class Runner {
       DoWhatIsDue();
       if (program_.started()) Wait(NextDue());
     }
-    return Finish();
+    const int code = Finish();
+    return {code, status_, stopping_ || hung_up_};
   }
 
  private:
@@ -89,7 +73,6 @@ class Runner {
     return options.sign == Sign::kNotify ? milliseconds(0) : options.start_grace;
   }
 
-  bool TakeSignals();
   int StartProgram();
 
   void DoWhatIsDue();
@@ -105,11 +88,14 @@ class Runner {
   void TakeNotifications();
   void EndCheck();
   bool Starting(Clock::time_point now) const { return !shown_well_ && now < grace_end_; }
-  bool Looks(Clock::time_point now) const { return options_.sign == Sign::kLife || Starting(now); }
+  bool Looks(Clock::time_point now) const {
+    if (options_.name.empty()) return false;  // nobody to beat to
+    return options_.sign == Sign::kLife || Starting(now);
+  }
 
   const Options& options_;
+  const int signals_;
   GuardedHeart heart_;
-  UniqueFd signals_;
   OwnChild program_;
   OutputPipe output_;  // not open unless Sign::kOutput
   NotifyDoor notify_;  // not open unless Sign::kNotify
@@ -117,24 +103,12 @@ class Runner {
   int status_ = 0;
   bool shown_well_ = false;
   bool stopping_ = false;
+  bool hung_up_ = false;
   Clock::time_point grace_end_;
   Clock::time_point latest_grace_end_;
   Clock::time_point next_look_;
   Clock::time_point next_check_;
 };
-
-bool Runner::TakeSignals() {
-  // If a parent had this ignored, the kernel would reap our children for us.
-  (void)signal(SIGCHLD, SIG_DFL);
-  sigset_t taken;
-  sigemptyset(&taken);
-  for (const int number : kPassedOn) sigaddset(&taken, number);
-  sigaddset(&taken, SIGCHLD);
-  signals_.Reset(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
-  // Blocked rather than ignored, because the program would inherit the latter.
-  sigaddset(&taken, SIGPIPE);
-  return signals_.ok() && sigprocmask(SIG_BLOCK, &taken, nullptr) == 0;
-}
 
 int Runner::StartProgram() {
   ChildRequest request;
@@ -195,7 +169,7 @@ void Runner::Wait(Clock::time_point until) {
       static_cast<int>(std::clamp(left, milliseconds(0), milliseconds(60'000)).count());
   // poll passes over negative descriptors.
   pollfd waits[] = {
-      {signals_.get(), POLLIN, 0},
+      {signals_, POLLIN, 0},
       {output_.poll_fd(), output_.poll_events(), 0},
       {check_.has_value() ? check_->output_fd() : -1, POLLIN, 0},
       {notify_.fd(), POLLIN, 0},
@@ -212,10 +186,11 @@ void Runner::Wait(Clock::time_point until) {
 
 void Runner::TakeSignal() {
   signalfd_siginfo info;
-  if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+  if (read(signals_, &info, sizeof(info)) != sizeof(info)) return;
   const int number = static_cast<int>(info.ssi_signo);
   if (number == SIGCHLD) return ReapEnded();
   if (number == SIGTERM || number == SIGINT || number == SIGQUIT) stopping_ = true;
+  if (number == SIGHUP && info.ssi_code == SI_KERNEL) hung_up_ = true;
   // The terminal sent it to the whole foreground group, and so to the program: a second Ctrl-C
   // means something else to many programs.
   if ((number == SIGINT || number == SIGQUIT) && info.ssi_code == SI_KERNEL) return;
@@ -288,7 +263,7 @@ int Runner::Finish() {
   heart_.Close();
   // Not waited for: a check in uninterruptible sleep would keep us here.
   if (check_.has_value()) check_->Abandon();
-  if (stopping_) (void)EndDescendants(signals_.get());
+  if (stopping_) (void)EndDescendants(signals_);
   PassRestOn();
   return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
 }
@@ -308,11 +283,11 @@ void Runner::PassRestOn() {
       if (left.count() <= 0) return;
       timeout = static_cast<int>(left.count());
     }
-    pollfd waits[] = {{output_.poll_fd(), POLLOUT, 0}, {signals_.get(), POLLIN, 0}};
+    pollfd waits[] = {{output_.poll_fd(), POLLOUT, 0}, {signals_, POLLIN, 0}};
     if (poll(waits, std::size(waits), timeout) <= 0) continue;
     if (waits[0].revents != 0) output_.PumpRest();
     signalfd_siginfo info;
-    if (waits[1].revents != 0 && read(signals_.get(), &info, sizeof(info)) == sizeof(info) &&
+    if (waits[1].revents != 0 && read(signals_, &info, sizeof(info)) == sizeof(info) &&
         info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1 && info.ssi_signo != SIGUSR2) {
       stopping_ = true;
     }
@@ -321,6 +296,6 @@ void Runner::PassRestOn() {
 
 }  // namespace
 
-int Run(const Options& options) { return Runner(options).Run(); }
+RunEnd RunOnce(const Options& options, int signals) { return Runner(options, signals).Run(); }
 
 }  // namespace procctl::run

@@ -1,5 +1,5 @@
-// One life of procctl-run: starts the program, beats for it while it shows to be well, passes
-// signals on, ends as it ended.
+// One run of the program: starts it, beats for it while it shows to be well, passes signals on,
+// ends as it ended.
 //
 //                 first sign, or the start grace is over
 //      starting ------------------------------------------> judged
@@ -9,12 +9,24 @@
 //                              heart closed; after a stop: descendants ended; output passed on
 #pragma once
 
+#include <optional>
+
 #include "node/run/options.h"
 
 namespace procctl::run {
 
-// The exit code for main. Blocks signals, becomes a child subreaper: call once, from main's only
-// thread.
-int Run(const Options& options);
+struct RunEnd {
+  // What the program ended with, as a shell has it: 128+N after signal N; 127 or 126 if it was
+  // never started.
+  int code = 0;
+  // As waitpid has it; nullopt: never started.
+  std::optional<int> status;
+  // Somebody wants no more of it: a stop signal, or the terminal has gone.
+  bool stopped = false;
+};
+
+// In main's only thread, of a child subreaper that has its signals blocked; `signals` is the
+// signalfd that reads them.
+RunEnd RunOnce(const Options& options, int signals);
 
 }  // namespace procctl::run

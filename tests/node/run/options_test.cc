@@ -98,6 +98,32 @@ TEST(Options, AProgramThatNotifiesHas90SecondsToGetReadyUnlessToldOtherwise) {
   EXPECT_EQ(options({"--notify-access", "all"}).notify_access, NotifyAccess::kAll);
 }
 
+TEST(Options, EveryTakesSecondsOrADuration) {
+  const auto every = [](const std::string& text) {
+    return std::get<Options>(Parse({"--every", text, "true"})).every;
+  };
+  EXPECT_EQ(every("10"), milliseconds(10'000));
+  EXPECT_EQ(every("1m30s"), milliseconds(90'000));
+  EXPECT_EQ(every("1"), milliseconds(1'000));
+  EXPECT_EQ(every("24h"), milliseconds(86'400'000));
+  EXPECT_THAT(Refusal({"--every", "0", "true"}), HasSubstr("is not a duration"));
+  EXPECT_THAT(Refusal({"--every", "-1", "true"}), HasSubstr("is not a duration"));
+  EXPECT_THAT(Refusal({"--every", "", "true"}), HasSubstr("is not a duration"));
+  EXPECT_THAT(Refusal({"--every", "999ms", "true"}), HasSubstr("between 1s and 24h"));
+  EXPECT_THAT(Refusal({"--every", "86401", "true"}), HasSubstr("between 1s and 24h"));
+  EXPECT_THAT(Refusal({"--every", "10"}), HasSubstr("no program"));
+}
+
+TEST(Options, WithEveryANameIsNeededOnlyToBeGuarded) {
+  EXPECT_EQ(Refusal({"--every", "10", "true"}), "");
+  EXPECT_EQ(Refusal({"--every", "10", "--name", "a", "--timeout", "5s", "true"}), "");
+  EXPECT_THAT(Refusal({"--every", "10", "--name", "a", "true"}), HasSubstr("give --timeout"));
+  EXPECT_THAT(Refusal({"--every", "10", "--timeout", "5s", "true"}), HasSubstr("give --name"));
+  EXPECT_THAT(Refusal({"--every", "10", "--check", "x", "true"}), HasSubstr("give --name"));
+  EXPECT_THAT(Refusal({"--every", "10", "--notify", "true"}), HasSubstr("give --name"));
+  EXPECT_THAT(Refusal({"true"}), HasSubstr("give --name"));
+}
+
 TEST(Options, HelpAndVersionNeedNothingElse) {
   EXPECT_EQ(std::get<Show>(Parse({"--help"})), Show::kHelp);
   EXPECT_EQ(std::get<Show>(Parse({"-h"})), Show::kHelp);
