@@ -17,37 +17,39 @@ constexpr nanoseconds kMostTime = std::chrono::hours(24);
 
 class Reader {
  public:
-  explicit Reader(std::string file) : file_(std::move(file)) {}
+  explicit Reader(std::string file) : file_(std::move(file)), faults_(file_) {}
 
   absl::StatusOr<Settings> Read() {
-    if (absl::Status read = ReadYamlConfig(file_, &config_, &lines_); !read.ok()) return read;
+    if (absl::Status read = ReadYamlConfig(file_, &config_, &lines_, &faults_); !read.ok()) {
+      return read;
+    }
     Settings settings;
     settings.log_format = config_.log().format();
     settings.log_level = config_.log().level();
     settings.server.reflection = config_.reflection();
     settings.server.state_dir =
         config_.state_dir().empty() ? "/var/lib/procctl-controller" : config_.state_dir();
-    for (const absl::Status& read : {Listen(&settings.server), Times(&settings.server),
-                                     Connections(&settings), Certificates(&settings.server)}) {
-      if (!read.ok()) return read;
-    }
+    Listen(&settings.server);
+    Times(&settings.server);
+    Connections(&settings);
+    Certificates(&settings.server);
+    if (!faults_.empty()) return faults_.status();
     return settings;
   }
 
  private:
-  absl::Status Refuse(std::string_view key, const std::string& why) const {
-    return ConfigRefusal(file_, lines_, key, why);
-  }
+  // The rest is checked all the same: a file is mended in one go.
+  void Refuse(std::string_view key, const std::string& why) { faults_.AddKey(lines_, key, why); }
 
-  absl::Status Listen(ServerOptions* server) const {
+  void Listen(ServerOptions* server) {
     server->listen = config_.listen().empty() ? "0.0.0.0:7443" : config_.listen();
     std::string host;
     std::string port;
     const absl::Status split = SplitListenAddress(server->listen, &host, &port);
-    return split.ok() ? split : Refuse("listen", std::string(split.message()));
+    if (!split.ok()) Refuse("listen", std::string(split.message()));
   }
 
-  absl::Status Times(ServerOptions* server) const {
+  void Times(ServerOptions* server) {
     LivenessLimits& limits = server->liveness;
     if (config_.has_heartbeat_interval()) {
       server->heartbeat_interval = FromProto(config_.heartbeat_interval());
@@ -71,35 +73,37 @@ class Reader {
           fmt::format("lost after {} must be more than suspect after {} and at most 24h",
                       FormatDuration(limits.lost_after), FormatDuration(limits.suspect_after)));
     }
-    return absl::OkStatus();
   }
 
-  absl::Status Connections(Settings* settings) const {
+  void Connections(Settings* settings) {
     settings->max_connections = config_.max_connections();
     if (settings->max_connections == 0 ||
         (settings->max_connections >= 16 && settings->max_connections <= 1'000'000)) {
-      return absl::OkStatus();
+      return;
     }
-    return Refuse("max_connections",
-                  "must be 16 to 1000000; leave it out for what the descriptor "
-                  "limit allows");
+    Refuse("max_connections",
+           "must be 16 to 1000000; leave it out for what the descriptor "
+           "limit allows");
   }
 
-  absl::Status Certificates(ServerOptions* server) const {
+  void Certificates(ServerOptions* server) {
     const std::pair<const char*, const std::string*> required[] = {
         {"ca", &config_.ca()}, {"cert", &config_.cert()}, {"key", &config_.key()}};
+    bool missing = false;
     for (const auto& [key, value] : required) {
-      if (value->empty()) {
-        return Refuse(key, "is required; procctl-controller init makes the three files");
-      }
+      if (!value->empty()) continue;
+      missing = true;
+      Refuse(key, "is required; procctl-controller init makes the three files");
     }
+    if (missing) return;
     const absl::Status read = ReadIdentity({config_.ca(), config_.cert(), config_.key()}, server);
-    return read.ok() ? read : Refuse("cert", std::string(read.message()));
+    if (!read.ok()) Refuse("cert", std::string(read.message()));
   }
 
   const std::string file_;
   v1::ControllerConfig config_;
   ConfigLines lines_;
+  ConfigFaults faults_;
 };
 
 }  // namespace

@@ -36,44 +36,49 @@ bool ReadNumber(const std::string& text, int base, T* out) {
 
 class Checker {
  public:
-  Checker(const std::string& file, const v1::NodeConfig& config, const ConfigLines& lines)
-      : file_(file), config_(config), lines_(lines), root_(geteuid() == 0) {}
+  Checker(const v1::NodeConfig& config, const ConfigLines& lines, ConfigFaults* faults)
+      : config_(config), lines_(lines), faults_(faults), root_(geteuid() == 0) {}
 
   absl::StatusOr<Settings> Check() {
-    for (const auto part :
-         {&Checker::Basics, &Checker::Heartbeat, &Checker::Brakes, &Checker::Rules,
-          &Checker::Canary, &Checker::Classic, &Checker::Controller, &Checker::Uplink}) {
-      if (absl::Status s = (this->*part)(); !s.ok()) return s;
-    }
+    Basics();
+    Heartbeat();
+    Brakes();
+    Rules();
+    Canary();
+    Classic();
+    Controller();
+    Uplink();
+    if (!faults_->empty()) return faults_->status();
     return settings_;
   }
 
  private:
-  absl::Status Refuse(std::string_view key, std::string_view what) const {
-    return ConfigRefusal(file_, lines_, key, what);
-  }
+  // The rest is checked all the same: a file is mended in one go.
+  void Refuse(std::string_view key, std::string_view what) { faults_->AddKey(lines_, key, what); }
 
-  absl::Status Between(std::string_view key, const google::protobuf::Duration& given, bool present,
-                       Nanos standard, Nanos least, Nanos most, Nanos* out) const {
+  // A refused value is taken as the standard one, so that nothing else is blamed for it.
+  void Between(std::string_view key, const google::protobuf::Duration& given, bool present,
+               Nanos standard, Nanos least, Nanos most, Nanos* out) {
     *out = present ? FromProto(given) : standard;
-    if (*out >= least && *out <= most) return absl::OkStatus();
-    return Refuse(key, fmt::format("{} is not between {} and {}", FormatDuration(*out),
-                                   FormatDuration(least), FormatDuration(most)));
+    if (*out >= least && *out <= most) return;
+    Refuse(key, fmt::format("{} is not between {} and {}", FormatDuration(*out),
+                            FormatDuration(least), FormatDuration(most)));
+    *out = standard;
   }
 
-  absl::Status Count(std::string_view key, int64_t given, int64_t standard, int64_t most,
-                     int64_t* out) const {
+  void Count(std::string_view key, int64_t given, int64_t standard, int64_t most, int64_t* out) {
     // Absent and 0 are the same in proto3; the file knows which it was.
     const bool present = lines_.find(key) != lines_.end();
     *out = present ? given : standard;
-    if (*out >= 1 && *out <= most) return absl::OkStatus();
-    return Refuse(key, fmt::format("{} is not between 1 and {}", *out, most));
+    if (*out >= 1 && *out <= most) return;
+    Refuse(key, fmt::format("{} is not between 1 and {}", *out, most));
+    *out = standard;
   }
 
-  absl::Status Basics() {
+  void Basics() {
     settings_.node = config_.node();
     if (!IsValidNodeId(settings_.node)) {
-      return Refuse(
+      Refuse(
           "node",
           config_.node().empty()
               ? "every node needs an id; add for example: node: web-01"
@@ -85,88 +90,63 @@ class Checker {
     if (settings_.runtime_dir.empty() && root_) settings_.runtime_dir = "/run/procctl";
     if (settings_.runtime_dir.empty()) {
       const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-      if (runtime == nullptr)
-        return Refuse("runtime_dir", "$XDG_RUNTIME_DIR is not set; name a folder here");
-      settings_.runtime_dir = std::string(runtime) + "/procctl";
+      if (runtime == nullptr) {
+        Refuse("runtime_dir", "$XDG_RUNTIME_DIR is not set; name a folder here");
+      } else {
+        settings_.runtime_dir = std::string(runtime) + "/procctl";
+      }
     }
     settings_.state_dir = config_.state_dir();
     if (settings_.state_dir.empty()) {
       if (!root_ && HomeFolder().empty())
-        return Refuse("state_dir", "$HOME is not set; name a folder here");
+        Refuse("state_dir", "$HOME is not set; name a folder here");
       settings_.state_dir = root_ ? "/var/lib/procctl" : HomeFolder() + "/.local/state/procctl";
     }
     for (const auto& [key, path] : {std::pair("runtime_dir", settings_.runtime_dir),
                                     std::pair("state_dir", settings_.state_dir)}) {
-      if (path.front() != '/')
-        return Refuse(key, fmt::format("\"{}\" must be an absolute path", path));
+      if (!path.empty() && path.front() != '/')
+        Refuse(key, fmt::format("\"{}\" must be an absolute path", path));
     }
     if (!config_.mode().empty() && config_.mode() != "enforce" && config_.mode() != "observe") {
-      return Refuse("mode",
-                    fmt::format("\"{}\" is unknown; use enforce or observe", config_.mode()));
+      Refuse("mode", fmt::format("\"{}\" is unknown; use enforce or observe", config_.mode()));
     }
     settings_.enforce = config_.mode() != "observe";
-    if (auto s = Between("scan_interval", config_.scan_interval(), config_.has_scan_interval(),
-                         milliseconds(100), milliseconds(10), seconds(1), &settings_.scan_interval);
-        !s.ok()) {
-      return s;
-    }
+    Between("scan_interval", config_.scan_interval(), config_.has_scan_interval(),
+            milliseconds(100), milliseconds(10), seconds(1), &settings_.scan_interval);
     settings_.protected_names = AlwaysProtected();
     for (int i = 0; i < config_.protected__size(); ++i) {
       const std::string& name = config_.protected_(i);
       if (name.empty() || name.size() > 15) {
-        return Refuse(
-            fmt::format("protected.{}", i),
-            fmt::format("\"{}\" cannot be a process name: the kernel keeps 1 to 15 bytes of it",
-                        name));
+        Refuse(fmt::format("protected.{}", i),
+               fmt::format("\"{}\" cannot be a process name: the kernel keeps 1 to 15 bytes of it",
+                           name));
       }
       settings_.protected_names.insert(name);
     }
     settings_.log_format = config_.log().format();
     settings_.log_level = config_.log().level();
-    return Between("grace", config_.grace(), config_.has_grace(), seconds(5), milliseconds(100),
-                   hours(1), &settings_.grace);
+    Between("grace", config_.grace(), config_.has_grace(), seconds(5), milliseconds(100), hours(1),
+            &settings_.grace);
   }
 
-  absl::Status Heartbeat() {
+  void Heartbeat() {
     const v1::HeartbeatConfig& heartbeat = config_.heartbeat();
     RegistrationLimits& limits = settings_.limits;
     limits.guardian_uid = geteuid();
     // A beat is seen at the next scan: below four intervals a punctual program could look late.
     const Nanos least = 4 * settings_.scan_interval;
-    if (auto s = Between("heartbeat.min_timeout", heartbeat.min_timeout(),
-                         heartbeat.has_min_timeout(), std::max<Nanos>(milliseconds(500), least),
-                         least, hours(24), &limits.min_timeout);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s =
-            Between("heartbeat.max_timeout", heartbeat.max_timeout(), heartbeat.has_max_timeout(),
-                    hours(24), limits.min_timeout, hours(24 * 30), &limits.max_timeout);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Count("heartbeat.max_slots", heartbeat.max_slots(), 16384, 1'000'000,
-                       &limits.max_slots);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Count("heartbeat.max_slots_per_user", heartbeat.max_slots_per_user(),
-                       std::min<int64_t>(4096, limits.max_slots), limits.max_slots,
-                       &limits.max_slots_per_user);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Between("heartbeat.max_start_grace", heartbeat.max_start_grace(),
-                         heartbeat.has_max_start_grace(), std::chrono::minutes(10), seconds(1),
-                         hours(24), &limits.max_start_grace);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Small("heartbeat.near_miss_percent", heartbeat.near_miss_percent(), 80, 99,
-                       &settings_.near_miss_percent);
-        !s.ok()) {
-      return s;
-    }
+    Between("heartbeat.min_timeout", heartbeat.min_timeout(), heartbeat.has_min_timeout(),
+            std::max<Nanos>(milliseconds(500), least), least, hours(24), &limits.min_timeout);
+    Between("heartbeat.max_timeout", heartbeat.max_timeout(), heartbeat.has_max_timeout(),
+            hours(24), limits.min_timeout, hours(24 * 30), &limits.max_timeout);
+    Count("heartbeat.max_slots", heartbeat.max_slots(), 16384, 1'000'000, &limits.max_slots);
+    Count("heartbeat.max_slots_per_user", heartbeat.max_slots_per_user(),
+          std::min<int64_t>(4096, limits.max_slots), limits.max_slots, &limits.max_slots_per_user);
+    Between("heartbeat.max_start_grace", heartbeat.max_start_grace(),
+            heartbeat.has_max_start_grace(), std::chrono::minutes(10), seconds(1), hours(24),
+            &limits.max_start_grace);
+    Small("heartbeat.near_miss_percent", heartbeat.near_miss_percent(), 80, 99,
+          &settings_.near_miss_percent);
     settings_.socket_mode = root_ ? 0666 : 0600;
     if (!heartbeat.socket_mode().empty() &&
         (!ReadNumber(heartbeat.socket_mode(), 8, &settings_.socket_mode) ||
@@ -175,121 +155,85 @@ class Checker {
           "heartbeat.socket_mode",
           fmt::format("\"{}\" is not an octal mode such as \"0660\"", heartbeat.socket_mode()));
     }
-    return absl::OkStatus();
   }
 
-  absl::Status Small(std::string_view key, int64_t given, int standard, int most, int* out) const {
+  void Small(std::string_view key, int64_t given, int standard, int most, int* out) {
     int64_t wide = 0;
-    if (absl::Status s = Count(key, given, standard, most, &wide); !s.ok()) return s;
+    Count(key, given, standard, most, &wide);
     *out = static_cast<int>(wide);
-    return absl::OkStatus();
   }
 
   // "enforce" or "observe"; absent stays absent.
-  absl::Status Mode(std::string_view key, const std::string& mode,
-                    std::optional<bool>* observe) const {
-    if (mode.empty()) return absl::OkStatus();
+  void Mode(std::string_view key, const std::string& mode, std::optional<bool>* observe) {
+    if (mode.empty()) return;
     if (mode != "enforce" && mode != "observe")
       return Refuse(key, fmt::format("\"{}\" is unknown; use enforce or observe", mode));
     *observe = mode == "observe";
-    return absl::OkStatus();
   }
 
-  absl::Status Brakes() {
+  void Brakes() {
     const v1::BrakesConfig& brakes = config_.brakes();
     BrakePolicy& out = settings_.brakes;
-    if (auto s = Small("brakes.burst", brakes.burst(), 10, 1000, &out.burst); !s.ok()) return s;
-    if (auto s = Small("brakes.per_minute", brakes.per_minute(), 30, 1000, &out.per_minute);
-        !s.ok()) {
-      return s;
-    }
+    Small("brakes.burst", brakes.burst(), 10, 1000, &out.burst);
+    Small("brakes.per_minute", brakes.per_minute(), 30, 1000, &out.per_minute);
     const v1::CommonCauseConfig& common = brakes.common_cause();
     if (!common.mode().empty() && common.mode() != "on" && common.mode() != "off") {
-      return Refuse("brakes.common_cause.mode",
-                    fmt::format("\"{}\" is unknown; use on or off", common.mode()));
+      Refuse("brakes.common_cause.mode",
+             fmt::format("\"{}\" is unknown; use on or off", common.mode()));
     }
     out.common_cause = common.mode() != "off";
-    if (auto s = Small("brakes.common_cause.least", common.least(), 3, 1'000'000, &out.least);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Small("brakes.common_cause.share_percent", common.share_percent(), 50, 100,
-                       &out.share_percent);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Between("brakes.common_cause.window", common.window(), common.has_window(),
-                         seconds(10), milliseconds(500), hours(1), &out.window);
-        !s.ok()) {
-      return s;
-    }
-    if (auto s = Between("brakes.common_cause.pause", common.pause(), common.has_pause(),
-                         seconds(60), seconds(1), hours(24), &out.pause);
-        !s.ok()) {
-      return s;
-    }
-    return Between("brakes.common_cause.then_every", common.then_every(), common.has_then_every(),
-                   seconds(60), seconds(1), hours(24), &out.then_every);
+    Small("brakes.common_cause.least", common.least(), 3, 1'000'000, &out.least);
+    Small("brakes.common_cause.share_percent", common.share_percent(), 50, 100, &out.share_percent);
+    Between("brakes.common_cause.window", common.window(), common.has_window(), seconds(10),
+            milliseconds(500), hours(1), &out.window);
+    Between("brakes.common_cause.pause", common.pause(), common.has_pause(), seconds(60),
+            seconds(1), hours(24), &out.pause);
+    Between("brakes.common_cause.then_every", common.then_every(), common.has_then_every(),
+            seconds(60), seconds(1), hours(24), &out.then_every);
   }
 
-  absl::Status Rules() {
+  void Rules() {
     SlotRules defaults;
     defaults.grace = settings_.grace;
-    if (auto s = Between("heartbeat.max_busy", config_.heartbeat().max_busy(),
-                         config_.heartbeat().has_max_busy(), hours(1), seconds(1), hours(24 * 30),
-                         &defaults.max_busy);
-        !s.ok()) {
-      return s;
-    }
+    Between("heartbeat.max_busy", config_.heartbeat().max_busy(),
+            config_.heartbeat().has_max_busy(), hours(1), seconds(1), hours(24 * 30),
+            &defaults.max_busy);
     std::vector<NamedRule> rules;
     for (int i = 0; i < config_.rules_size(); ++i) {
       const v1::SlotRule& rule = config_.rules(i);
       const auto key = [i](const char* name) { return fmt::format("rules.{}.{}", i, name); };
       NamedRule out;
       if (rule.name().empty()) {
-        return Refuse(fmt::format("rules.{}", i),
-                      "a rule needs a name, for example: - name: encoder*");
+        Refuse(fmt::format("rules.{}", i), "a rule needs a name, for example: - name: encoder*");
       }
       out.name = rule.name();
-      if (auto s = Mode(key("mode"), rule.mode(), &out.observe); !s.ok()) return s;
+      Mode(key("mode"), rule.mode(), &out.observe);
       const auto duration = [&](const char* name, const google::protobuf::Duration& given,
                                 bool present, Nanos least, Nanos most, std::optional<Nanos>* to) {
-        if (!present) return absl::OkStatus();
-        return Between(key(name), given, true, least, least, most, &to->emplace());
+        if (!present) return;
+        Between(key(name), given, true, least, least, most, &to->emplace());
       };
-      if (auto s = duration("shadow_timeout", rule.shadow_timeout(), rule.has_shadow_timeout(),
-                            4 * settings_.scan_interval, settings_.limits.max_timeout,
-                            &out.shadow_timeout);
-          !s.ok()) {
-        return s;
-      }
-      if (auto s = duration("max_busy", rule.max_busy(), rule.has_max_busy(), seconds(1),
-                            hours(24 * 30), &out.max_busy);
-          !s.ok()) {
-        return s;
-      }
-      if (auto s = duration("grace", rule.grace(), rule.has_grace(), milliseconds(100), hours(1),
-                            &out.grace);
-          !s.ok()) {
-        return s;
-      }
+      duration("shadow_timeout", rule.shadow_timeout(), rule.has_shadow_timeout(),
+               4 * settings_.scan_interval, settings_.limits.max_timeout, &out.shadow_timeout);
+      duration("max_busy", rule.max_busy(), rule.has_max_busy(), seconds(1), hours(24 * 30),
+               &out.max_busy);
+      duration("grace", rule.grace(), rule.has_grace(), milliseconds(100), hours(1), &out.grace);
       rules.push_back(std::move(out));
     }
     settings_.rules = SlotRuleBook(defaults, std::move(rules));
-    return absl::OkStatus();
   }
 
-  absl::Status Canary() {
-    if (!config_.has_canary()) return absl::OkStatus();
+  void Canary() {
+    if (!config_.has_canary()) return;
     if (!config_.canary().has_every())
-      return Refuse("canary", "says not how often; add for example: every: 10m");
-    return Between("canary.every", config_.canary().every(), true, seconds(10), seconds(10),
-                   hours(24), &settings_.canary_every.emplace());
+      return Refuse("canary.every", "is missing; add for example: every: 10m");
+    Between("canary.every", config_.canary().every(), true, seconds(10), seconds(10), hours(24),
+            &settings_.canary_every.emplace());
   }
 
-  absl::Status Classic() {
+  void Classic() {
     const v1::ClassicConfig& classic = config_.classic();
-    if (!classic.enabled()) return absl::OkStatus();
+    if (!classic.enabled()) return;
     ClassicSettings out;
     out.key = kDefaultClassicKey;
     if (!classic.key().empty()) {
@@ -297,71 +241,69 @@ class Checker {
       int64_t key = 0;
       if (!ReadNumber(hex ? classic.key().substr(2) : classic.key(), hex ? 16 : 10, &key) ||
           key <= 0 || key > INT32_MAX) {
-        return Refuse("classic.key",
-                      fmt::format("\"{}\" is not a key such as 0x5095", classic.key()));
+        Refuse("classic.key", fmt::format("\"{}\" is not a key such as 0x5095", classic.key()));
       }
       out.key = static_cast<key_t>(key);
     }
     int64_t rows = 0;
-    if (auto s = Count("classic.slots", classic.slots(), 1000, 100'000, &rows); !s.ok()) return s;
+    Count("classic.slots", classic.slots(), 1000, 100'000, &rows);
     out.rows = static_cast<int32_t>(rows);
     out.group = getegid();
     if (!classic.group().empty()) {
       const group* entry = getgrnam(classic.group().c_str());
       if (entry == nullptr) {
-        return Refuse(
-            "classic.group",
-            fmt::format("there is no group \"{0}\"; run: groupadd --system {0}", classic.group()));
+        Refuse("classic.group", fmt::format("there is no group \"{0}\"; run: groupadd --system {0}",
+                                            classic.group()));
+      } else {
+        out.group = entry->gr_gid;
       }
-      out.group = entry->gr_gid;
     }
     for (int i = 0; i < classic.users_size(); ++i) {
       const auto user = FindUser(classic.users(i));
-      if (!user.ok())
-        return Refuse(fmt::format("classic.users.{}", i), std::string(user.status().message()));
-      out.users.push_back(user->uid);
+      if (!user.ok()) {
+        Refuse(fmt::format("classic.users.{}", i), std::string(user.status().message()));
+      } else {
+        out.users.push_back(user->uid);
+      }
     }
     settings_.classic = out;
-    return absl::OkStatus();
   }
 
-  absl::Status Controller() {
+  void Controller() {
     const v1::ControllerLinkConfig& controller = config_.controller();
     if (controller.address().empty()) {
       if (config_.has_controller()) {
         return Refuse("controller.address",
                       "is missing; write host:port, or leave out controller altogether");
       }
-      return absl::OkStatus();
+      return;
     }
     const size_t colon = controller.address().rfind(':');
     int port = 0;
     if (colon == std::string::npos || colon == 0 ||
         !ReadNumber(controller.address().substr(colon + 1), 10, &port) || port < 1 ||
         port > 65535) {
-      return Refuse("controller.address",
-                    fmt::format("\"{}\" is not host:port", controller.address()));
+      Refuse("controller.address", fmt::format("\"{}\" is not host:port", controller.address()));
     }
     for (const auto& [key, path] : {std::pair("controller.ca", controller.ca()),
                                     std::pair("controller.cert", controller.cert()),
                                     std::pair("controller.key", controller.key())}) {
       if (path.empty()) {
-        return Refuse(key, "is missing; procctl-controller init makes the three files of a node");
+        Refuse(key, "is missing; procctl-controller init makes the three files of a node");
+      } else if (const auto text = ReadFile(path); !text.ok()) {
+        Refuse(key, std::string(text.status().message()));
       }
-      if (const auto text = ReadFile(path); !text.ok())
-        return Refuse(key, std::string(text.status().message()));
     }
     struct stat key_info {};
     if (stat(controller.key().c_str(), &key_info) == 0 && (key_info.st_mode & 077) != 0) {
-      return Refuse("controller.key",
-                    fmt::format("{0} can be read by others; run: chmod 600 {0}", controller.key()));
+      Refuse("controller.key",
+             fmt::format("{0} can be read by others; run: chmod 600 {0}", controller.key()));
     }
     settings_.controller = ControllerSettings{controller.address(), controller.server_name(),
                                               controller.ca(), controller.cert(), controller.key()};
-    return absl::OkStatus();
   }
 
-  absl::Status Uplink() {
+  void Uplink() {
     const v1::UplinkConfig& uplink = config_.uplink();
     settings_.uplink_path = uplink.path();
     if (settings_.uplink_path.empty()) {
@@ -370,24 +312,26 @@ class Checker {
       settings_.uplink_path = (self.parent_path() / "procctl-uplink").string();
     }
     if (access(settings_.uplink_path.c_str(), X_OK) != 0) {
-      return Refuse(
-          "uplink.path",
-          fmt::format("{} cannot be executed; install procctl-uplink beside procctl-node or "
-                      "name it here",
-                      settings_.uplink_path));
+      Refuse("uplink.path",
+             fmt::format("{} cannot be executed; install procctl-uplink beside procctl-node or "
+                         "name it here",
+                         settings_.uplink_path));
     }
     if (root_) {
       const auto user = FindUser(uplink.user().empty() ? "procctl" : uplink.user());
-      if (!user.ok()) return Refuse("uplink.user", std::string(user.status().message()));
-      settings_.uplink_user = *user;
+      if (!user.ok()) {
+        Refuse("uplink.user", std::string(user.status().message()));
+      } else {
+        settings_.uplink_user = *user;
+      }
     }
-    return Count("uplink.spool_events", uplink.spool_events(), 1'000'000, 100'000'000,
-                 &settings_.spool_events);
+    Count("uplink.spool_events", uplink.spool_events(), 1'000'000, 100'000'000,
+          &settings_.spool_events);
   }
 
-  const std::string& file_;
   const v1::NodeConfig& config_;
   const ConfigLines& lines_;
+  ConfigFaults* faults_;
   const bool root_;
   Settings settings_;
 };
@@ -397,13 +341,14 @@ class Checker {
 absl::StatusOr<Settings> ReadSettings(const std::string& file) {
   v1::NodeConfig config;
   ConfigLines lines;
-  if (absl::Status s = ReadYamlConfig(file, &config, &lines); !s.ok()) return s;
-  return CheckSettings(file, config, lines);
+  ConfigFaults faults(file);
+  if (absl::Status s = ReadYamlConfig(file, &config, &lines, &faults); !s.ok()) return s;
+  return CheckSettings(config, lines, &faults);
 }
 
-absl::StatusOr<Settings> CheckSettings(const std::string& file, const v1::NodeConfig& config,
-                                       const ConfigLines& lines) {
-  return Checker(file, config, lines).Check();
+absl::StatusOr<Settings> CheckSettings(const v1::NodeConfig& config, const ConfigLines& lines,
+                                       ConfigFaults* faults) {
+  return Checker(config, lines, faults).Check();
 }
 
 }  // namespace procctl::node

@@ -60,12 +60,14 @@ struct Settings {
   std::string log_level;
 };
 
-// Reads and checks FILE. INVALID_ARGUMENT and others: "FILE:LINE: key: fact; hint".
+// Reads and checks FILE. INVALID_ARGUMENT: all that is wrong with it (ConfigFaults::status);
+// others: it cannot be read.
 absl::StatusOr<Settings> ReadSettings(const std::string& file);
 
-// The checks alone, of a file that was parsed already (ParseYamlConfig). Still asks this host: the
-// files and users that `config` names must exist.
-absl::StatusOr<Settings> CheckSettings(const std::string& file, const v1::NodeConfig& config,
-                                       const ConfigLines& lines);
+// The checks alone, of a file that was parsed already (ParseYamlConfig); what that found is in
+// `faults` and what is found here is added. Still asks this host: the files and users that `config`
+// names must exist.
+absl::StatusOr<Settings> CheckSettings(const v1::NodeConfig& config, const ConfigLines& lines,
+                                       ConfigFaults* faults);
 
 }  // namespace procctl::node

@@ -44,72 +44,94 @@ size_t Distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string KnownKeys(const Descriptor& schema, std::string_view wanted) {
+// The known key that was meant, if one is near; else empty.
+std::string Nearest(const Descriptor& schema, std::string_view wanted) {
   std::string nearest;
   size_t best = 3;  // further away is no help
-  std::vector<std::string> names;
   for (int i = 0; i < schema.field_count(); ++i) {
     const std::string& name = schema.field(i)->name();
-    names.push_back(name);
     if (const size_t d = Distance(wanted, name); d < best) best = d, nearest = name;
   }
-  if (!nearest.empty()) return fmt::format("did you mean \"{}\"?", nearest);
+  return nearest;
+}
+
+std::string KnownKeys(const Descriptor& schema) {
+  std::vector<std::string> names;
+  for (int i = 0; i < schema.field_count(); ++i) names.push_back(schema.field(i)->name());
   return fmt::format("known keys here: {}", fmt::join(names, ", "));
 }
 
 class Reader {
  public:
-  Reader(std::string_view file, ConfigLines* lines) : file_(file), lines_(lines) {}
+  Reader(ConfigLines* lines, ConfigFaults* faults) : lines_(lines), faults_(faults) {}
 
-  absl::Status Fill(const YAML::Node& node, const std::string& path, int depth, Message* out) {
-    if (depth > kMostDepth) return Refuse(node, "nested too deeply; no key of ours is so deep");
-    if (node.IsNull()) return absl::OkStatus();
-    if (!node.IsMap()) return Refuse(node, "expected keys and values here (key: value)");
+  void Fill(const YAML::Node& node, const std::string& path, int depth, Message* out) {
+    if (depth > kMostDepth)
+      return Refuse(node, path, "nested too deeply; no key of ours is so deep");
+    if (node.IsNull()) return;
+    if (!node.IsMap()) return Refuse(node, path, "expected keys and values here (key: value)");
     std::set<std::string> seen;
     for (const auto& entry : node) {
-      if (!entry.first.IsScalar()) return Refuse(entry.first, "a key must be a plain word");
+      if (faults_->full()) return;
+      if (!entry.first.IsScalar()) {
+        Refuse(entry.first, "", "a key must be a plain word");
+        continue;
+      }
       const std::string key = entry.first.Scalar();
       const FieldDescriptor* field = out->GetDescriptor()->FindFieldByName(key);
       if (field == nullptr) {
-        return Refuse(entry.first, fmt::format("unknown key \"{}\"; {}", key,
-                                               KnownKeys(*out->GetDescriptor(), key)));
+        RefuseUnknown(entry.first, path, *out->GetDescriptor(), key);
+        continue;
       }
       // yaml-cpp keeps the first of two equal keys and says nothing; the reader of the file sees
       // the last.
       if (!seen.insert(key).second) {
-        return Refuse(entry.first, fmt::format("\"{}\" is given twice; keep one", key));
+        Refuse(entry.first, "", fmt::format("\"{}\" is given twice; keep one", key));
+        continue;
       }
-      const std::string full = path.empty() ? key : path + "." + key;
-      if (auto s = Set(entry.second, full, depth, *field, out); !s.ok()) return s;
+      Set(entry.second, Joined(path, key), depth, *field, out);
     }
-    return absl::OkStatus();
   }
 
  private:
-  absl::Status Refuse(const YAML::Node& node, std::string_view what) const {
-    // What it quotes may hold anything; who reads it sits at a terminal.
-    return absl::InvalidArgumentError(
-        fmt::format("{}:{}: {}", file_, node.Mark().line + 1, Printable(what)));
+  static std::string Joined(const std::string& path, const std::string& key) {
+    return path.empty() ? key : path + "." + key;
   }
 
-  absl::Status Set(const YAML::Node& node, const std::string& path, int depth,
-                   const FieldDescriptor& field, Message* out) {
+  // `path`: what stays unset because of it; empty: nothing.
+  void Refuse(const YAML::Node& node, const std::string& path, std::string_view what) {
+    // What it quotes may hold anything; who reads it sits at a terminal.
+    faults_->AddAt(node.Mark().line + 1, Printable(what));
+    if (!path.empty()) faults_->Taint(path);
+  }
+
+  void RefuseUnknown(const YAML::Node& node, const std::string& path, const Descriptor& schema,
+                     const std::string& key) {
+    const std::string meant = Nearest(schema, key);
+    Refuse(node, meant.empty() ? "" : Joined(path, meant),
+           fmt::format(
+               "unknown key \"{}\"; {}", key,
+               meant.empty() ? KnownKeys(schema) : fmt::format("did you mean \"{}\"?", meant)));
+  }
+
+  void Set(const YAML::Node& node, const std::string& path, int depth, const FieldDescriptor& field,
+           Message* out) {
     (*lines_)[path] = node.Mark().line + 1;
     if (!field.is_repeated()) return SetOne(node, path, depth, field, out);
     if (!node.IsSequence()) {
-      return Refuse(node, fmt::format("\"{}\" must be a list: [a, b]", field.name()));
+      return Refuse(node, path, fmt::format("\"{}\" must be a list: [a, b]", field.name()));
     }
     int index = 0;
     for (const auto& item : node) {
+      if (faults_->full()) return;
       const std::string item_path = fmt::format("{}.{}", path, index++);
       (*lines_)[item_path] = item.Mark().line + 1;
-      if (auto s = SetOne(item, item_path, depth, field, out); !s.ok()) return s;
+      SetOne(item, item_path, depth, field, out);
     }
-    return absl::OkStatus();
   }
 
-  absl::Status SetOne(const YAML::Node& node, const std::string& path, int depth,
-                      const FieldDescriptor& field, Message* out) {
+  void SetOne(const YAML::Node& node, const std::string& path, int depth,
+              const FieldDescriptor& field, Message* out) {
     const auto* reflection = out->GetReflection();
     const bool duration = field.type() == FieldDescriptor::TYPE_MESSAGE &&
                           field.message_type()->full_name() == "google.protobuf.Duration";
@@ -118,42 +140,47 @@ class Reader {
                                            : reflection->MutableMessage(out, &field);
       return Fill(node, path, depth + 1, inner);
     }
+    const bool text_item =
+        field.is_repeated() && field.cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    // Also where it is refused: an item keeps its place in the list.
+    if (text_item) reflection->AddString(out, &field, "");
     if (!node.IsScalar()) {
-      return Refuse(node, fmt::format("\"{}\" must be a single value", field.name()));
+      return Refuse(node, path, fmt::format("\"{}\" must be a single value", field.name()));
     }
     const std::string& text = node.Scalar();
     if (duration) {
       const auto value = ParseDuration(text);
       if (!value.ok()) {
-        return Refuse(node,
+        return Refuse(node, path,
                       fmt::format("{}: {}", field.name(), std::string(value.status().message())));
       }
       *static_cast<google::protobuf::Duration*>(reflection->MutableMessage(out, &field)) =
           ToProto(*value);
-      return absl::OkStatus();
+      return;
     }
     switch (field.cpp_type()) {
       case FieldDescriptor::CPPTYPE_STRING:
         // A NUL would cut a path short, and a message with a string that is no UTF-8 is dropped
         // whole by whoever receives it.
         if (Printable(text) != text) {
-          return Refuse(node, fmt::format("{}: \"{}\" holds what cannot be printed; use plain text",
-                                          field.name(), text));
+          return Refuse(node, path,
+                        fmt::format("{}: \"{}\" holds what cannot be printed; use plain text",
+                                    field.name(), text));
         }
-        if (field.is_repeated()) {
-          reflection->AddString(out, &field, text);
+        if (text_item) {
+          reflection->SetRepeatedString(out, &field, reflection->FieldSize(*out, &field) - 1, text);
         } else {
           reflection->SetString(out, &field, text);
         }
-        return absl::OkStatus();
+        return;
       case FieldDescriptor::CPPTYPE_BOOL: {
         bool value = false;
         if (!YAML::convert<bool>::decode(node, value)) {
-          return Refuse(node,
+          return Refuse(node, path,
                         fmt::format("{}: \"{}\" is neither true nor false", field.name(), text));
         }
         reflection->SetBool(out, &field, value);
-        return absl::OkStatus();
+        return;
       }
       case FieldDescriptor::CPPTYPE_INT32:
       case FieldDescriptor::CPPTYPE_INT64: {
@@ -161,23 +188,23 @@ class Reader {
         const bool small = field.cpp_type() == FieldDescriptor::CPPTYPE_INT32;
         if (!YAML::convert<int64_t>::decode(node, value) ||
             (small && (value > INT32_MAX || value < INT32_MIN))) {
-          return Refuse(node, fmt::format("{}: \"{}\" is not a whole number", field.name(), text));
+          return Refuse(node, path,
+                        fmt::format("{}: \"{}\" is not a whole number", field.name(), text));
         }
         if (small) {
           reflection->SetInt32(out, &field, static_cast<int32_t>(value));
         } else {
           reflection->SetInt64(out, &field, value);
         }
-        return absl::OkStatus();
+        return;
       }
       default:
-        return absl::InternalError(
-            fmt::format("schema field {} has a type YAML cannot fill", path));
+        return Refuse(node, path, fmt::format("schema field {} has a type YAML cannot fill", path));
     }
   }
 
-  std::string_view file_;
   ConfigLines* lines_;
+  ConfigFaults* faults_;
 };
 
 // Where documents begin; deaf to what is in them.
@@ -216,7 +243,7 @@ std::vector<int> FirstDocuments(const std::string& text) {
 }  // namespace
 
 absl::Status ParseYamlConfig(std::string_view file, std::string_view text, Message* config,
-                             ConfigLines* lines) {
+                             ConfigLines* lines, ConfigFaults* faults) {
   try {
     const std::string whole(text);
     const std::vector<int> starts = FirstDocuments(whole);
@@ -225,14 +252,21 @@ absl::Status ParseYamlConfig(std::string_view file, std::string_view text, Messa
           "{}:{}: a second YAML document, or a stray ',', ']' or '}}'; keep one document", file,
           starts[1]));
     }
-    return Reader(file, lines).Fill(YAML::Load(whole), "", 0, config);
+    const YAML::Node root = YAML::Load(whole);
+    if (!root.IsMap() && !root.IsNull()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}:{}: expected keys and values here (key: value)", file, root.Mark().line + 1));
+    }
+    Reader(lines, faults).Fill(root, "", 0, config);
+    return absl::OkStatus();
   } catch (const YAML::Exception& e) {
     return absl::InvalidArgumentError(
         fmt::format("{}:{}: not YAML: {}", file, e.mark.line + 1, Printable(e.msg)));
   }
 }
 
-absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLines* lines) {
+absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLines* lines,
+                            ConfigFaults* faults) {
   std::ifstream in(file, std::ios::binary);
   if (!in) {
     const int error = errno;
@@ -249,15 +283,7 @@ absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLine
     return absl::InvalidArgumentError(fmt::format("cannot read {}: is it a file?", file));
   }
   text.resize(static_cast<size_t>(in.gcount()));
-  return ParseYamlConfig(file, text, config, lines);
-}
-
-absl::Status ConfigRefusal(std::string_view file, const ConfigLines& lines, std::string_view key,
-                           std::string_view fact_and_hint) {
-  const auto line = lines.find(key);
-  return absl::InvalidArgumentError(
-      line == lines.end() ? fmt::format("{}: {}: {}", file, key, fact_and_hint)
-                          : fmt::format("{}:{}: {}: {}", file, line->second, key, fact_and_hint));
+  return ParseYamlConfig(file, text, config, lines, faults);
 }
 
 }  // namespace procctl

@@ -20,10 +20,24 @@ constexpr std::string_view kFile = "node.yaml";
 // It goes to a terminal and to the log.
 void CheckRefusal(const absl::Status& status) {
   PROCCTL_MUST(absl::IsInvalidArgument(status));
-  const std::string message(status.message());
-  PROCCTL_MUST(message.rfind("node.yaml:", 0) == 0);
-  PROCCTL_MUST(message.rfind("node.yaml:0", 0) != 0 && message.rfind("node.yaml:-", 0) != 0);
-  PROCCTL_MUST(IsSafe(message));
+  std::string message(status.message());
+  // Several: a line that counts them, then one for each.
+  const bool several = message.rfind("node.yaml has ", 0) == 0;
+  if (several) message.erase(0, message.find('\n') + 1);
+  size_t faults = 0;
+  for (size_t begin = 0; begin < message.size(); ++faults) {
+    const size_t end = std::min(message.find('\n', begin), message.size());
+    std::string line = message.substr(begin, end - begin);
+    begin = end + 1;
+    if (several) {
+      PROCCTL_MUST(line.rfind("  ", 0) == 0);
+      line.erase(0, 2);
+    }
+    PROCCTL_MUST(line.rfind("node.yaml:", 0) == 0);
+    PROCCTL_MUST(line.rfind("node.yaml:0", 0) != 0 && line.rfind("node.yaml:-", 0) != 0);
+    PROCCTL_MUST(IsSafe(line));
+  }
+  PROCCTL_MUST(several ? faults >= 2 && faults <= ConfigFaults::kMostListed : faults == 1);
 }
 
 bool IsPath(const std::string& text) {
@@ -70,12 +84,13 @@ void LeaveTheHostOut(v1::NodeConfig* config) {
 }
 
 template <typename Config>
-bool Parse(const std::string& text, Config* config, ConfigLines* lines) {
-  const absl::Status status = ParseYamlConfig(kFile, text, config, lines);
+bool Parse(const std::string& text, Config* config, ConfigLines* lines, ConfigFaults* faults) {
+  const absl::Status status = ParseYamlConfig(kFile, text, config, lines, faults);
   if (!status.ok()) {
     CheckRefusal(status);
     return false;
   }
+  if (!faults->empty()) CheckRefusal(faults->status());
   const auto most =
       1 + std::count_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; });
   for (const auto& [key, line] : *lines) PROCCTL_MUST(line >= 1 && line <= most);
@@ -92,13 +107,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   procctl::ConfigLines lines;
   procctl::v1::ControllerConfig other;
-  Parse(text, &other, &lines);
+  procctl::ConfigFaults other_faults(kFile);
+  Parse(text, &other, &lines, &other_faults);
 
   lines.clear();
   procctl::v1::NodeConfig config;
-  if (!Parse(text, &config, &lines)) return 0;
+  procctl::ConfigFaults faults(kFile);
+  if (!Parse(text, &config, &lines, &faults)) return 0;
+  const bool good = faults.empty();
   LeaveTheHostOut(&config);
-  const auto settings = procctl::node::CheckSettings(std::string(kFile), config, lines);
+  const auto settings = procctl::node::CheckSettings(config, lines, &faults);
+  // What the reader refused stays refused, whatever is checked afterwards.
+  PROCCTL_MUST(good || !settings.ok());
   if (settings.ok()) {
     CheckBounds(*settings);
   } else {

@@ -16,13 +16,16 @@ using ::testing::StartsWith;
 std::string Refusal(std::string_view text) {
   v1::NodeConfig config;
   ConfigLines lines;
-  const absl::Status status = ParseYamlConfig("node.yaml", text, &config, &lines);
+  ConfigFaults faults("node.yaml");
+  absl::Status status = ParseYamlConfig("node.yaml", text, &config, &lines, &faults);
+  if (status.ok()) status = faults.status();
   return status.ok() ? "accepted" : std::string(status.message());
 }
 
 TEST(YamlConfig, FillsEveryKindOfField) {
   v1::NodeConfig config;
   ConfigLines lines;
+  ConfigFaults faults("node.yaml");
   const auto status = ParseYamlConfig("node.yaml",
                                       "node: web-01\n"
                                       "grace: 7s\n"
@@ -31,8 +34,9 @@ TEST(YamlConfig, FillsEveryKindOfField) {
                                       "classic: {enabled: true, key: 0x5095}\n"
                                       "uplink: {spool_events: 5000000000}\n"
                                       "protected: [sshd, \"my db\"]\n",
-                                      &config, &lines);
+                                      &config, &lines, &faults);
   ASSERT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(faults.empty()) << faults.status();
   EXPECT_EQ(config.node(), "web-01");
   EXPECT_EQ(config.grace().seconds(), 7);
   EXPECT_EQ(config.heartbeat().max_slots(), 12);
@@ -108,22 +112,74 @@ TEST(YamlConfig, AStrayBracketIsRefusedAndDoesNotEatTheMemory) {
 TEST(YamlConfig, ARefusalAfterParsingNamesTheLineToo) {
   v1::NodeConfig config;
   ConfigLines lines;
-  ASSERT_TRUE(ParseYamlConfig("f", "log:\n  level: loud\n", &config, &lines).ok());
-  EXPECT_EQ(ConfigRefusal("f", lines, "log.level", "no such level").message(),
-            "f:2: log.level: no such level");
-  EXPECT_EQ(ConfigRefusal("f", lines, "node", "is required").message(), "f: node: is required");
+  ConfigFaults faults("f");
+  ASSERT_TRUE(ParseYamlConfig("f", "log:\n  level: loud\n", &config, &lines, &faults).ok());
+  ConfigFaults absent = faults;
+  faults.AddKey(lines, "log.level", "no such level");
+  EXPECT_EQ(faults.status().message(), "f:2: log.level: no such level");
+  absent.AddKey(lines, "node", "is required");
+  EXPECT_EQ(absent.status().message(), "f: node: is required");
+}
+
+TEST(ConfigFaults, AreToldInTheOrderOfTheFile) {
+  ConfigFaults faults("f");
+  EXPECT_TRUE(faults.status().ok());
+  faults.AddKey({{"b", 7}}, "b", "second");
+  faults.AddKey({}, "c", "nowhere, so last");
+  faults.AddAt(2, "first");
+  EXPECT_EQ(faults.status().message(),
+            "f has 3 faults:\n  f:2: first\n  f:7: b: second\n  f: c: nowhere, so last");
+}
+
+TEST(ConfigFaults, WhatFollowsFromAFaultIsNotTold) {
+  ConfigFaults faults("f");
+  faults.Taint("brakes.common_cause");
+  faults.AddKey({}, "brakes.common_cause", "itself");
+  faults.AddKey({}, "brakes.common_cause.least", "in it");
+  EXPECT_TRUE(faults.empty());
+  faults.AddKey({}, "brakes", "around it");
+  faults.AddKey({}, "brakes.common_cause_too", "beside it");
+  EXPECT_THAT(std::string(faults.status().message()), StartsWith("f has 2 faults:"));
+}
+
+TEST(ConfigFaults, MoreThan20AreNotListed) {
+  ConfigFaults faults("f");
+  for (int i = 1; i <= 20; ++i) faults.AddAt(i, "bad");
+  EXPECT_FALSE(faults.full());
+  EXPECT_THAT(std::string(faults.status().message()), StartsWith("f has 20 faults:"));
+  faults.AddAt(21, "bad");
+  EXPECT_TRUE(faults.full());
+  const std::string message(faults.status().message());
+  EXPECT_THAT(message, StartsWith("f has more than 20 faults:"));
+  EXPECT_THAT(message, HasSubstr("f:20: bad"));
+  EXPECT_EQ(message.find("f:21:"), std::string::npos);
+}
+
+TEST(YamlConfig, GoesOnAfterEachFault) {
+  EXPECT_EQ(Refusal("node: a\n"
+                    "mdoe: observe\n"
+                    "node: b\n"
+                    "heartbeat: {max_slots: many}\n"
+                    "protected: [\"a\\nb\", c]\n"),
+            "node.yaml has 4 faults:\n"
+            "  node.yaml:2: unknown key \"mdoe\"; did you mean \"mode\"?\n"
+            "  node.yaml:3: \"node\" is given twice; keep one\n"
+            "  node.yaml:4: max_slots: \"many\" is not a whole number\n"
+            "  node.yaml:5: protected: \"a\\x0ab\" holds what cannot be printed; use plain text");
 }
 
 TEST(ReadYamlConfig, SaysWhyAFileCannotBeRead) {
   const testing::TemporaryFolder folder;
   v1::NodeConfig config;
   ConfigLines lines;
-  EXPECT_TRUE(absl::IsNotFound(ReadYamlConfig(folder.path() + "/none", &config, &lines)));
-  EXPECT_FALSE(ReadYamlConfig(folder.path(), &config, &lines).ok());
+  ConfigFaults faults("any");
+  EXPECT_TRUE(absl::IsNotFound(ReadYamlConfig(folder.path() + "/none", &config, &lines, &faults)));
+  EXPECT_FALSE(ReadYamlConfig(folder.path(), &config, &lines, &faults).ok());
   const std::string big = folder.Write("big", std::string((1 << 20) + 1, '#'));
-  EXPECT_THAT(std::string(ReadYamlConfig(big, &config, &lines).message()), HasSubstr("1 MiB"));
+  EXPECT_THAT(std::string(ReadYamlConfig(big, &config, &lines, &faults).message()),
+              HasSubstr("1 MiB"));
   const std::string good = folder.Write("good", "node: web-01\n");
-  EXPECT_TRUE(ReadYamlConfig(good, &config, &lines).ok());
+  EXPECT_TRUE(ReadYamlConfig(good, &config, &lines, &faults).ok());
   EXPECT_EQ(config.node(), "web-01");
 }
 

@@ -53,15 +53,26 @@ TEST_F(SettingsTest, WhatIsThereIsTaken) {
 }
 
 TEST_F(SettingsTest, EachRefusalNamesLineAndRemedy) {
-  EXPECT_THAT(Refusal("listen: nowhere\n"), StartsWith("c.yaml:1: listen: "));
-  EXPECT_THAT(Refusal("\nheartbeat_interval: 15s\n"),
+  const std::string rest = Certificates();
+  EXPECT_THAT(Refusal("listen: nowhere\n" + rest), StartsWith("c.yaml:1: listen: "));
+  EXPECT_THAT(Refusal("\nheartbeat_interval: 15s\n" + rest),
               StartsWith("c.yaml:2: heartbeat_interval: heartbeats every 15s"));
-  EXPECT_THAT(Refusal("suspect_after: 20s\n"), StartsWith("c.yaml:1: suspect_after: "));
+  EXPECT_THAT(Refusal("suspect_after: 20s\n" + rest), StartsWith("c.yaml:1: suspect_after: "));
   EXPECT_THAT(Refusal("heartbeat_interval: 10ms\n"), HasSubstr("500ms to 24h"));
-  EXPECT_THAT(Refusal("suspect_after: 30s\nlost_after: 30s\n"),
+  EXPECT_THAT(Refusal("suspect_after: 30s\nlost_after: 30s\n" + rest),
               StartsWith("c.yaml:2: lost_after: "));
   EXPECT_THAT(Refusal("max_connections: 3\n"), HasSubstr("16 to 1000000"));
   EXPECT_THAT(Refusal("listen: 127.0.0.1:1\n"), HasSubstr("procctl-controller init"));
+}
+
+TEST_F(SettingsTest, AllFaultsAreToldAtOnce) {
+  const std::string told = Refusal("listen: nowhere\nmax_conections: 100\nreflection: maybe\n");
+  EXPECT_THAT(told, StartsWith("c.yaml has 6 faults:\n"));
+  for (const char* fault : {"c.yaml:1: listen: ", "c.yaml:2: unknown key \"max_conections\"",
+                            "c.yaml:3: reflection: ", "c.yaml: ca: is required",
+                            "c.yaml: cert: is required", "c.yaml: key: is required"}) {
+    EXPECT_THAT(told, HasSubstr(fault));
+  }
 }
 
 TEST_F(SettingsTest, TheCertificateMustBeAControllers) {

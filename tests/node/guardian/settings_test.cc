@@ -7,10 +7,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <vector>
 
 namespace procctl::node {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class SettingsTest : public ::testing::Test {
@@ -74,6 +77,37 @@ TEST_F(SettingsTest, EveryRefusalNamesTheLineAndTheWayOut) {
   EXPECT_THAT(Refusal("node: a\nscan_intervall: 50ms\n"),
               HasSubstr("did you mean \"scan_interval\"?"));
   EXPECT_THAT(Refusal("node: a\nnode: b\n"), HasSubstr("given twice"));
+}
+
+TEST_F(SettingsTest, AllFaultsAreToldAtOnceInTheOrderOfTheFile) {
+  std::istringstream told(
+      Refusal("node: a\n"
+              "scan_intervall: 50ms\n"
+              "mode: observe\n"
+              "mode: enforce\n"
+              "heartbeat: {max_slots: 0, min_timeout: soon}\n"
+              "grace: 0s\n"));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(told, line);) lines.push_back(line);
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("node.yaml has 5 faults:"),
+                                 HasSubstr("node.yaml:5: unknown key \"scan_intervall\""),
+                                 HasSubstr("node.yaml:7: \"mode\" is given twice"),
+                                 HasSubstr("node.yaml:8: min_timeout: "),
+                                 HasSubstr("node.yaml:8: heartbeat.max_slots: 0 is not between"),
+                                 HasSubstr("node.yaml:9: grace: 0s is not between")));
+}
+
+TEST_F(SettingsTest, AFaultIsToldOnceAndNothingElseIsBlamedForIt) {
+  // Not "no id" as well; not "0 slots" as well; not a longest timeout below the shortest.
+  for (const char* text :
+       {"nod: web-01\n", "node: [a, b]\n", "node: a\nheartbeat: {max_slots: many}\n",
+        "node: a\nheartbeat: {min_timeout: 40h}\n", "node: a\ncontroller: 5\n",
+        "node: a\nrules: [5]\n", "node: a\nprotected: [[b]]\n", "node: a\nprotected: {b: c}\n",
+        "node: a\nscan_interval: 9s\n", "node: a\ncanary: {evry: 10m}\n"}) {
+    const std::string refusal = Refusal(text);
+    EXPECT_THAT(refusal, HasSubstr("node.yaml:")) << text;
+    EXPECT_EQ(refusal.find('\n'), std::string::npos) << text << refusal;
+  }
 }
 
 TEST_F(SettingsTest, AClassicTableIsReadWithKeyAndUsers) {
