@@ -9,6 +9,8 @@
 #include "node/guardian/canary.h"
 #include "node/guardian/guardian.h"
 #include "node/guardian/settings.h"
+#include "procctl/v1/config.pb.h"
+#include "proto/support/config_help.h"
 #include "proto/support/logging.h"
 #include "proto/support/version.h"
 
@@ -43,10 +45,19 @@ int main(int argc, char** argv) {
                  "Configuration file (YAML; keys in proto/procctl/v1/config.proto)");
   CLI::App* check = app.add_subcommand("check", "Check a configuration file and do nothing else");
   check->add_option("config", file, "Configuration file")->required();
+  std::string field;
+  CLI::App* explain = app.add_subcommand("explain", "Say what a key of the configuration means");
+  explain->add_option("field", field, "Key, such as brakes.burst; none: all keys of the file");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kBadConfig;
+  }
+  if (explain->parsed()) {
+    const auto text = procctl::ExplainConfig(*procctl::v1::NodeConfig::descriptor(), field);
+    if (!text.ok()) return Refuse(text.status(), kBadConfig);
+    std::fputs(text->c_str(), stdout);
+    return 0;
   }
   if (file.empty()) {
     std::fprintf(stderr, "procctl-node: no configuration file given; try procctl-node --help\n");

@@ -14,6 +14,7 @@
 
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
+#include "proto/support/nearest_name.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -28,37 +29,10 @@ constexpr std::streamoff kMostBytes = 1 << 20;
 // Deeper than any schema of ours; keeps a hostile file from exhausting the stack.
 constexpr int kMostDepth = 16;
 
-// Edit distance, for "did you mean".
-size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// The known key that was meant, if one is near; else empty.
-std::string Nearest(const Descriptor& schema, std::string_view wanted) {
-  std::string nearest;
-  size_t best = 3;  // further away is no help
-  for (int i = 0; i < schema.field_count(); ++i) {
-    const std::string& name = schema.field(i)->name();
-    if (const size_t d = Distance(wanted, name); d < best) best = d, nearest = name;
-  }
-  return nearest;
-}
-
-std::string KnownKeys(const Descriptor& schema) {
-  std::vector<std::string> names;
-  for (int i = 0; i < schema.field_count(); ++i) names.push_back(schema.field(i)->name());
-  return fmt::format("known keys here: {}", fmt::join(names, ", "));
+std::vector<std::string> KeysOf(const Descriptor& schema) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < schema.field_count(); ++i) keys.push_back(schema.field(i)->name());
+  return keys;
 }
 
 class Reader {
@@ -107,11 +81,12 @@ class Reader {
 
   void RefuseUnknown(const YAML::Node& node, const std::string& path, const Descriptor& schema,
                      const std::string& key) {
-    const std::string meant = Nearest(schema, key);
+    const std::vector<std::string> known = KeysOf(schema);
+    const std::string meant = NearestName(known, key);
     Refuse(node, meant.empty() ? "" : Joined(path, meant),
-           fmt::format(
-               "unknown key \"{}\"; {}", key,
-               meant.empty() ? KnownKeys(schema) : fmt::format("did you mean \"{}\"?", meant)));
+           fmt::format("unknown key \"{}\"; {}", key,
+                       meant.empty() ? fmt::format("known keys here: {}", fmt::join(known, ", "))
+                                     : fmt::format("did you mean \"{}\"?", meant)));
   }
 
   void Set(const YAML::Node& node, const std::string& path, int depth, const FieldDescriptor& field,
