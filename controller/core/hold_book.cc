@@ -30,6 +30,7 @@ absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) 
   running.overdue = now + request.time_to_live.value_or(kDefaultTimeToLive) + kSlack;
   running.open = request.targets.size();
   running.outcomes.resize(request.targets.size());
+  running.ways.resize(request.targets.size(), Way::kOpen);
   for (size_t i = 0; i < request.targets.size(); ++i) {
     running.outcomes[i].order_id = OrderId(request.id, i);
   }
@@ -48,6 +49,7 @@ const OrderRequest* HoldBook::Find(std::string_view request_id) const {
 std::optional<v1::HoldOrder> HoldBook::OrderOf(const Running& running, size_t target,
                                                MonoTime now) {
   if (running.outcomes[target].answered) return std::nullopt;
+  if (running.ways[target] == Way::kRefused) return std::nullopt;
   const OrderRequest& request = running.request;
   const std::chrono::nanoseconds left =
       request.time_to_live.value_or(kDefaultTimeToLive) - (now - running.began);
@@ -77,17 +79,25 @@ std::vector<HoldBook::Dispatch> HoldBook::OrdersOf(std::string_view request_id,
   return orders;
 }
 
-std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoTime now) const {
+std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoTime now) {
   std::vector<Dispatch> orders;
-  for (const auto& [id, running] : requests_) {
+  for (auto& [id, running] : requests_) {
     for (size_t i = 0; i < running.outcomes.size(); ++i) {
       if (running.request.targets[i].node != node) continue;
       if (auto order = OrderOf(running, i, now)) {
+        running.ways[i] = Way::kGiven;
         orders.push_back({i, std::string(node), *std::move(order)});
       }
     }
   }
   return orders;
+}
+
+bool HoldBook::Refuse(std::string_view request_id, size_t target) {
+  const auto it = requests_.find(std::string(request_id));
+  if (it == requests_.end() || it->second.ways[target] == Way::kGiven) return false;
+  it->second.ways[target] = Way::kRefused;
+  return true;
 }
 
 std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) {

@@ -58,7 +58,12 @@ class HoldBook {
     v1::HoldOrder order;
   };
   std::vector<Dispatch> OrdersOf(std::string_view request_id, MonoTime now) const;
-  std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now) const;
+  std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now);
+
+  // The node of a target cannot be reached: its order goes to nobody from here on. False if
+  // OrdersFor has handed it out meanwhile, because the node came back: then it is the node that
+  // answers, and a refusal beside that would be a second truth.
+  bool Refuse(std::string_view request_id, size_t target);
 
   struct Finished {
     std::string request_id;
@@ -76,12 +81,15 @@ class HoldBook {
   size_t targets() const { return targets_; }
 
  private:
+  // What became of a target's order: not decided, given to a node that came back, refused.
+  enum class Way : unsigned char { kOpen, kGiven, kRefused };
   struct Running {
     OrderRequest request;
     bool recorded = false;
     MonoTime began;
     MonoTime overdue;
     std::vector<HoldOutcome> outcomes;
+    std::vector<Way> ways;
     size_t open = 0;  // targets without an answer
   };
   using Requests = absl::flat_hash_map<std::string, Running>;

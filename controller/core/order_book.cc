@@ -21,6 +21,7 @@ absl::Status OrderBook::Begin(OrderRequest request, bool recorded, MonoTime now)
                     request.grace.value_or(kAssumedGrace) + kSlack;
   running.open = request.targets.size();
   running.standing.resize(request.targets.size());
+  running.ways.resize(request.targets.size(), Way::kOpen);
   for (size_t i = 0; i < request.targets.size(); ++i) {
     running.standing[i].target = i;
     running.standing[i].order_id = OrderId(request.id, i);
@@ -53,6 +54,7 @@ std::vector<Progress> OrderBook::Standing(std::string_view request_id) const {
 
 std::optional<v1::Order> OrderBook::OrderOf(const Running& running, size_t target, MonoTime now) {
   if (running.standing[target].phase >= KillPhase::kDone) return std::nullopt;
+  if (running.ways[target] == Way::kRefused) return std::nullopt;
   const OrderRequest& request = running.request;
   const std::chrono::nanoseconds left =
       request.time_to_live.value_or(kDefaultTimeToLive) - (now - running.began);
@@ -81,16 +83,25 @@ std::vector<OrderBook::Dispatch> OrderBook::OrdersOf(std::string_view request_id
   return orders;
 }
 
-std::vector<OrderBook::Dispatch> OrderBook::OrdersFor(std::string_view node, MonoTime now) const {
+std::vector<OrderBook::Dispatch> OrderBook::OrdersFor(std::string_view node, MonoTime now) {
   std::vector<Dispatch> orders;
   const auto requests = requests_of_node_.find(std::string(node));
   if (requests == requests_of_node_.end()) return orders;
   for (const std::string& id : requests->second) {
     for (Dispatch& dispatch : OrdersOf(id, now)) {
-      if (dispatch.node == node) orders.push_back(std::move(dispatch));
+      if (dispatch.node != node) continue;
+      requests_.at(id).ways[dispatch.target] = Way::kGiven;
+      orders.push_back(std::move(dispatch));
     }
   }
   return orders;
+}
+
+bool OrderBook::Refuse(std::string_view request_id, size_t target) {
+  const auto it = requests_.find(std::string(request_id));
+  if (it == requests_.end() || it->second.ways[target] == Way::kGiven) return false;
+  it->second.ways[target] = Way::kRefused;
+  return true;
 }
 
 std::vector<OrderBook::News> OrderBook::OnCommitted(const v1::Event& event) {

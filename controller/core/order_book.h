@@ -72,7 +72,12 @@ class OrderBook {
     v1::Order order;
   };
   std::vector<Dispatch> OrdersOf(std::string_view request_id, MonoTime now) const;
-  std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now) const;
+  std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now);
+
+  // The node of a target cannot be reached: its order goes to nobody from here on. False if
+  // OrdersFor has handed it out meanwhile, because the node came back: then it is the node that
+  // answers, and a refusal beside that would be a second truth.
+  bool Refuse(std::string_view request_id, size_t target);
 
   // What the callers of a request are to be told.
   struct News {
@@ -91,12 +96,15 @@ class OrderBook {
   size_t targets() const { return targets_; }
 
  private:
+  // What became of a target's order: not decided, given to a node that came back, refused.
+  enum class Way : unsigned char { kOpen, kGiven, kRefused };
   struct Running {
     OrderRequest request;
     bool recorded = false;
     MonoTime began;
     MonoTime overdue;
     std::vector<Progress> standing;
+    std::vector<Way> ways;
     size_t open = 0;  // targets not told as done
   };
   static std::optional<v1::Order> OrderOf(const Running& running, size_t target, MonoTime now);

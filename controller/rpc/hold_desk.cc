@@ -103,7 +103,7 @@ void HoldDesk::Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispa
   std::vector<v1::Event> refused;
   for (HoldBook::Dispatch& dispatch : orders) {
     const Fleet::Sent sent = fleet_->SendHold(dispatch.node, std::move(dispatch.order));
-    if (sent == Fleet::Sent::kYes || !refuse) continue;
+    if (sent == Fleet::Sent::kYes || !refuse || !Refuse(request.id, dispatch.target)) continue;
     refused.push_back(RefusedVerdict(request, dispatch.target, RefusalOf(sent), WallNow()));
   }
   if (refused.empty()) return;
@@ -112,6 +112,11 @@ void HoldDesk::Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispa
                                   [this](const absl::StatusOr<Committed>& committed) {
                                     if (committed.ok()) OnCommitted(committed->fresh);
                                   });
+}
+
+bool HoldDesk::Refuse(const std::string& id, size_t target) {
+  absl::MutexLock lock(&mutex_);
+  return book_.Refuse(id, target);
 }
 
 void HoldDesk::LookUp(const std::string& id) {

@@ -74,6 +74,8 @@ class HoldDesk {
 
   // For an id that the store does not know.
   void StartNew(Waiting waiting);
+  // False: the node came back and has the order.
+  bool Refuse(const std::string& id, size_t target);
   void LookUp(const std::string& id);
   void FinishLookup(const std::string& id, absl::StatusOr<std::optional<RecordedRequest>> recorded);
   void Resume(const RecordedRequest& recorded);

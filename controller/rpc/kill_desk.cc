@@ -109,7 +109,7 @@ void KillDesk::Dispatch(const OrderRequest& request, std::vector<OrderBook::Disp
     const Fleet::Sent sent = fleet_->Send(dispatch.node, std::move(dispatch.order));
     if (sent == Fleet::Sent::kYes) {
       dispatched.push_back({request.id, std::move(progress)});
-    } else if (refuse) {
+    } else if (refuse && Refuse(request.id, dispatch.target)) {
       refused.push_back(RefusedVerdict(request, dispatch.target,
                                        sent == Fleet::Sent::kNoSuchNode
                                            ? v1::REFUSAL_NO_SUCH_NODE
@@ -129,6 +129,11 @@ void KillDesk::Dispatch(const OrderRequest& request, std::vector<OrderBook::Disp
                                   [this](const absl::StatusOr<Committed>& committed) {
                                     if (committed.ok()) OnCommitted(committed->fresh);
                                   });
+}
+
+bool KillDesk::Refuse(const std::string& id, size_t target) {
+  absl::MutexLock lock(&mutex_);
+  return book_.Refuse(id, target);
 }
 
 void KillDesk::LookUp(const std::string& id) {

@@ -68,6 +68,8 @@ class KillDesk {
   void Attach(const OrderRequest& running, Waiting waiting);
   // For an id that the store does not know.
   void StartNew(Waiting waiting);
+  // False: the node came back and has the order.
+  bool Refuse(const std::string& id, size_t target);
   void LookUp(const std::string& id);
   void FinishLookup(const std::string& id, absl::StatusOr<std::optional<RecordedRequest>> recorded);
   // Sends the orders of a request; those that cannot leave get their verdict here if `refuse`.

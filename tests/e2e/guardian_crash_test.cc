@@ -10,7 +10,10 @@
 #include <map>
 #include <random>
 #include <set>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "proto/support/time_convert.h"
 #include "tests/e2e/harness/classic_rows.h"
 #include "tests/e2e/harness/fleet.h"
@@ -129,11 +132,14 @@ TEST(GuardianCrash, KilledAtRandomInstantsItHarmsNobodyAndForgetsNobody) {
   for (const v1::Event& event : fleet.Events("kind=slot_lost")) ADD_FAILURE() << event.message();
   // Every order that reached the node has one verdict.
   for (Child& order : orders) EXPECT_TRUE(order.WaitExit(90s));
-  std::map<std::string, int> verdicts;
+  std::map<std::string, std::vector<std::string>> verdicts;
   for (const v1::Event& event : fleet.Events("kind=verdict")) {
-    if (!event.order_id().empty()) ++verdicts[event.order_id()];
+    if (!event.order_id().empty()) verdicts[event.order_id()].push_back(event.ShortDebugString());
   }
-  for (const auto& [id, count] : verdicts) EXPECT_EQ(count, 1) << "verdicts of order " << id;
+  for (const auto& [id, events] : verdicts) {
+    EXPECT_EQ(events.size(), 1U) << "verdicts of order " << id << ":\n"
+                                 << absl::StrJoin(events, "\n");
+  }
   EXPECT_LE(verdicts.size(), orders.size());
   std::printf("%d kills of the guardian, %zu stopped, %zu orders, %d healthy ones untouched\n",
               rounds, doomed.size(), verdicts.size(), kHealthy);

@@ -120,6 +120,14 @@ TEST_F(HoldBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
   EXPECT_TRUE(book_.OrdersFor("b", now_).empty()) << "what is answered is not sent again";
 }
 
+TEST_F(HoldBookTest, EitherTheNodeAnswersOrTheControllerRefusesNeverBoth) {
+  Begin(MakeHold("h", {"a", "b"}));
+  EXPECT_TRUE(book_.Refuse("h", 0));
+  EXPECT_TRUE(book_.OrdersFor("a", now_).empty()) << "its refusal is on its way into the log";
+  ASSERT_EQ(book_.OrdersFor("b", now_).size(), 1U);
+  EXPECT_FALSE(book_.Refuse("h", 1)) << "the node came back and has it";
+}
+
 TEST_F(HoldBookTest, OverdueIsOneNanosecondAfterTimeToLiveAndSlack) {
   Begin(MakeHold("h", {"a", "b"}));
   (void)book_.OnCommitted(Answer("a", "h/0"));

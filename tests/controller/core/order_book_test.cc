@@ -115,6 +115,23 @@ TEST_F(OrderBookTest, AnOrderWithAVerdictIsNotSentAgain) {
   EXPECT_EQ(orders[0].node, "b");
 }
 
+TEST_F(OrderBookTest, WhatIsRefusedGoesToNobodyThoughItsNodeComesBack) {
+  ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a", "b"}), true, now_).ok());
+  ASSERT_EQ(book_.OrdersOf("r", now_).size(), 2U);
+  EXPECT_TRUE(book_.Refuse("r", 0));
+  EXPECT_TRUE(book_.OrdersFor("a", now_).empty()) << "its refusal is on its way into the log";
+  EXPECT_EQ(book_.OrdersFor("b", now_).size(), 1U);
+}
+
+TEST_F(OrderBookTest, WhatANodeThatCameBackWasGivenIsNotRefused) {
+  ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a"}), true, now_).ok());
+  ASSERT_EQ(book_.OrdersOf("r", now_).size(), 1U);
+  ASSERT_EQ(book_.OrdersFor("a", now_).size(), 1U);
+  EXPECT_FALSE(book_.Refuse("r", 0)) << "the node answers; two answers would be two truths";
+  EXPECT_EQ(book_.OrdersFor("a", now_).size(), 1U) << "and it may be given it once more";
+  EXPECT_FALSE(book_.Refuse("unknown", 0));
+}
+
 TEST_F(OrderBookTest, AFullBookRefusesAndSaysWhatToDo) {
   const std::vector<std::string> nodes(kMostTargetsPerRequest, "a");
   for (size_t i = 0; i < OrderBook::kMostTargets / kMostTargetsPerRequest; ++i) {
