@@ -98,7 +98,7 @@ class Guardian {
                   }),
         enforcer_(&table_, World(), PolicyOf(settings), epoch * Table::kGenerationsPerEpoch + 1),
         orders_(&table_, &log_, &enforcer_, keeper_.get(), settings.grace),
-        link_(&table_, &log_, &poller_,
+        link_(&table_, &log_, keeper_.get(), &poller_,
               {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
                .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
                .detail = [this](const v1::DetailRequest& request) { return Detail(request); }}),

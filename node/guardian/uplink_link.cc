@@ -20,8 +20,8 @@ constexpr size_t kMostDetails = 64;
 
 }  // namespace
 
-UplinkLink::UplinkLink(Table* table, EventLog* log, Poller* poller, Desk desk)
-    : table_(table), log_(log), poller_(poller), desk_(std::move(desk)) {}
+UplinkLink::UplinkLink(Table* table, EventLog* log, Journal* journal, Poller* poller, Desk desk)
+    : table_(table), log_(log), journal_(journal), poller_(poller), desk_(std::move(desk)) {}
 
 absl::Status UplinkLink::Connect(UniqueFd fd, v1::LinkHello hello) {
   Disconnect();
@@ -138,6 +138,7 @@ bool UplinkLink::SendOne(const v1::LinkUp& message) {
 
 void UplinkLink::Pump() {
   if (!fd_ || waiting_for_room_) return;
+  journal_->Commit();
   if (hello_) {
     v1::LinkUp message;
     *message.mutable_hello() = *hello_;

@@ -26,7 +26,7 @@ class UplinkLink {
     std::function<v1::DetailReply(const v1::DetailRequest&)> detail;
   };
 
-  UplinkLink(Table* table, EventLog* log, Poller* poller, Desk desk);
+  UplinkLink(Table* table, EventLog* log, Journal* journal, Poller* poller, Desk desk);
 
   // A new uplink is at the other end: it gets the hello, every event that is not spooled, all rows,
   // then changes.
@@ -36,7 +36,9 @@ class UplinkLink {
 
   void RowChanged(int64_t generation);
   void RowRemoved(int64_t generation);
-  // Sends what there is to send, as far as the socket takes it.
+  // Sends what there is to send, as far as the socket takes it. What the journal has not kept yet
+  // it keeps first: an event that was told and is not known any more after a crash would be told
+  // again under another number.
   void Pump();
   // True if all events were read and spooled by the uplink.
   bool Drained() const { return log_->ring().events().empty(); }
@@ -55,6 +57,7 @@ class UplinkLink {
 
   Table* table_;
   EventLog* log_;
+  Journal* journal_;
   Poller* poller_;
   Desk desk_;
 
