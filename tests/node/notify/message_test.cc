@@ -3,15 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace procctl::notify {
 namespace {
 
 using std::chrono::microseconds;
 
 Message Parsed(std::string_view datagram) {
-  const auto message = Parse(datagram);
-  EXPECT_TRUE(message.has_value()) << datagram;
-  return message.value_or(Message());
+  auto message = Parse(datagram);
+  if (message.has_value()) return *std::move(message);
+  ADD_FAILURE() << "no message: " << datagram;
+  return {};
 }
 
 TEST(Message, ManyAssignmentsInOneDatagramInAnyOrder) {
