@@ -3,6 +3,7 @@
 #include "controller/rpc/listen_address.h"
 #include "procctl/v1/config.pb.h"
 #include "proto/support/duration_text.h"
+#include "proto/support/logging.h"
 #include "proto/support/time_convert.h"
 #include "proto/support/yaml_config.h"
 #include "spdlog/spdlog.h"
@@ -23,6 +24,10 @@ class Reader {
     if (absl::Status read = ReadYamlConfig(file_, &config_, &lines_, &faults_); !read.ok()) {
       return read;
     }
+    if (const absl::Status s = CheckLogFormat(config_.log().format()); !s.ok())
+      Refuse("log.format", std::string(s.message()));
+    if (const absl::Status s = CheckLogLevel(config_.log().level()); !s.ok())
+      Refuse("log.level", std::string(s.message()));
     Settings settings;
     settings.log_format = config_.log().format();
     settings.log_level = config_.log().level();
@@ -57,21 +62,25 @@ class Reader {
     if (config_.has_suspect_after()) limits.suspect_after = FromProto(config_.suspect_after());
     if (config_.has_lost_after()) limits.lost_after = FromProto(config_.lost_after());
     if (server->heartbeat_interval < kLeastHeartbeat || server->heartbeat_interval > kMostTime) {
-      return Refuse("heartbeat_interval", "must be 500ms to 24h; 10s suits most fleets");
+      Refuse("heartbeat_interval", "must be 500ms to 24h; 10s suits most fleets");
     }
-    if (server->heartbeat_interval * 2 >= limits.suspect_after) {
-      return Refuse(config_.has_suspect_after() ? "suspect_after" : "heartbeat_interval",
-                    fmt::format("heartbeats every {} and suspects after {}: one lost message would "
-                                "make a suspect; heartbeat_interval must be less than half of "
-                                "suspect_after",
-                                FormatDuration(server->heartbeat_interval),
-                                FormatDuration(limits.suspect_after)));
+    // Nothing is measured by a time that was refused.
+    const bool suspect_known = !faults_.Told("suspect_after");
+    if (suspect_known && !faults_.Told("heartbeat_interval") &&
+        server->heartbeat_interval * 2 >= limits.suspect_after) {
+      Refuse(config_.has_suspect_after() ? "suspect_after" : "heartbeat_interval",
+             fmt::format("heartbeats every {} and suspects after {}: one lost message would "
+                         "make a suspect; heartbeat_interval must be less than half of "
+                         "suspect_after",
+                         FormatDuration(server->heartbeat_interval),
+                         FormatDuration(limits.suspect_after)));
     }
-    if (limits.lost_after <= limits.suspect_after || limits.lost_after > kMostTime) {
-      return Refuse(
-          config_.has_lost_after() ? "lost_after" : "suspect_after",
-          fmt::format("lost after {} must be more than suspect after {} and at most 24h",
-                      FormatDuration(limits.lost_after), FormatDuration(limits.suspect_after)));
+    if (faults_.Told("lost_after")) return;
+    if ((suspect_known && limits.lost_after <= limits.suspect_after) ||
+        limits.lost_after > kMostTime) {
+      Refuse(config_.has_lost_after() ? "lost_after" : "suspect_after",
+             fmt::format("lost after {} must be more than suspect after {} and at most 24h",
+                         FormatDuration(limits.lost_after), FormatDuration(limits.suspect_after)));
     }
   }
 

@@ -12,6 +12,7 @@
 #include "node/core/classic_row.h"
 #include "node/os/state_files.h"
 #include "proto/support/duration_text.h"
+#include "proto/support/logging.h"
 #include "proto/support/peer_identity.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
@@ -22,6 +23,10 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+constexpr Nanos kLeastScan = milliseconds(10);
+constexpr Nanos kMostTimeout = hours(24 * 30);
+constexpr int64_t kMostSlots = 1'000'000;
 
 std::string HomeFolder() {
   const char* home = std::getenv("HOME");
@@ -56,7 +61,8 @@ class Checker {
   // The rest is checked all the same: a file is mended in one go.
   void Refuse(std::string_view key, std::string_view what) { faults_->AddKey(lines_, key, what); }
 
-  // A refused value is taken as the standard one, so that nothing else is blamed for it.
+  // A refused value is taken as the standard one. What is bounded by it has the widest bound then
+  // (Told): nothing else is blamed for it.
   void Between(std::string_view key, const google::protobuf::Duration& given, bool present,
                Nanos standard, Nanos least, Nanos most, Nanos* out) {
     *out = present ? FromProto(given) : standard;
@@ -112,7 +118,7 @@ class Checker {
     }
     settings_.enforce = config_.mode() != "observe";
     Between("scan_interval", config_.scan_interval(), config_.has_scan_interval(),
-            milliseconds(100), milliseconds(10), seconds(1), &settings_.scan_interval);
+            milliseconds(100), kLeastScan, seconds(1), &settings_.scan_interval);
     settings_.protected_names = AlwaysProtected();
     for (int i = 0; i < config_.protected__size(); ++i) {
       const std::string& name = config_.protected_(i);
@@ -123,25 +129,36 @@ class Checker {
       }
       settings_.protected_names.insert(name);
     }
+    if (const absl::Status s = CheckLogFormat(config_.log().format()); !s.ok())
+      Refuse("log.format", std::string(s.message()));
+    if (const absl::Status s = CheckLogLevel(config_.log().level()); !s.ok())
+      Refuse("log.level", std::string(s.message()));
     settings_.log_format = config_.log().format();
     settings_.log_level = config_.log().level();
     Between("grace", config_.grace(), config_.has_grace(), seconds(5), milliseconds(100), hours(1),
             &settings_.grace);
   }
 
+  // A beat is seen at the next scan: below four intervals a punctual program could look late.
+  Nanos LeastTimeout() const {
+    return 4 * (faults_->Told("scan_interval") ? kLeastScan : settings_.scan_interval);
+  }
+
   void Heartbeat() {
     const v1::HeartbeatConfig& heartbeat = config_.heartbeat();
     RegistrationLimits& limits = settings_.limits;
     limits.guardian_uid = geteuid();
-    // A beat is seen at the next scan: below four intervals a punctual program could look late.
-    const Nanos least = 4 * settings_.scan_interval;
+    const Nanos least = LeastTimeout();
     Between("heartbeat.min_timeout", heartbeat.min_timeout(), heartbeat.has_min_timeout(),
             std::max<Nanos>(milliseconds(500), least), least, hours(24), &limits.min_timeout);
     Between("heartbeat.max_timeout", heartbeat.max_timeout(), heartbeat.has_max_timeout(),
-            hours(24), limits.min_timeout, hours(24 * 30), &limits.max_timeout);
-    Count("heartbeat.max_slots", heartbeat.max_slots(), 16384, 1'000'000, &limits.max_slots);
+            hours(24), faults_->Told("heartbeat.min_timeout") ? least : limits.min_timeout,
+            kMostTimeout, &limits.max_timeout);
+    Count("heartbeat.max_slots", heartbeat.max_slots(), 16384, kMostSlots, &limits.max_slots);
     Count("heartbeat.max_slots_per_user", heartbeat.max_slots_per_user(),
-          std::min<int64_t>(4096, limits.max_slots), limits.max_slots, &limits.max_slots_per_user);
+          std::min<int64_t>(4096, limits.max_slots),
+          faults_->Told("heartbeat.max_slots") ? kMostSlots : limits.max_slots,
+          &limits.max_slots_per_user);
     Between("heartbeat.max_start_grace", heartbeat.max_start_grace(),
             heartbeat.has_max_start_grace(), std::chrono::minutes(10), seconds(1), hours(24),
             &limits.max_start_grace);
@@ -213,8 +230,9 @@ class Checker {
         if (!present) return;
         Between(key(name), given, true, least, least, most, &to->emplace());
       };
-      duration("shadow_timeout", rule.shadow_timeout(), rule.has_shadow_timeout(),
-               4 * settings_.scan_interval, settings_.limits.max_timeout, &out.shadow_timeout);
+      duration("shadow_timeout", rule.shadow_timeout(), rule.has_shadow_timeout(), LeastTimeout(),
+               faults_->Told("heartbeat.max_timeout") ? kMostTimeout : settings_.limits.max_timeout,
+               &out.shadow_timeout);
       duration("max_busy", rule.max_busy(), rule.has_max_busy(), seconds(1), hours(24 * 30),
                &out.max_busy);
       duration("grace", rule.grace(), rule.has_grace(), milliseconds(100), hours(1), &out.grace);
@@ -233,7 +251,8 @@ class Checker {
 
   void Classic() {
     const v1::ClassicConfig& classic = config_.classic();
-    if (!classic.enabled()) return;
+    // Whether it is meant to be on is not known where that is refused.
+    if (!classic.enabled() && !faults_->Told("classic.enabled")) return;
     ClassicSettings out;
     out.key = kDefaultClassicKey;
     if (!classic.key().empty()) {
@@ -271,7 +290,9 @@ class Checker {
 
   void Controller() {
     const v1::ControllerLinkConfig& controller = config_.controller();
-    if (controller.address().empty()) {
+    const bool addressed = !controller.address().empty();
+    // Where the address is refused, the rest is there to be checked.
+    if (!addressed && !faults_->Told("controller.address")) {
       if (config_.has_controller()) {
         return Refuse("controller.address",
                       "is missing; write host:port, or leave out controller altogether");
@@ -280,9 +301,9 @@ class Checker {
     }
     const size_t colon = controller.address().rfind(':');
     int port = 0;
-    if (colon == std::string::npos || colon == 0 ||
-        !ReadNumber(controller.address().substr(colon + 1), 10, &port) || port < 1 ||
-        port > 65535) {
+    if (addressed && (colon == std::string::npos || colon == 0 ||
+                      !ReadNumber(controller.address().substr(colon + 1), 10, &port) || port < 1 ||
+                      port > 65535)) {
       Refuse("controller.address", fmt::format("\"{}\" is not host:port", controller.address()));
     }
     for (const auto& [key, path] : {std::pair("controller.ca", controller.ca()),

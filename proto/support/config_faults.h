@@ -18,8 +18,10 @@ using ConfigLines = std::map<std::string, int, std::less<>>;
 
 class ConfigFaults {
  public:
-  // More are counted as "more": a file that has so many is mended step by step.
+  // The first of the file; of others only the number is told.
   static constexpr size_t kMostListed = 20;
+  // A file with more is not read to its end: aliases can make a small file endless.
+  static constexpr size_t kMostCounted = 1000;
 
   explicit ConfigFaults(std::string_view file) : file_(file) {}
 
@@ -27,16 +29,20 @@ class ConfigFaults {
   void AddAt(int line, std::string_view fact_and_hint);
   // "FILE:LINE: key: fact; hint" for a value that was read but cannot be used, or is missing: then
   // with the line of its section, or none. Passed over where something about the key, or about the
-  // section it is in, was refused before: one fault is told once.
+  // section it is in, was refused before: one fault is told once. Also where full(): the key may
+  // stand where nobody read.
   void AddKey(const ConfigLines& lines, std::string_view key, std::string_view fact_and_hint);
   // What is said about `key` from here on follows from a fault that is told already.
   void Taint(std::string_view key) { tainted_.emplace(key); }
 
-  bool empty() const { return faults_.empty(); }
+  // The value of `key` was refused, so that nothing may be measured by what stands in for it.
+  bool Told(std::string_view key) const;
+
+  bool empty() const { return count_ == 0; }
   // No use in looking further.
-  bool full() const { return faults_.size() > kMostListed; }
+  bool full() const { return count_ > kMostCounted; }
   // OK if there are none; else INVALID_ARGUMENT, in the order of the file: the one fault, or a line
-  // with their number and a line for each.
+  // with their number, a line for each of the first kMostListed and "... and N more".
   absl::Status status() const;
 
  private:
@@ -45,11 +51,14 @@ class ConfigFaults {
     std::string text;
   };
 
+  void Add(int line, std::string text);
   bool Tainted(std::string_view key) const;
 
   std::string file_;
-  std::vector<Fault> faults_;
+  size_t count_ = 0;
+  std::vector<Fault> first_;  // in the order of the file, at most kMostListed
   std::set<std::string, std::less<>> tainted_;
+  std::set<std::string, std::less<>> told_;
 };
 
 }  // namespace procctl

@@ -50,17 +50,28 @@ void BlockSignals() {
 
 }  // namespace
 
+absl::Status CheckLogFormat(std::string_view format) {
+  if (format.empty() || format == "text" || format == "json") return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("\"{}\" is unknown; use text or json", format));
+}
+
+absl::Status CheckLogLevel(std::string_view level) {
+  for (const std::string_view known : {"", "debug", "info", "warning", "error"}) {
+    if (level == known) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("\"{}\" is unknown; use debug, info, warning or error", level));
+}
+
 absl::Status StartLogging(std::string_view program, std::string_view format,
                           std::string_view level) {
-  bool json = false;
-  if (format.empty()) {
-    json = isatty(STDERR_FILENO) == 0;
-  } else if (format == "json") {
-    json = true;
-  } else if (format != "text") {
-    return absl::InvalidArgumentError(
-        fmt::format("log format \"{}\" is unknown; use text or json", format));
+  if (const absl::Status s = CheckLogFormat(format); !s.ok()) {
+    return absl::InvalidArgumentError(fmt::format("log format {}", std::string(s.message())));
   }
+  if (const absl::Status s = CheckLogLevel(level); !s.ok()) {
+    return absl::InvalidArgumentError(fmt::format("log level {}", std::string(s.message())));
+  }
+  const bool json = format.empty() ? isatty(STDERR_FILENO) == 0 : format == "json";
   spdlog::level::level_enum threshold = spdlog::level::info;
   if (level == "debug") {
     threshold = spdlog::level::debug;
@@ -68,9 +79,6 @@ absl::Status StartLogging(std::string_view program, std::string_view format,
     threshold = spdlog::level::warn;
   } else if (level == "error") {
     threshold = spdlog::level::err;
-  } else if (!level.empty() && level != "info") {
-    return absl::InvalidArgumentError(
-        fmt::format("log level \"{}\" is unknown; use debug, info, warning or error", level));
   }
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   formatter->add_flag<EscapedMessage>('v', json);

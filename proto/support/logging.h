@@ -16,6 +16,11 @@ namespace procctl {
 absl::Status StartLogging(std::string_view program, std::string_view format,
                           std::string_view level);
 
+// What StartLogging would refuse, for the check of a configuration file: OK, or INVALID_ARGUMENT
+// with the fact and what to write instead.
+absl::Status CheckLogFormat(std::string_view format);
+absl::Status CheckLogLevel(std::string_view level);
+
 // For broken invariants of our own, never for what the world does: logs and aborts.
 [[noreturn]] void Fatal(std::string_view what);
 

@@ -45,6 +45,7 @@ class Reader {
     if (node.IsNull()) return;
     if (!node.IsMap()) return Refuse(node, path, "expected keys and values here (key: value)");
     std::set<std::string> seen;
+    std::set<std::string> meant;  // by a misspelt key
     for (const auto& entry : node) {
       if (faults_->full()) return;
       if (!entry.first.IsScalar()) {
@@ -54,7 +55,7 @@ class Reader {
       const std::string key = entry.first.Scalar();
       const FieldDescriptor* field = out->GetDescriptor()->FindFieldByName(key);
       if (field == nullptr) {
-        RefuseUnknown(entry.first, path, *out->GetDescriptor(), key);
+        meant.insert(RefuseUnknown(entry.first, *out->GetDescriptor(), key));
         continue;
       }
       // yaml-cpp keeps the first of two equal keys and says nothing; the reader of the file sees
@@ -64,6 +65,10 @@ class Reader {
         continue;
       }
       Set(entry.second, Joined(path, key), depth, *field, out);
+    }
+    // It is not missing as well. Where it is there beside the misspelt one, it is judged.
+    for (const std::string& key : meant) {
+      if (!key.empty() && seen.count(key) == 0) faults_->Taint(Joined(path, key));
     }
   }
 
@@ -79,14 +84,16 @@ class Reader {
     if (!path.empty()) faults_->Taint(path);
   }
 
-  void RefuseUnknown(const YAML::Node& node, const std::string& path, const Descriptor& schema,
-                     const std::string& key) {
+  // Returns the key that may have been meant, or "".
+  std::string RefuseUnknown(const YAML::Node& node, const Descriptor& schema,
+                            const std::string& key) {
     const std::vector<std::string> known = KeysOf(schema);
-    const std::string meant = NearestName(known, key);
-    Refuse(node, meant.empty() ? "" : Joined(path, meant),
+    std::string meant = NearestName(known, key);
+    Refuse(node, "",
            fmt::format("unknown key \"{}\"; {}", key,
                        meant.empty() ? fmt::format("known keys here: {}", fmt::join(known, ", "))
                                      : fmt::format("did you mean \"{}\"?", meant)));
+    return meant;
   }
 
   void Set(const YAML::Node& node, const std::string& path, int depth, const FieldDescriptor& field,

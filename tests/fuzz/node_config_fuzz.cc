@@ -21,7 +21,7 @@ constexpr std::string_view kFile = "node.yaml";
 void CheckRefusal(const absl::Status& status) {
   PROCCTL_MUST(absl::IsInvalidArgument(status));
   std::string message(status.message());
-  // Several: a line that counts them, then one for each.
+  // Several: a line that counts them, then one for each that is listed.
   const bool several = message.rfind("node.yaml has ", 0) == 0;
   if (several) message.erase(0, message.find('\n') + 1);
   size_t faults = 0;
@@ -32,6 +32,10 @@ void CheckRefusal(const absl::Status& status) {
     if (several) {
       PROCCTL_MUST(line.rfind("  ", 0) == 0);
       line.erase(0, 2);
+    }
+    if (faults == ConfigFaults::kMostListed) {
+      PROCCTL_MUST(line.rfind("... and ", 0) == 0 && begin >= message.size());
+      break;
     }
     PROCCTL_MUST(line.rfind("node.yaml:", 0) == 0);
     PROCCTL_MUST(line.rfind("node.yaml:0", 0) != 0 && line.rfind("node.yaml:-", 0) != 0);

@@ -9,6 +9,7 @@
 namespace procctl {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -142,17 +143,47 @@ TEST(ConfigFaults, WhatFollowsFromAFaultIsNotTold) {
   EXPECT_THAT(std::string(faults.status().message()), StartsWith("f has 2 faults:"));
 }
 
-TEST(ConfigFaults, MoreThan20AreNotListed) {
+TEST(ConfigFaults, TheFirst20OfTheFileAreListedAndTheRestIsCounted) {
   ConfigFaults faults("f");
-  for (int i = 1; i <= 20; ++i) faults.AddAt(i, "bad");
+  // Found from the end of the file to its begin.
+  for (int i = 21; i >= 2; --i) faults.AddAt(i, "bad");
+  EXPECT_THAT(std::string(faults.status().message()),
+              AllOf(StartsWith("f has 20 faults:\n  f:2: bad\n"), EndsWith("\n  f:21: bad")));
+  faults.AddAt(1, "bad");
+  EXPECT_THAT(std::string(faults.status().message()),
+              AllOf(StartsWith("f has 21 faults:\n  f:1: bad\n"),
+                    EndsWith("\n  f:20: bad\n  ... and 1 more")));
+}
+
+TEST(ConfigFaults, PastTheMostCountedNothingIsCalledMissing) {
+  ConfigFaults faults("f");
+  for (size_t i = 0; i < ConfigFaults::kMostCounted; ++i) faults.AddAt(5, "bad");
   EXPECT_FALSE(faults.full());
-  EXPECT_THAT(std::string(faults.status().message()), StartsWith("f has 20 faults:"));
-  faults.AddAt(21, "bad");
+  faults.AddAt(5, "bad");
   EXPECT_TRUE(faults.full());
-  const std::string message(faults.status().message());
-  EXPECT_THAT(message, StartsWith("f has more than 20 faults:"));
-  EXPECT_THAT(message, HasSubstr("f:20: bad"));
-  EXPECT_EQ(message.find("f:21:"), std::string::npos);
+  faults.AddKey({{"node", 1}}, "node", "is missing");
+  EXPECT_THAT(std::string(faults.status().message()),
+              AllOf(StartsWith("f has more than 1000 faults:\n  f:5: bad\n"),
+                    EndsWith("\n  ... and more than 980 more")));
+}
+
+TEST(ConfigFaults, AKeyIsToldWhereItOrItsSectionWasRefused) {
+  ConfigFaults faults("f");
+  EXPECT_FALSE(faults.Told("grace"));
+  faults.AddKey({}, "grace", "too long");
+  faults.Taint("heartbeat");
+  EXPECT_TRUE(faults.Told("grace"));
+  EXPECT_TRUE(faults.Told("heartbeat.max_slots"));
+  EXPECT_FALSE(faults.Told("node"));
+}
+
+// Aliases make a file of a few lines into one of millions of faults.
+TEST(YamlConfig, AFileWithoutEndToItsFaultsIsNotReadToItsEnd) {
+  std::string text = "rules:\n  - &a {";
+  for (int i = 0; i < 1000; ++i) text += "unknown_" + std::to_string(i) + ": 1, ";
+  text += "}\n";
+  for (int i = 0; i < 10000; ++i) text += "  - *a\n";
+  EXPECT_THAT(Refusal(text), StartsWith("node.yaml has more than 1000 faults:"));
 }
 
 TEST(YamlConfig, GoesOnAfterEachFault) {

@@ -75,6 +75,19 @@ TEST_F(SettingsTest, AllFaultsAreToldAtOnce) {
   }
 }
 
+TEST_F(SettingsTest, ARefusedTimeNeitherHidesNorBlamesAnother) {
+  const std::string rest = Certificates();
+  const std::string both = Refusal("heartbeat_interval: 10ms\nlost_after: 48h\n" + rest);
+  EXPECT_THAT(both, StartsWith("c.yaml has 2 faults:\n"));
+  EXPECT_THAT(both, HasSubstr("c.yaml:2: lost_after: "));
+  EXPECT_THAT(Refusal("suspect_after: 60\nheartbeat_interval: 20s\nlost_after: 30s\n" + rest),
+              StartsWith("c.yaml:1: suspect_after: "));
+  EXPECT_THAT(Refusal("suspect_after: 60s\nlost_after: 90\n" + rest),
+              StartsWith("c.yaml:2: lost_after: "));
+  EXPECT_THAT(Refusal("log: {level: loud}\n" + rest),
+              StartsWith("c.yaml:1: log.level: \"loud\" is unknown; use debug"));
+}
+
 TEST_F(SettingsTest, TheCertificateMustBeAControllers) {
   const TlsFiles files = fleet_.Issue(Role::kNode, "web-01");
   EXPECT_THAT(Refusal("ca: " + files.ca + "\ncert: " + files.cert + "\nkey: " + files.key + "\n"),

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 namespace procctl::node {
@@ -103,11 +104,47 @@ TEST_F(SettingsTest, AFaultIsToldOnceAndNothingElseIsBlamedForIt) {
        {"nod: web-01\n", "node: [a, b]\n", "node: a\nheartbeat: {max_slots: many}\n",
         "node: a\nheartbeat: {min_timeout: 40h}\n", "node: a\ncontroller: 5\n",
         "node: a\nrules: [5]\n", "node: a\nprotected: [[b]]\n", "node: a\nprotected: {b: c}\n",
-        "node: a\nscan_interval: 9s\n", "node: a\ncanary: {evry: 10m}\n"}) {
+        "node: a\nscan_interval: 9s\n", "node: a\ncanary: {evry: 10m}\n",
+        // What is bounded by a refused value is not measured by the one that stands in for it.
+        "node: a\nscan_interval: 20\nheartbeat: {min_timeout: 100ms}\n",
+        "node: a\nheartbeat: {max_slots: many, max_slots_per_user: 20000}\n",
+        "node: a\nheartbeat: {max_slots: 0, max_slots_per_user: 20000}\n",
+        "node: a\nheartbeat: {min_timeout: 1, max_timeout: 450ms}\n",
+        "node: a\nheartbeat: {max_timeout: 60d}\nrules: [{name: x, shadow_timeout: 48h}]\n"}) {
     const std::string refusal = Refusal(text);
     EXPECT_THAT(refusal, HasSubstr("node.yaml:")) << text;
     EXPECT_EQ(refusal.find('\n'), std::string::npos) << text << refusal;
   }
+}
+
+TEST_F(SettingsTest, AFaultHidesNoOther) {
+  // The nearest key is there as well; its section is told but not what is in it; the first of two.
+  const std::vector<std::pair<const char*, const char*>> texts = {
+      {"node: a\nheartbeat: {max_slot: 5, max_slots: 0}\n", "heartbeat.max_slots: 0"},
+      {"node: a\nmode: enfroce\nmode: observe\n", "mode: \"enfroce\" is unknown"},
+      {"node: a\nclassic: {enabled: perhaps, slots: 0}\n", "classic.slots: 0"},
+      {"node: a\ncontroller: {adress: \"c:1\", ca: /none, cert: /dev/null, key: /dev/null}\n",
+       "controller.ca: "},
+      {"node: a\nlog: {level: loud, format: xml}\n", "log.format: \"xml\" is unknown"},
+  };
+  for (const auto& [text, hidden] : texts) {
+    const std::string refusal = Refusal(text);
+    EXPECT_THAT(refusal, HasSubstr("node.yaml has ")) << text;
+    EXPECT_THAT(refusal, HasSubstr(hidden)) << text;
+  }
+}
+
+TEST_F(SettingsTest, WhatTheLoggerWouldRefuseAtTheStartIsRefusedByTheCheck) {
+  EXPECT_THAT(Refusal("node: a\nlog: {level: loud}\n"),
+              HasSubstr("node.yaml:5: log.level: \"loud\" is unknown; use debug, info"));
+}
+
+TEST_F(SettingsTest, WhereTheFileIsNotReadToItsEndNoKeyIsCalledMissing) {
+  std::string text = "controller:\n";
+  for (int i = 0; i < 1100; ++i) text += "  unknown_" + std::to_string(i) + ": 1\n";
+  const std::string refusal = Refusal(text + "  address: c:7443\nnode: a\n");
+  EXPECT_THAT(refusal, HasSubstr("node.yaml has more than 1000 faults:"));
+  EXPECT_EQ(refusal.find("is missing"), std::string::npos) << refusal;
 }
 
 TEST_F(SettingsTest, AClassicTableIsReadWithKeyAndUsers) {
