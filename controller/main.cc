@@ -5,6 +5,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "controller/dev_fleet.h"
+#include "controller/explain_command.h"
 #include "controller/options.h"
 #include "controller/pki/init_command.h"
 #include "controller/run.h"
@@ -64,6 +65,9 @@ int main(int argc, char** argv) {
   // Debian builds Abseil with its deadlock detector on, which aborts on mere suspicion.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   if (argc > 1 && std::strcmp(argv[1], "init") == 0) return procctl::RunInit(argc - 1, argv + 1);
+  if (argc > 1 && std::strcmp(argv[1], "explain") == 0) {
+    return procctl::controller::RunExplain(argc - 1, argv + 1);
+  }
   procctl::controller::BlockSignals();
   procctl::controller::Options options;
   int exit_code = 0;

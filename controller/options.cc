@@ -11,8 +11,9 @@ constexpr int kUsage = 2;
 
 constexpr char kFooter[] =
     "Commands:\n"
-    "  init    Make the CA and the certificates of a fleet; see procctl-controller init --help\n\n"
-    "Keys of FILE: message ControllerConfig in proto/procctl/v1/config.proto.\n\n"
+    "  init             Make the CA and the certificates of a fleet; see procctl-controller init "
+    "--help\n"
+    "  explain [FIELD]  Say what a key of FILE means; without FIELD: all keys\n\n"
     "Examples:\n"
     "  procctl-controller --config /etc/procctl/controller.yaml\n"
     "  procctl-controller --dev --node a --node b\n";

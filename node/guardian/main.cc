@@ -41,8 +41,7 @@ int main(int argc, char** argv) {
       "/etc/procctl/node.yaml");
   app.set_version_flag("--version", procctl::kVersion);
   std::string file;
-  app.add_option("config", file,
-                 "Configuration file (YAML; keys in proto/procctl/v1/config.proto)");
+  app.add_option("config", file, "Configuration file (YAML; its keys: procctl-node explain)");
   CLI::App* check = app.add_subcommand("check", "Check a configuration file and do nothing else");
   check->add_option("config", file, "Configuration file")->required();
   std::string field;

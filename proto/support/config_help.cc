@@ -108,6 +108,21 @@ std::string Wrapped(const std::string& text, size_t begun, size_t indent) {
   return out + "\n";
 }
 
+// Up to a full stop before a capital letter: "e.g. 0x5095" goes on.
+std::string FirstSentence(const std::string& text) {
+  for (size_t stop = text.find(". "); stop != std::string::npos; stop = text.find(". ", stop + 1)) {
+    if (stop + 2 < text.size() && text[stop + 2] >= 'A' && text[stop + 2] <= 'Z') {
+      return text.substr(0, stop + 1);
+    }
+  }
+  return text;
+}
+
+// "0" in "rules.0.mode".
+bool IsIndex(std::string_view name) {
+  return !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 std::string KeysOf(const Descriptor& schema) {
   constexpr size_t kNameColumn = 2;
   constexpr size_t kTextColumn = 6;
@@ -116,7 +131,7 @@ std::string KeysOf(const Descriptor& schema) {
     const FieldDescriptor& field = *schema.field(i);
     out += fmt::format("{}{}: {}\n{}{}", std::string(kNameColumn, ' '), field.name(), TypeOf(field),
                        std::string(kTextColumn, ' '),
-                       Wrapped(CommentOf(field), kTextColumn, kTextColumn));
+                       Wrapped(FirstSentence(CommentOf(field)), kTextColumn, kTextColumn));
   }
   return out;
 }
@@ -139,10 +154,13 @@ absl::StatusOr<std::string> ExplainConfig(const Descriptor& schema, std::string_
   }
   const Descriptor* section = &schema;
   const FieldDescriptor* field = nullptr;
+  bool item_may_follow = false;
   for (std::string_view left = path; !left.empty();) {
     const std::string_view name = left.substr(0, left.find('.'));
     left.remove_prefix(std::min(name.size() + 1, left.size()));
     const std::string_view before(path.data(), static_cast<size_t>(name.data() - path.data()));
+    // Refusals number the items of a list; all of them have the same keys.
+    if (std::exchange(item_may_follow, false) && IsIndex(name)) continue;
     if (section == nullptr) {
       return absl::NotFoundError(fmt::format("there is nothing below {}, it is a {}",
                                              before.substr(0, before.size() - 1), TypeOf(*field)));
@@ -157,6 +175,7 @@ absl::StatusOr<std::string> ExplainConfig(const Descriptor& schema, std::string_
                                     : fmt::format("did you mean \"{}{}\"?", before, meant)));
     }
     section = IsSection(*field) ? field->message_type() : nullptr;
+    item_may_follow = field->is_repeated();
   }
   if (field == nullptr) return absl::NotFoundError("write keys with dots between, as in log.level");
   std::string out =

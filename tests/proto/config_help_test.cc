@@ -39,6 +39,11 @@ TEST(ExplainConfig, ASectionIsExplainedWithItsKeys) {
 
 TEST(ExplainConfig, AKeyInTheItemsOfAListIsFoundToo) {
   EXPECT_THAT(Explained("rules.name"), StartsWith("rules.name: text\n\nName as registered;"));
+  // As refusals write it.
+  EXPECT_THAT(Explained("rules.0.name"), StartsWith("rules.0.name: text\n\nName as registered;"));
+  EXPECT_THAT(Explained("protected.12"), StartsWith("protected.12: list of texts\n"));
+  EXPECT_THAT(Explained("rules.0.1"), HasSubstr("there is no key \"rules.0.1\""));
+  EXPECT_THAT(Explained("brakes.0"), HasSubstr("there is no key \"brakes.0\""));
 }
 
 TEST(ExplainConfig, WithoutAFieldAllKeysOfTheFileAreThere) {
@@ -47,6 +52,15 @@ TEST(ExplainConfig, WithoutAFieldAllKeysOfTheFileAreThere) {
                           "scan_interval: duration", "canary: section"}) {
     EXPECT_THAT(text, HasSubstr(std::string("\n  ") + key + "\n"));
   }
+}
+
+TEST(ExplainConfig, ASectionHasTheFirstSentenceOfEachKeyAndTheKeyHasAll) {
+  EXPECT_THAT(Explained("brakes"),
+              HasSubstr("  burst: number\n      Kills at once, and how many a minute come back.\n"
+                        "  per_minute: number\n"));
+  EXPECT_THAT(Explained("brakes.burst"), HasSubstr("Defaults 10 and 30; 1 to 1000\neach."));
+  // A stop within a sentence.
+  EXPECT_THAT(Explained("classic"), HasSubstr("e.g. 0x5095 (the default).\n"));
 }
 
 TEST(ExplainConfig, AnUnknownKeyIsToldWithTheNearestOne) {

@@ -116,6 +116,15 @@ TEST_F(ProgramTest, WrongUsageIsToldAndExitsWithTwo) {
   }
 }
 
+TEST_F(ProgramTest, ExplainPrintsAKeyAndRefusesAnUnknownOneWithTwo) {
+  Program known({"explain", "suspect_after"});
+  EXPECT_EQ(WEXITSTATUS(known.End(0)), 0);
+  EXPECT_THAT(known.text(), HasSubstr("suspect_after: duration\n"));
+  Program unknown({"explain", "lost_aftr"});
+  EXPECT_EQ(WEXITSTATUS(unknown.End(0)), 2);
+  EXPECT_THAT(unknown.text(), HasSubstr("did you mean \"lost_after\"?"));
+}
+
 TEST_F(ProgramTest, ASecondOneOnTheSameStateIsRefusedAndTheFirstGoesOn) {
   Program first(Dev());
   const std::string address = first.Address();
