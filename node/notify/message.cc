@@ -25,16 +25,9 @@ bool ReadTime(std::string_view text, std::optional<std::chrono::microseconds>* o
   return true;
 }
 
-bool ReadPid(std::string_view text, std::optional<int32_t>* out) {
+bool ReadNumber(std::string_view text, int32_t least, std::optional<int32_t>* out) {
   int32_t number = 0;
-  if (!ReadNumber<int32_t>(text, 2, &number)) return false;
-  *out = number;
-  return true;
-}
-
-bool ReadError(std::string_view text, std::optional<int32_t>* out) {
-  int32_t number = 0;
-  if (!ReadNumber<int32_t>(text, 0, &number)) return false;
+  if (!ReadNumber<int32_t>(text, least, &number)) return false;
   *out = number;
   return true;
 }
@@ -78,15 +71,9 @@ void ReadLine(std::string_view line, Message* out) {
   } else if (name == "EXTEND_TIMEOUT_USEC") {
     good = ReadTime(value, &out->extend);
   } else if (name == "MAINPID") {
-    good = ReadPid(value, &out->main_pid);
+    good = ReadNumber(value, 2, &out->main_pid);
   } else if (name == "ERRNO") {
-    good = ReadError(value, &out->error_number);
-  } else if (name == "BARRIER") {
-    good = ReadFlag(value, &out->barrier);
-  } else if (name == "FDSTORE") {
-    good = ReadFlag(value, &out->store);
-  } else {
-    ++out->unknown;
+    good = ReadNumber(value, 0, &out->error_number);
   }
   if (!good) ++out->bad;
 }

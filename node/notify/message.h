@@ -22,10 +22,6 @@ struct Message {
   bool watchdog = false;
   // WATCHDOG=trigger: it gives itself up.
   bool trigger = false;
-  // Whoever sent it waits until its descriptor is closed.
-  bool barrier = false;
-  // FDSTORE=1: wants us to keep descriptors. We never do.
-  bool store = false;
   // As sent, every byte of it hostile; without a newline.
   std::optional<std::string> status;
   // Greater than 1. Whether it may be believed is for the caller to prove.
@@ -34,9 +30,9 @@ struct Message {
   // Greater than zero, at most kLongest.
   std::optional<std::chrono::microseconds> watchdog_limit;
   std::optional<std::chrono::microseconds> extend;
-  // Lines that were passed over: of a name that means nothing to us (allowed), and of a known name
-  // with a value that makes no sense.
-  int unknown = 0;
+  // Lines that are no assignment, or assign what makes no sense to a name that we know. Names that
+  // mean nothing to us are allowed and passed over; BARRIER and FDSTORE are about descriptors,
+  // which the receiver has closed by then.
   int bad = 0;
 };
 

@@ -37,13 +37,13 @@ int GuardedHeart::Open() {
 
 void GuardedHeart::Report(int error) {
   if (procctl_is_guarded(&heart_)) {
-    if (said_unguarded_ && !said_guarded_ && !asks_.quiet)
+    if (said_->unguarded && !said_->guarded && !asks_.quiet)
       std::fprintf(stderr, "procctl-run: guarded as \"%s\" now\n", asks_.name.c_str());
-    said_guarded_ = true;
+    said_->guarded = true;
     return;
   }
-  if (said_unguarded_) return;
-  said_unguarded_ = true;
+  if (said_->unguarded) return;
+  said_->unguarded = true;
   if (asks_.quiet) return;
   const char* said = procctl_open_error();
   std::fprintf(stderr, "procctl-run: not guarded yet: %s%s%s; running it, trying again\n",

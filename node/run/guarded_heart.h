@@ -8,11 +8,17 @@
 
 namespace procctl::run {
 
-// Says on stderr, once each, that nobody guards and (after that) that somebody does; nothing if
-// `quiet`. For one thread.
+// Says on stderr that nobody guards and (after that) that somebody does, unless it was said before;
+// nothing if `quiet`. For one thread.
 class GuardedHeart {
  public:
   using Clock = std::chrono::steady_clock;
+
+  // What was said already, by this heart or by those of earlier runs.
+  struct Said {
+    bool unguarded = false;
+    bool guarded = false;
+  };
 
   struct Asks {
     // Empty: nothing is asked for, and nobody guards.
@@ -23,7 +29,7 @@ class GuardedHeart {
     bool quiet = false;
   };
 
-  explicit GuardedHeart(Asks asks) : asks_(std::move(asks)) {}
+  GuardedHeart(Asks asks, Said* said) : asks_(std::move(asks)), said_(said) {}
   ~GuardedHeart() { Close(); }
   GuardedHeart(const GuardedHeart&) = delete;
   GuardedHeart& operator=(const GuardedHeart&) = delete;
@@ -54,13 +60,12 @@ class GuardedHeart {
   void Report(int error);
 
   Asks asks_;
+  Said* said_;
   procctl_heart heart_ = PROCCTL_HEART_INIT;
   bool asked_ = false;
   std::string note_;
   std::string phase_;
   bool ready_ = false;
-  bool said_unguarded_ = false;
-  bool said_guarded_ = false;
   Clock::time_point next_tend_{};
 };
 

@@ -38,7 +38,8 @@ T is for example 500ms, 5s, 2m, 1h30m. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1
 passed on. The exit code is the program's, 128+N where signal N ended it; 127 where it is not found,
 126 where it cannot be run; 2 for a command line that makes no sense. With --every, SIGTERM, SIGINT
 or SIGQUIT ends the run and procctl-run with it; in the pause there is no program, and the exit code
-is 0. Only the first run must find its program: later ones try again.
+is 0. A terminal that goes away ends it too; any other SIGHUP is for a program to reload, and means
+nothing in the pause. Only the first run must find its program: later ones try again.
 
 Examples:
   procctl-run --name shop --timeout 30s --check 'curl -fsS localhost:8080/health' -- ./shop.sh
@@ -106,7 +107,8 @@ constexpr char kNoProgram[] = "no program; give it after --, as in -- ./shop.sh 
 std::string WhyNot(const Given& given) {
   const Options& options = given.options;
   if (given.every && (options.every < kLeastEvery || options.every > kMostEvery)) {
-    return "--every " + FormatDuration(options.every) + " is not between 1s and 24h";
+    return "--every " + FormatDuration(options.every) +
+           " is not between 1s and 24h; give a pause in that range, for example --every 10s";
   }
   if (given.every && options.name.empty()) {
     const bool guarded = options.timeout > milliseconds(0) || options.sign != Sign::kLife ||
@@ -213,15 +215,16 @@ std::variant<Options, Show, BadUsage> ParseOptions(int argc, char** argv) {
                         "'; options of the program come after --"};
     }
     if (duration == nullptr) continue;
+    const bool every = duration == &options.every;
     // As the classic procctl had it.
     const bool seconds =
-        duration == &options.every && *optarg != '\0' &&
+        every && *optarg != '\0' &&
         std::string_view(optarg).find_first_not_of("0123456789") == std::string_view::npos;
     const auto parsed = ParseDuration(std::string(optarg) + (seconds ? "s" : ""));
     if (!parsed.has_value() || *parsed == milliseconds(0)) {
-      return BadUsage{"'" + std::string(optarg) +
-                      "' is not a duration; write for example 500ms, 5s, 2m or 1h, "
-                      "at most 49d"};
+      return BadUsage{
+          "'" + std::string(optarg) + "' is not a duration; write for example " +
+          (every ? "10, 90s or 5m, from 1s to 24h" : "500ms, 5s, 2m or 1h, at most 49d")};
     }
     *duration = *parsed;
   }

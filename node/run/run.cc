@@ -15,6 +15,8 @@
 #include <string>
 
 #include "node/run/duration.h"
+#include "node/run/guarded_heart.h"
+#include "node/run/leftovers.h"
 #include "node/run/runner.h"
 #include "proto/support/unique_fd.h"
 
@@ -62,40 +64,48 @@ void ReapAll() {
   }
 }
 
-// True once it is over; false where a signal ends it. SIGUSR1 and SIGUSR2 are for a program, and
-// there is none.
-bool Pause(int signals, milliseconds length) {
+// Returns 0 once it is over, or the signal that ends it.
+int Pause(int signals, milliseconds length) {
   const auto end = Clock::now() + length;
   ReapAll();
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
-    if (left.count() <= 0) return true;
+    if (left.count() <= 0) return 0;
     pollfd wait{signals, POLLIN, 0};
     if (poll(&wait, 1, static_cast<int>(left.count())) <= 0) continue;
     signalfd_siginfo info;
     if (read(signals, &info, sizeof info) != sizeof info) continue;
-    switch (static_cast<int>(info.ssi_signo)) {
+    const int number = static_cast<int>(info.ssi_signo);
+    switch (number) {
       case SIGCHLD:
         ReapAll();
         break;
       case SIGUSR1:
       case SIGUSR2:
+        break;  // for a program, and there is none
+      case SIGHUP:
+        if (info.ssi_code == SI_KERNEL) return number;  // the terminal has gone
         break;
       default:
-        return false;
+        return number;
     }
   }
 }
 
+// What nobody would hear of otherwise: an end that is no success, and when it goes on.
 void Tell(const Options& options, const RunEnd& end, Clock::duration took) {
-  if (end.code == 0 || !end.status.has_value()) return;
+  const std::string again = "starts again in " + FormatDuration(options.every);
+  const char* const program = options.program[0].c_str();
+  if (!end.status.has_value()) {
+    std::fprintf(stderr, "procctl-run: \"%s\" %s\n", program, again.c_str());
+    return;
+  }
+  if (end.code == 0) return;
   const std::string how = WIFSIGNALED(*end.status)
                               ? "was ended by signal " + std::to_string(WTERMSIG(*end.status))
                               : "ended with exit code " + std::to_string(end.code);
-  std::fprintf(stderr, "procctl-run: \"%s\" %s after %s; starts again in %s\n",
-               options.program[0].c_str(), how.c_str(),
-               FormatDuration(std::chrono::ceil<milliseconds>(took)).c_str(),
-               FormatDuration(options.every).c_str());
+  std::fprintf(stderr, "procctl-run: \"%s\" %s after %s; %s\n", program, how.c_str(),
+               FormatDuration(std::chrono::ceil<milliseconds>(took)).c_str(), again.c_str());
 }
 
 }  // namespace
@@ -106,13 +116,18 @@ int Run(const Options& options) {
   if (!signals.ok()) return Fail("signalfd", errno);
   // Orphans of the program come to us, not to init: so a stop reaches them.
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Fail("subreaper", errno);
+  GuardedHeart::Said said;
   for (bool first = true;; first = false) {
     const auto begin = Clock::now();
-    const RunEnd end = RunOnce(options, signals.get());
+    const RunEnd end = RunOnce(options, signals.get(), &said);
     if (options.every == milliseconds(0) || end.stopped || (first && !end.status.has_value()))
       return end.code;
     Tell(options, end, Clock::now() - begin);
-    if (!Pause(signals.get(), options.every)) return 0;
+    const int ended_by = Pause(signals.get(), options.every);
+    if (ended_by == 0) continue;
+    // As in a run: nothing is left after a stop.
+    if (ended_by != SIGHUP) (void)EndDescendants(signals.get());
+    return 0;
   }
 }
 

@@ -47,10 +47,10 @@ int Fail(const char* what, int error, int code) {
 
 class Runner {
  public:
-  Runner(const Options& options, int signals)
+  Runner(const Options& options, int signals, GuardedHeart::Said* said)
       : options_(options),
         signals_(signals),
-        heart_({options.name, options.timeout, GraceToAsk(options), options.quiet}),
+        heart_({options.name, options.timeout, GraceToAsk(options), options.quiet}, said),
         notify_(options.notify_access, options.timeout, &heart_) {}
 
   RunEnd Run() {
@@ -296,6 +296,8 @@ void Runner::PassRestOn() {
 
 }  // namespace
 
-RunEnd RunOnce(const Options& options, int signals) { return Runner(options, signals).Run(); }
+RunEnd RunOnce(const Options& options, int signals, GuardedHeart::Said* said) {
+  return Runner(options, signals, said).Run();
+}
 
 }  // namespace procctl::run

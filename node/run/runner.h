@@ -11,6 +11,7 @@
 
 #include <optional>
 
+#include "node/run/guarded_heart.h"
 #include "node/run/options.h"
 
 namespace procctl::run {
@@ -26,7 +27,7 @@ struct RunEnd {
 };
 
 // In main's only thread, of a child subreaper that has its signals blocked; `signals` is the
-// signalfd that reads them.
-RunEnd RunOnce(const Options& options, int signals);
+// signalfd that reads them. `said`: what earlier runs have said.
+RunEnd RunOnce(const Options& options, int signals, GuardedHeart::Said* said);
 
 }  // namespace procctl::run

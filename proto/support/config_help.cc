@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "google/protobuf/descriptor.pb.h"
-#include "proto/support/nearest_name.h"
+#include "proto/support/config_keys.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl {
@@ -136,12 +136,6 @@ std::string KeysOf(const Descriptor& schema) {
   return out;
 }
 
-std::vector<std::string> NamesOf(const Descriptor& schema) {
-  std::vector<std::string> names;
-  for (int i = 0; i < schema.field_count(); ++i) names.push_back(schema.field(i)->name());
-  return names;
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> ExplainConfig(const Descriptor& schema, std::string_view path) {
@@ -167,12 +161,8 @@ absl::StatusOr<std::string> ExplainConfig(const Descriptor& schema, std::string_
     }
     field = section->FindFieldByName(std::string(name));
     if (field == nullptr) {
-      const std::vector<std::string> known = NamesOf(*section);
-      const std::string meant = NearestName(known, name);
-      return absl::NotFoundError(
-          fmt::format("there is no key \"{}{}\"; {}", before, name,
-                      meant.empty() ? fmt::format("known keys here: {}", fmt::join(known, ", "))
-                                    : fmt::format("did you mean \"{}{}\"?", before, meant)));
+      return absl::NotFoundError(fmt::format("there is no key \"{}{}\"; {}", before, name,
+                                             KeyHint(*section, before, name)));
     }
     section = IsSection(*field) ? field->message_type() : nullptr;
     item_may_follow = field->is_repeated();

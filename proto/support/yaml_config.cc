@@ -12,9 +12,9 @@
 #include <sstream>
 #include <vector>
 
+#include "proto/support/config_keys.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
-#include "proto/support/nearest_name.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -28,12 +28,6 @@ using google::protobuf::Message;
 constexpr std::streamoff kMostBytes = 1 << 20;
 // Deeper than any schema of ours; keeps a hostile file from exhausting the stack.
 constexpr int kMostDepth = 16;
-
-std::vector<std::string> KeysOf(const Descriptor& schema) {
-  std::vector<std::string> keys;
-  for (int i = 0; i < schema.field_count(); ++i) keys.push_back(schema.field(i)->name());
-  return keys;
-}
 
 class Reader {
  public:
@@ -55,7 +49,10 @@ class Reader {
       const std::string key = entry.first.Scalar();
       const FieldDescriptor* field = out->GetDescriptor()->FindFieldByName(key);
       if (field == nullptr) {
-        meant.insert(RefuseUnknown(entry.first, *out->GetDescriptor(), key));
+        const Descriptor& schema = *out->GetDescriptor();
+        Refuse(entry.first, "",
+               fmt::format("unknown key \"{}\"; {}", key, KeyHint(schema, "", key)));
+        meant.insert(NearestKey(schema, key));
         continue;
       }
       // yaml-cpp keeps the first of two equal keys and says nothing; the reader of the file sees
@@ -82,18 +79,6 @@ class Reader {
     // What it quotes may hold anything; who reads it sits at a terminal.
     faults_->AddAt(node.Mark().line + 1, Printable(what));
     if (!path.empty()) faults_->Taint(path);
-  }
-
-  // Returns the key that may have been meant, or "".
-  std::string RefuseUnknown(const YAML::Node& node, const Descriptor& schema,
-                            const std::string& key) {
-    const std::vector<std::string> known = KeysOf(schema);
-    std::string meant = NearestName(known, key);
-    Refuse(node, "",
-           fmt::format("unknown key \"{}\"; {}", key,
-                       meant.empty() ? fmt::format("known keys here: {}", fmt::join(known, ", "))
-                                     : fmt::format("did you mean \"{}\"?", meant)));
-    return meant;
   }
 
   void Set(const YAML::Node& node, const std::string& path, int depth, const FieldDescriptor& field,

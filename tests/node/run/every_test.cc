@@ -23,6 +23,12 @@ std::vector<std::string> Every(const std::string& script) {
 
 ssize_t Lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 
+// Of a program that fails: that its run is over is told.
+bool IsInPause(const Wrapped& run) {
+  return Within(kPatience,
+                [&] { return run.err().find("; starts again in ") != std::string::npos; });
+}
+
 TEST(Every, StartsAgainAfterTheEndAndNeverOverlaps) {
   // Each run takes longer than the pause; an overlapping one would find the folder of the other.
   Folder folder;
@@ -44,12 +50,43 @@ TEST(Every, ThePauseIsAsLongAsAsked) {
 }
 
 TEST(Every, AStopInThePauseEndsItAtOnce) {
-  Wrapped run({"--every", "1h", "--", "echo", "once"});
-  ASSERT_TRUE(run.Prints("once\n"));
+  Wrapped run({"--every", "1h", "--", "sh", "-c", "echo once; exit 3"});
+  ASSERT_TRUE(IsInPause(run));
   run.Signal(SIGUSR1);  // for a program, and there is none
+  run.Signal(SIGHUP);
   run.Signal(SIGTERM);
   EXPECT_EQ(run.Wait(), 0);
   EXPECT_EQ(run.out(), "once\n");
+}
+
+TEST(Every, AReloadMeansNothingInThePauseAndTheNextRunComes) {
+  Wrapped run(Every("echo run"));
+  ASSERT_TRUE(run.Prints("run\n"));
+  const ssize_t before = Lines(run.out());
+  run.Signal(SIGHUP);
+  EXPECT_TRUE(Within(kPatience, [&] { return Lines(run.out()) >= before + 2; }));
+}
+
+TEST(Every, AStopInThePauseLeavesNothingOfEarlierRuns) {
+  Wrapped run({"--every", "1h", "--", "sh", "-c", "sleep 1000 & echo left $!; exit 3"});
+  const pid_t left = run.PidAfter("left");
+  ASSERT_GT(left, 0);
+  const Watched sleeper(left);
+  ASSERT_TRUE(IsInPause(run));
+  EXPECT_FALSE(sleeper.HasEnded());
+  run.Signal(SIGTERM);
+  EXPECT_EQ(run.Wait(), 0);
+  EXPECT_TRUE(Within(kPatience, [&] { return sleeper.HasEnded(); }));
+}
+
+TEST(Every, ThatNobodyGuardsIsSaidOnceAndNotInEachRun) {
+  // No guardian at all.
+  ASSERT_EQ(setenv("PROCCTL_HEARTBEAT_SOCKET", "/nonexistent/socket", 1), 0);
+  Wrapped run({"--name", "job", "--timeout", "5s", "--every", "1", "--", "echo", "run"});
+  EXPECT_TRUE(Within(kPatience, [&] { return Lines(run.out()) >= 3; }));
+  EXPECT_EQ(Lines(run.err()), 1) << run.err();
+  EXPECT_THAT(run.err(), HasSubstr("not guarded yet"));
+  ASSERT_EQ(unsetenv("PROCCTL_HEARTBEAT_SOCKET"), 0);
 }
 
 TEST(Every, AStopDuringARunReachesItAndNoOtherRunFollows) {
@@ -83,7 +120,10 @@ TEST(Every, OnlyTheFirstRunMustFindItsProgram) {
   Wrapped run({"--every", "1", "--", program});
   ASSERT_TRUE(run.Prints("run\n"));
   std::filesystem::rename(program, program + ".away");
-  ASSERT_TRUE(Within(kPatience, [&] { return run.err().find("cannot run") != std::string::npos; }));
+  ASSERT_TRUE(Within(kPatience, [&] {
+    return run.err().find("\" starts again in 1s") != std::string::npos;
+  })) << run.err();
+  EXPECT_THAT(run.err(), HasSubstr("cannot run"));
   const ssize_t before = Lines(run.out());
   std::filesystem::rename(program + ".away", program);
   EXPECT_TRUE(Within(kPatience, [&] { return Lines(run.out()) > before; })) << "it tried again";

@@ -106,7 +106,8 @@ TEST(Options, EveryTakesSecondsOrADuration) {
   EXPECT_EQ(every("1m30s"), milliseconds(90'000));
   EXPECT_EQ(every("1"), milliseconds(1'000));
   EXPECT_EQ(every("24h"), milliseconds(86'400'000));
-  EXPECT_THAT(Refusal({"--every", "0", "true"}), HasSubstr("is not a duration"));
+  EXPECT_THAT(Refusal({"--every", "0", "true"}),
+              HasSubstr("'0' is not a duration; write for example 10, 90s or 5m"));
   EXPECT_THAT(Refusal({"--every", "-1", "true"}), HasSubstr("is not a duration"));
   EXPECT_THAT(Refusal({"--every", "", "true"}), HasSubstr("is not a duration"));
   EXPECT_THAT(Refusal({"--every", "999ms", "true"}), HasSubstr("between 1s and 24h"));
