@@ -9,6 +9,7 @@
 #include "cli/help_topics.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
+#include "proto/support/nearest_name.h"
 #include "proto/support/tls_probe.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -264,6 +265,59 @@ Output OutputAskedFor(const std::vector<std::string>& arguments) {
   return Output::kTable;
 }
 
+std::vector<std::string> CommandsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+// The first word with two dashes that is no option here. What CLI11 says of one may be about the
+// word after it.
+std::string UnknownOption(const CLI::App& app, const CLI::App* command,
+                          const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") return "";
+    const std::string name = argument.substr(0, argument.find('='));
+    if (name.rfind("--", 0) != 0 || app.get_option_no_throw(name) != nullptr) continue;
+    if (command == nullptr || command->get_option_no_throw(name) == nullptr) return name;
+  }
+  return "";
+}
+
+// What is wrong with a command line, and what to do.
+std::string UsageRefusal(const CLI::App& app, const std::vector<std::string>& arguments,
+                         const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App* command = chosen.empty() ? nullptr : chosen.front();
+  const std::string name = command == nullptr ? "" : command->get_name() + " ";
+  const std::string see = fmt::format("see: procctl-cli {}--help", name);
+  if (const std::string option = UnknownOption(app, command, arguments); !option.empty()) {
+    std::vector<std::string> known;
+    for (const CLI::App* at : {&app, command}) {
+      if (at == nullptr) continue;
+      for (const CLI::Option* one : at->get_options()) {
+        for (const std::string& text : one->get_lnames()) known.push_back("--" + text);
+      }
+    }
+    const std::string meant = NearestName(known, option);
+    return fmt::format("there is no option {}; {}", Printable(option),
+                       meant.empty() ? see : fmt::format("did you mean {}?", meant));
+  }
+  if (const auto left = app.remaining(); command == nullptr && !left.empty()) {
+    const std::vector<std::string> known = CommandsOf(app);
+    const std::string meant = NearestName(known, left.front());
+    return fmt::format("there is no command \"{}\"; {}", Printable(left.front()),
+                       meant.empty() ? fmt::format("there are: {}", fmt::join(known, ", "))
+                                     : fmt::format("did you mean \"{}\"?", meant));
+  }
+  const bool takes_target = name == "kill " || name == "why " || name == "describe ";
+  if (takes_target && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    return fmt::format("{}; e.g. procctl-cli {}web-01/encoder", Printable(error.what()), name);
+  }
+  return fmt::format("{}; {}", Printable(error.what()), see);
+}
+
 }  // namespace
 
 Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment& environment) {
@@ -297,15 +351,8 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
     const auto chosen = app.get_subcommands();
     parsed.text = chosen.empty() ? app.help() : chosen.front()->help("procctl-cli");
     return parsed;
-  } catch (const CLI::RequiredError& e) {
-    std::string next = "see: procctl-cli --help";
-    if (app.got_subcommand("why")) next = "e.g. procctl-cli why web-01/encoder";
-    if (app.got_subcommand("describe")) next = "e.g. procctl-cli describe web-01/encoder";
-    parsed.refusal = absl::InvalidArgumentError(fmt::format("{}; {}", Printable(e.what()), next));
-    return parsed;
   } catch (const CLI::ParseError& e) {
-    parsed.refusal =
-        absl::InvalidArgumentError(fmt::format("{}; see: procctl-cli --help", Printable(e.what())));
+    parsed.refusal = absl::InvalidArgumentError(UsageRefusal(app, arguments, e));
     return parsed;
   }
 

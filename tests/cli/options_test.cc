@@ -99,6 +99,22 @@ TEST(Options, OfWhyAndDescribe) {
   EXPECT_THAT(Refused({"describe", "a", "b"}), HasSubstr("b"));
 }
 
+TEST(Usage, WhatIsMistypedIsNamedWithWhatWasMeant) {
+  EXPECT_EQ(Refused({"lsit"}), "there is no command \"lsit\"; did you mean \"list\"?");
+  EXPECT_EQ(Refused({"--controller", "c:1", "evnets"}),
+            "there is no command \"evnets\"; did you mean \"events\"?");
+  EXPECT_THAT(Refused({"summon"}), HasSubstr("there are: list, kill, events"));
+  EXPECT_EQ(Refused({"kill", "a/b", "--reson", "x"}),
+            "there is no option --reson; did you mean --reason?");
+  EXPECT_EQ(Refused({"list", "--control=c:1"}),
+            "there is no option --control; see: procctl-cli list --help");
+  // CLI11 would complain about the word behind it.
+  EXPECT_EQ(Refused({"list", "--server", "c:1"}),
+            "there is no option --server; see: procctl-cli list --help");
+  EXPECT_EQ(Refused({"kill"}), "targets is required; e.g. procctl-cli kill web-01/encoder");
+  EXPECT_THAT(Refused({"list", "procesess"}), HasSubstr("see: procctl-cli list --help"));
+}
+
 TEST(Options, OfHoldAndRelease) {
   const Options hold = Good({"hold", "a/b", "c/d", "--for", "30m", "--reason", "why", "-y"});
   EXPECT_EQ(hold.verb, Verb::kHold);
