@@ -1,11 +1,13 @@
 // What the program says on its sd_notify socket, turned into beats of the heart.
 //
-//   READY=1                 the start is over            WATCHDOG=1        a beat
-//   STATUS=, ERRNO=         the slot's note              WATCHDOG=trigger  the program gives itself
-//   up RELOADING=, STOPPING=   the slot's phase             WATCHDOG_USEC=    a shorter timeout,
-//   never a longer one EXTEND_TIMEOUT_USEC=    more time for the start, else known long work that
-//   ends with the next WATCHDOG=1 MAINPID=                whose word counts, if that process
-//   descends from us BARRIER=1, FDSTORE=1    descriptors are closed at once; none is kept
+//   READY=1              the start is over
+//   WATCHDOG=1           a beat
+//   WATCHDOG=trigger     the program gives itself up
+//   WATCHDOG_USEC=       a shorter timeout, never a longer one
+//   EXTEND_TIMEOUT_USEC= more time for the start; later: long work, until the next WATCHDOG=1
+//   STATUS=, ERRNO=      the slot's note
+//   RELOADING, STOPPING  its phase
+//   MAINPID=             whose word counts, if that process descends from us
 #pragma once
 
 #include <sys/types.h>

@@ -23,7 +23,7 @@ Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
   --watch-output     the sign is that the program writes to its stdout
   --notify           the sign is that the program says so itself: it speaks the sd_notify protocol
                      with a watchdog (tor, php-fpm, ...), and finds it as under a service manager
-  --notify-access A  who may say so: main (its main process; unless given) or all (each process of it)
+  --notify-access A  who may say so: main (its main process; unless given) or all (any process of it)
   --grace-start T    until the first sign, but no longer than T, the program counts as well
                      (with --notify until READY=1, and 90s unless given)
   --every T          start it again T after each end, 1s to 24h (a plain number means seconds); each
@@ -31,8 +31,8 @@ Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
   --quiet            do not say on stderr whether a guardian is there
   --help, --version
 
-Without --check, --watch-output and --notify the sign is that the program exists and is not stopped (as by
-SIGSTOP or a debugger). That does not notice a program that hangs.
+Without --check, --watch-output and --notify the sign is that the program exists and is not stopped
+(as by SIGSTOP or a debugger). That does not notice a program that hangs.
 
 T is for example 500ms, 5s, 2m, 1h30m. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are
 passed on. The exit code is the program's, 128+N where signal N ended it; 127 where it is not found,

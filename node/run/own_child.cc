@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 namespace procctl::run {
 namespace {
@@ -62,10 +63,13 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 std::vector<char*> EnvironmentWith(std::vector<std::string>* variables) {
   std::vector<char*> entries;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string name = std::string(*entry).substr(0, std::string(*entry).find('=') + 1);
+    const std::string_view text(*entry);
+    const size_t equals = text.find('=');
     const bool replaced =
-        std::any_of(variables->begin(), variables->end(),
-                    [&](const std::string& variable) { return variable.rfind(name, 0) == 0; });
+        equals != std::string_view::npos &&
+        std::any_of(variables->begin(), variables->end(), [&](const std::string& variable) {
+          return variable.compare(0, equals + 1, text.substr(0, equals + 1)) == 0;
+        });
     if (!replaced) entries.push_back(*entry);
   }
   for (std::string& variable : *variables) entries.push_back(variable.data());
