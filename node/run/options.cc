@@ -23,7 +23,7 @@ Usage: procctl-run --name NAME --timeout T [options] -- PROGRAM [ARGUMENT...]
   --watch-output     the sign is that the program writes to its stdout
   --notify           the sign is that the program says so itself: it speaks the sd_notify protocol
                      with a watchdog (tor, php-fpm, ...), and finds it as under a service manager
-  --notify-access A  who may say so: main (its main process; unless given) or all (any process of it)
+  --notify-access A  who may say so: main (its main process; the default) or all (each process)
   --grace-start T    until the first sign, but no longer than T, the program counts as well
                      (with --notify until READY=1, and 90s unless given)
   --every T          start it again T after each end, 1s to 24h (a plain number means seconds); each
