@@ -3,7 +3,9 @@
 // Debian's Abseil is compiled without the sanitizer, so it sees a lock neither taken nor given and
 // calls everything that a Mutex guards a race. These definitions stand in front of the library's
 // own (the executable's symbols come first), call them, and tell the sanitizer what a Mutex means.
-// Linked into every test of the tsan preset that has a mutex.
+// Linked into every test of the tsan preset that has a mutex. Itself compiled without the
+// sanitizer: what it puts on a waiter's stack is read by other threads under a lock of the library
+// that nobody can see.
 #include <dlfcn.h>
 
 #include "absl/synchronization/mutex.h"
@@ -77,6 +79,8 @@ void Mutex::ReaderUnlock() {
 
 void Mutex::LockWhen(const Condition& condition) {
   REAL(real, void (*)(Mutex*, const Condition&), "5Mutex8LockWhenERKNS0_9ConditionE")
+  // The condition was made before; whoever evaluates it acquires.
+  __tsan_release(this);
   SeenCondition seen{this, &condition};
   real(this, Condition(&SeenCondition::Eval, &seen));
   __tsan_acquire(this);
@@ -113,6 +117,8 @@ bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
 bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
   REAL(real, bool (*)(Mutex*, const Condition&, Duration),
        "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE")
+  // The condition was made before; whoever evaluates it acquires.
+  __tsan_release(this);
   SeenCondition seen{this, &condition};
   const bool held = real(this, Condition(&SeenCondition::Eval, &seen), timeout);
   __tsan_acquire(this);
