@@ -101,6 +101,7 @@ class Guardian {
         link_(&table_, &log_, keeper_.get(), &poller_,
               {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
                .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
+               .program = [](const v1::LinkProgramOrder&) {},
                .detail = [this](const v1::DetailRequest& request) { return Detail(request); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
         native_(

@@ -71,6 +71,12 @@ void FoundState::Apply(const v1::StateRecord& record) {
     case v1::StateRecord::kBrake:
       brake = record.brake();
       return;
+    case v1::StateRecord::kProgram:
+      programs[record.program().label()] = record.program();
+      return;
+    case v1::StateRecord::kProgramGone:
+      programs.erase(record.program_gone());
+      return;
     case v1::StateRecord::RECORD_NOT_SET:
       return;
   }

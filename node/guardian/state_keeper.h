@@ -28,6 +28,7 @@ struct FoundState {
   std::vector<std::string> orders;  // oldest first
   std::deque<v1::Event> events;     // not spooled, in order
   std::optional<v1::BrakeRecord> brake;
+  std::map<std::string, v1::ProgramRecord> programs;  // by label
   // Highest numbers that were given out.
   int64_t last_seq = 0;
   int64_t last_generation = 0;

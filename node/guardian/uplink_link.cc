@@ -110,6 +110,9 @@ void UplinkLink::Take(const std::string& bytes) {
       // again.
       if (details_.size() < kMostDetails) details_.push_back(desk_.detail(message.detail()));
       return;
+    case v1::LinkDown::kProgram:
+      desk_.program(message.program());
+      return;
     case v1::LinkDown::kSnapshotRequest:
       StartSnapshot();
       return;

@@ -23,6 +23,7 @@ class UplinkLink {
   struct Desk {
     std::function<void(const v1::LinkOrder&)> order;
     std::function<void(const v1::LinkHoldOrder&)> hold;
+    std::function<void(const v1::LinkProgramOrder&)> program;
     std::function<v1::DetailReply(const v1::DetailRequest&)> detail;
   };
 
