@@ -159,6 +159,7 @@ void Relay::DownSent(const v1::LinkDown& message) {
     case v1::LinkDown::kDetail:
       details_.Asked(message.detail());
       break;
+    case v1::LinkDown::kProgram:
     case v1::LinkDown::MESSAGE_NOT_SET:
       break;
   }
