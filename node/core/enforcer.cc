@@ -38,6 +38,7 @@ Enforcer::Enforcer(Table* table, EnforcerWorld world, EnforcerSettings settings,
       journal_(world.journal),
       evidence_(world.evidence),
       refresh_(std::move(world.refresh)),
+      ending_(std::move(world.ending)),
       policy_(std::move(settings.policy)),
       min_timeout_(settings.min_timeout),
       watch_rules_(settings.watch),
@@ -254,13 +255,28 @@ void Enforcer::Execute(Slot& slot, OrderRef order, Nanos grace) {
   }
 }
 
-void Enforcer::StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional<OrderRef> order) {
+void Enforcer::Stop(Slot& slot, v1::Cause cause, Nanos grace, const OrderRef& by) {
+  Process& process = *slot.process;
+  if (process.kill != nullptr) {
+    // A hang that is withheld does not keep from ending what is to end anyway.
+    if (process.kill->ladder.term_sent() || !process.kill->of_heart()) return;
+    Drop(process, v1::VERDICT_HELD, v1::REFUSAL_UNSPECIFIED,
+         fmt::format("{} is stopped for another reason", Who(process.kill->subject)));
+  }
+  StartKill(slot, cause, grace, std::nullopt, by);
+}
+
+void Enforcer::StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional<OrderRef> order,
+                         const OrderRef& by) {
   Process& process = *slot.process;
   const HeartCell& cell = table_->cell(slot);
   v1::Event subject = SubjectOf(slot);
   subject.set_cause(cause);
   subject.set_kill(next_kill_++);
-  if (cause != v1::CAUSE_OPERATOR) {
+  subject.set_issuer(by.issuer);
+  subject.set_reason(by.reason);
+  const bool hangs = cause == v1::CAUSE_HEARTBEAT || cause == v1::CAUSE_SELF_FAILED;
+  if (hangs) {
     const v1::Symptom symptom = SymptomOf(cell);
     subject.set_symptom(symptom);
     *subject.mutable_silence() = ToProto(SilenceOf(cell, symptom));
@@ -271,7 +287,7 @@ void Enforcer::StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional
   if (order) process.kill->orders.push_back(*std::move(order));
   kills_.insert(process.identity());
   Write(process, false);
-  if (cause != v1::CAUSE_OPERATOR) {
+  if (hangs) {
     RecordProgress(
         *process.kill, v1::EVENT_KIND_HUNG,
         fmt::format("{} hangs: {}", Who(process.kill->subject), Why(process.kill->subject)));
@@ -319,8 +335,7 @@ void Enforcer::Step(Process& process) {
 bool Enforcer::Recovered(const Process& process) {
   const Kill& kill = *process.kill;
   // What an operator ordered does not become undone by a beat.
-  if (kill.ladder.term_sent() || !kill.orders.empty() || kill.subject.cause() == v1::CAUSE_OPERATOR)
-    return false;
+  if (kill.ladder.term_sent() || !kill.orders.empty() || !kill.of_heart()) return false;
   const Slot* slot = SlotOf(kill);
   if (slot == nullptr) return true;
   // Read once more, right here: what was read at the start of the scan may be milliseconds old.
@@ -337,8 +352,8 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
   const bool first = !kill.ladder.term_sent();
   // While it is held nothing of it is read more than once a second. A brake costs nothing to ask.
   if (kill.held() && now < kill.recheck_at && !IsBrake(kill.held_by)) return false;
-  if (first && kill.orders.empty() && !kill.granted && IsBrake(kill.held_by) &&
-      !brake_.WouldGrant(now)) {
+  const bool careful = first && kill.orders.empty() && kill.of_heart();
+  if (careful && !kill.granted && IsBrake(kill.held_by) && !brake_.WouldGrant(now)) {
     return false;
   }
   const SignalAnswer answer =
@@ -367,10 +382,10 @@ bool Enforcer::PassGates(Process& process, MonoTime now) {
              {v1::HELD_BY_OBSERVE, v1::REFUSAL_UNSPECIFIED, "a rule says to observe it only"}, now);
     return false;
   }
-  if (first && kill.orders.empty() && !process.canary && !AskBrakes(process, now)) return false;
+  if (careful && !process.canary && !AskBrakes(process, now)) return false;
   // Whether the kernel still refuses is known only once it does not.
   if (kill.held_by != v1::HELD_BY_KERNEL) LiftHold(process);
-  if (first && kill.orders.empty() && !AskEvidence(process)) return false;
+  if (careful && !AskEvidence(process)) return false;
   // Reading what the kernel says took a moment in which it may have beaten.
   if (!Recovered(process)) return true;
   Drop(process, v1::VERDICT_RECOVERED, v1::REFUSAL_UNSPECIFIED,
@@ -535,16 +550,17 @@ bool Enforcer::Send(Process& process, int signal) {
 }
 
 void Enforcer::SendTerm(Process& process) {
-  if (!Send(process, SIGTERM)) return;
+  if (!Send(process, process.stop_signal)) return;
   // A stopped process acts on SIGTERM only once it runs again. It may be gone by now; its exit will
   // tell.
   (void)process.target->Signal(SIGCONT);
   Kill& kill = *process.kill;
   kill.ladder.TermSent(Now());
   Write(process, false);
-  RecordProgress(kill, v1::EVENT_KIND_TERM_SENT,
-                 fmt::format("SIGTERM to {} ({}); SIGKILL in {}", Who(kill.subject),
-                             Why(kill.subject), FormatDuration(kill.ladder.grace())));
+  RecordProgress(
+      kill, v1::EVENT_KIND_TERM_SENT,
+      fmt::format("{} to {} ({}); SIGKILL in {}", SignalName(process.stop_signal),
+                  Who(kill.subject), Why(kill.subject), FormatDuration(kill.ladder.grace())));
   table_->Changed(process);
 }
 
@@ -561,6 +577,7 @@ void Enforcer::SendKill(Process& process) {
 }
 
 void Enforcer::OnExit(Process& process) {
+  if (ending_) ending_(process);
   if (process.kill != nullptr) {
     Kill& kill = *process.kill;
     (void)GiveBack(kill, Now());
@@ -573,7 +590,7 @@ void Enforcer::OnExit(Process& process) {
     RecordVerdict(kill, verdict, v1::REFUSAL_UNSPECIFIED,
                   fmt::format("{} ({}): {}", Who(kill.subject), Why(kill.subject), how));
     Forget(kill, process.identity());
-  } else if (!process.slots.empty()) {
+  } else if (!process.slots.empty() && process.program.empty()) {
     v1::Event event = SubjectOf(*process.slots.front());
     event.set_kind(v1::EVENT_KIND_PROCESS_GONE);
     event.set_severity(v1::SEVERITY_INFO);
@@ -722,6 +739,8 @@ v1::Event Enforcer::SubjectOf(const Slot& slot) const {
   event.set_door(slot.door);
   *event.mutable_silence() = ToProto(Nanos(table_->cell(slot).silence));
   *event.mutable_timeout() = ToProto(slot.terms.timeout);
+  event.set_program(slot.process->program);
+  event.set_run(slot.process->run);
   return event;
 }
 

@@ -45,6 +45,8 @@ struct EnforcerWorld {
   EvidenceSource* evidence = nullptr;
   // Brings the page of a slot up to date where that is a copy (classic rows). May be empty.
   std::function<void(const Slot&)> refresh;
+  // The process has ended; its slots and its kill are still there. May be empty.
+  std::function<void(const Process&)> ending;
 };
 
 class Enforcer {
@@ -57,6 +59,11 @@ class Enforcer {
   // Starts a kill for an order, or joins the one under way. The order has been checked; it ends as
   // a VERDICT event in any case, perhaps before this returns.
   void Execute(Slot& slot, OrderRef order, Nanos grace);
+
+  // The node's own decision to stop a program: STOP, CONFIG, SCHEDULE, LIMIT, or OPERATOR for an
+  // order about the program, whose issuer and reason are then told. Joins a kill that is under way,
+  // whose cause stays. Asks no brake and waits for no evidence.
+  void Stop(Slot& slot, v1::Cause cause, Nanos grace, const OrderRef& by);
 
   // An operator's hold, or its release; each ends in its event.
   void PlaceHold(Slot& slot, const OrderRef& order, Nanos hold_for,
@@ -108,7 +115,8 @@ class Enforcer {
   // A heart that is only observed must not stand before `slot` of the same process that is not: its
   // kill ends, and true.
   bool DropIfShadows(Process& process, const Slot& slot);
-  void StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional<OrderRef> order);
+  void StartKill(Slot& slot, v1::Cause cause, Nanos grace, std::optional<OrderRef> order,
+                 const OrderRef& by = {});
   // Does what is due for one kill. May remove the process.
   void Step(Process& process);
   // True if the next signal may go out now. Otherwise the kill waits, is held, or has ended here.
@@ -153,6 +161,7 @@ class Enforcer {
   Journal* journal_;
   EvidenceSource* evidence_;
   std::function<void(const Slot&)> refresh_;
+  std::function<void(const Process&)> ending_;
   SignalPolicy policy_;
   Nanos min_timeout_;
   WatchRules watch_rules_;

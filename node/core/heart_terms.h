@@ -6,6 +6,7 @@
 namespace procctl::node {
 
 struct HeartTerms {
+  // 0: it need not beat.
   Nanos timeout{};
   // 0: progress is not judged.
   Nanos progress_limit{0};

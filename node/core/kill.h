@@ -28,7 +28,11 @@ struct Kill {
   enum class Evidence { kNotAsked, kAsked, kDone };
 
   int64_t number() const { return subject.kill(); }
-  bool ordered() const { return subject.cause() == v1::CAUSE_OPERATOR; }
+  // Because of what its heart shows, which may change: brakes, evidence and a beat in time are for
+  // these only. The others are somebody's will.
+  bool of_heart() const {
+    return subject.cause() == v1::CAUSE_HEARTBEAT || subject.cause() == v1::CAUSE_SELF_FAILED;
+  }
   bool held() const { return held_by != v1::HELD_BY_UNSPECIFIED; }
 
   Ladder ladder;

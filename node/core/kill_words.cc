@@ -1,5 +1,7 @@
 #include "node/core/kill_words.h"
 
+#include <cstring>
+
 #include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
@@ -28,6 +30,11 @@ std::string Who(const v1::Event& subject) {
   return fmt::format("{} pid {}", subject.slot(), subject.incarnation().pid());
 }
 
+std::string SignalName(int signal) {
+  const char* name = sigabbrev_np(signal);
+  return name == nullptr ? fmt::format("signal {}", signal) : fmt::format("SIG{}", name);
+}
+
 std::string Exact(Nanos duration) {
   const double seconds = std::chrono::duration<double>(duration).count();
   return seconds < 1 ? fmt::format("{:.1f}ms", seconds * 1000) : fmt::format("{:.3f}s", seconds);
@@ -39,6 +46,14 @@ std::string Why(const v1::Event& subject) {
       return WhySilent(subject);
     case v1::CAUSE_SELF_FAILED:
       return "it said itself that it failed";
+    case v1::CAUSE_LIMIT:
+      return "over a limit";
+    case v1::CAUSE_CONFIG:
+      return "its configuration changed";
+    case v1::CAUSE_STOP:
+      return "it is not to run";
+    case v1::CAUSE_SCHEDULE:
+      return "its time is over";
     default:
       return subject.issuer().empty() ? "ordered" : fmt::format("ordered by {}", subject.issuer());
   }

@@ -228,6 +228,20 @@ void Table::Settle(Process& process) {
   processes_.erase(identity);
 }
 
+void Table::SetTimeout(Slot& slot, Nanos timeout) {
+  slot.terms.timeout = timeout;
+  cells_[slot.cell].timeout = Milliseconds(timeout);
+  Write(slot);
+  listener_.changed(slot);
+}
+
+void Table::ExtendStart(Slot& slot, Nanos more) {
+  HeartCell& cell = cells_[slot.cell];
+  if (cell.mode != HeartMode::kStarting) return;
+  cell.special_limit = std::max(cell.special_limit, Milliseconds(Nanos(cell.silence) + more));
+  listener_.changed(slot);
+}
+
 void Table::SetHold(Slot& slot, std::optional<OperatorHold> hold) {
   slot.hold = std::move(hold);
   Write(slot);
@@ -260,7 +274,7 @@ v1::Slot Table::Row(const Slot& slot) const {
   *row.mutable_incarnation() = IncarnationOf(slot);
   row.set_state(StateOf(*slot.process, heart));
   row.set_door(slot.door);
-  *row.mutable_timeout() = ToProto(slot.terms.timeout);
+  if (slot.terms.timeout > Nanos(0)) *row.mutable_timeout() = ToProto(slot.terms.timeout);
   *row.mutable_silence() = ToProto(Nanos(heart.silence));
   *row.mutable_registered_at() = ToProto(slot.registered_at);
   row.set_uid(static_cast<int32_t>(slot.process->uid));

@@ -74,6 +74,11 @@ struct Process {
   uint64_t exit_watch = 0;
   // The node's own, meant to hang: it asks no brake and is no sign of a sick host.
   bool canary = false;
+  // Main process of a program of this node: the program's label, and which life of it this is.
+  std::string program;
+  std::string run;
+  // What asks it to end.
+  int stop_signal = 15;
 
   const ProcessIdentity& identity() const { return target->identity(); }
 };
@@ -129,6 +134,11 @@ class Table {
   void RemoveProcess(Process& process);
   // Forgets the process if nothing holds it any more.
   void Settle(Process& process);
+
+  // Another timeout from now on; the silence so far goes on.
+  void SetTimeout(Slot& slot, Nanos timeout);
+  // So much longer, from now, until it has to be ready. Of a slot that is STARTING.
+  void ExtendStart(Slot& slot, Nanos more);
 
   void SetHold(Slot& slot, std::optional<OperatorHold> hold);
 

@@ -4,12 +4,14 @@
 #include <atomic>
 #include <bit>
 #include <map>
+#include <set>
 
 namespace procctl::node {
 namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
 
+// 0: none.
 int64_t LimitOf(const HeartCell& cell) {
   return (cell.mode == HeartMode::kPlain ? cell.timeout : cell.special_limit) * kMillisecond;
 }
@@ -33,12 +35,14 @@ void Findings::Clear() {
 
 v1::SlotState Judge(const HeartCell& cell) {
   if ((cell.flags & PROCCTL_PAGE_FAILED) != 0) return v1::SLOT_STATE_GAVE_UP;
-  if (cell.silence > LimitOf(cell)) return v1::SLOT_STATE_HUNG;
+  if (const int64_t limit = LimitOf(cell); limit != 0 && cell.silence > limit)
+    return v1::SLOT_STATE_HUNG;
   if (cell.mode == HeartMode::kStarting) return v1::SLOT_STATE_STARTING;
   if (cell.mode == HeartMode::kBusy) return v1::SLOT_STATE_BUSY;
   if (cell.progress_limit != 0 && cell.progress_silence > cell.progress_limit * kMillisecond)
     return v1::SLOT_STATE_NO_PROGRESS;
-  if (cell.silence * 2 > cell.timeout * kMillisecond) return v1::SLOT_STATE_QUIET;
+  if (cell.timeout != 0 && cell.silence * 2 > cell.timeout * kMillisecond)
+    return v1::SLOT_STATE_QUIET;
   return v1::SLOT_STATE_ALIVE;
 }
 
@@ -103,7 +107,8 @@ void Watch::NoteGap(size_t index, HeartCell& cell, Nanos credited, Findings* fin
   ++history.gaps[static_cast<size_t>(column)];
   history.worst_gap = std::max(history.worst_gap, longest);
   // Ten times in hundredths: silence * 100 may overflow for a silence of years, this does not.
-  if (cell.silence / 100 * 100 > cell.timeout * kMillisecond / 100 * rules_.near_miss_percent) {
+  if (cell.timeout != 0 &&
+      cell.silence / 100 * 100 > cell.timeout * kMillisecond / 100 * rules_.near_miss_percent) {
     ++history.near_misses;
     findings->near_misses.push_back({slot.generation, Nanos(cell.silence)});
   }
@@ -214,16 +219,25 @@ SilenceCensus Watch::Census(Nanos window, int least) const {
   };
   SilenceCensus census;
   std::vector<Silent> silent;
+  std::set<const Process*> heard;
+  std::set<const Process*> unheard;
   const std::span<HeartCell> cells = table_->cells();
   for (size_t i = 0; i < cells.size(); ++i) {
     if (cells[i].page == nullptr) continue;
     const Slot& slot = *table_->slot_at(i);
     if (slot.process->canary) continue;
+    // Who need not beat says nothing about the host by not beating.
+    if (LimitOf(cells[i]) == 0) {
+      unheard.insert(slot.process);
+      continue;
+    }
     ++census.slots;
+    heard.insert(slot.process);
     if (!IsSilent(cells[i])) continue;
     silent.push_back({cells[i].silence, slot.process, cells[i].judged == v1::SLOT_STATE_HUNG});
   }
   census.processes = static_cast<int64_t>(table_->processes().size());
+  for (const Process* process : unheard) census.processes -= heard.count(process) == 0 ? 1 : 0;
   census.silent = static_cast<int64_t>(silent.size());
   // The largest group whose silences began within one window, and that holds one that is due.
   std::sort(silent.begin(), silent.end(),

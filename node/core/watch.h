@@ -10,7 +10,8 @@
 //   BUSY (announced limit) ------------------------------------------------+
 //
 // and, while it beats: NO_PROGRESS (progress silence > its limit), GAVE_UP (it said so). At a limit
-// itself a heart still lives.
+// itself a heart still lives. A timeout of 0 is none: such a slot is never silent, only starting or
+// busy for too long.
 #pragma once
 
 #include <cstdint>

@@ -20,8 +20,14 @@ constexpr size_t kMostDetails = 64;
 
 }  // namespace
 
-UplinkLink::UplinkLink(Table* table, EventLog* log, Journal* journal, Poller* poller, Desk desk)
-    : table_(table), log_(log), journal_(journal), poller_(poller), desk_(std::move(desk)) {}
+UplinkLink::UplinkLink(Table* table, EventLog* log, Journal* journal, Poller* poller, Desk desk,
+                       Programs programs)
+    : table_(table),
+      log_(log),
+      journal_(journal),
+      poller_(poller),
+      desk_(std::move(desk)),
+      programs_(std::move(programs)) {}
 
 absl::Status UplinkLink::Connect(UniqueFd fd, v1::LinkHello hello) {
   Disconnect();
@@ -47,8 +53,10 @@ void UplinkLink::Disconnect() {
 void UplinkLink::StartSnapshot() {
   snapshot_ = true;
   snapshot_after_ = 0;
+  snapshot_program_.clear();
   changed_.clear();
   removed_.clear();
+  programs_changed_.clear();
 }
 
 void UplinkLink::RowChanged(int64_t generation) {
@@ -60,6 +68,16 @@ void UplinkLink::RowRemoved(int64_t generation) {
   changed_.erase(generation);
   removed_.push_back(generation);
   if (removed_.size() > kMostRemovals) StartSnapshot();
+}
+
+void UplinkLink::ProgramChanged(const std::string& label) {
+  if (fd_) programs_changed_.insert(label);
+}
+
+void UplinkLink::Answer(v1::DetailReply reply) {
+  if (!fd_ || details_.size() >= kMostDetails) return;
+  details_.push_back(std::move(reply));
+  Pump();
 }
 
 void UplinkLink::OnReady(uint32_t events) {
@@ -108,7 +126,9 @@ void UplinkLink::Take(const std::string& bytes) {
     case v1::LinkDown::kDetail:
       // Whoever asks faster than it reads is not answered; asking changes nothing, so it may ask
       // again.
-      if (details_.size() < kMostDetails) details_.push_back(desk_.detail(message.detail()));
+      if (details_.size() < kMostDetails) {
+        if (auto reply = desk_.detail(message.detail())) details_.push_back(*std::move(reply));
+      }
       return;
     case v1::LinkDown::kProgram:
       desk_.program(message.program());
@@ -151,7 +171,10 @@ void UplinkLink::Pump() {
   // Events first: somebody may be waiting for a verdict.
   while (SendEvents() && SendDetails() && (snapshot_ ? SendSnapshot() : SendChanges())) {
     const bool more_events = sent_seq_ < log_->ring().last_seq();
-    if (!more_events && !snapshot_ && changed_.empty() && removed_.empty()) return;
+    if (!more_events && !snapshot_ && changed_.empty() && removed_.empty() &&
+        programs_changed_.empty()) {
+      return;
+    }
   }
 }
 
@@ -198,16 +221,28 @@ bool UplinkLink::SendSnapshot() {
     bytes += slots->upserts(slots->upserts_size() - 1).ByteSizeLong();
     last = it->first;
   }
-  slots->set_last(it == table_->slots().end());
-  const bool done = slots->last();
+  // Programs come after the slots that they name.
+  const bool slots_done = it == table_->slots().end();
+  std::string last_program = snapshot_program_;
+  std::optional<v1::Program> program;
+  if (slots_done) program = programs_.after(last_program);
+  while (program && bytes < kBatchBytes) {
+    bytes += program->ByteSizeLong();
+    last_program = program->label();
+    *slots->add_program_upserts() = *std::move(program);
+    program = programs_.after(last_program);
+  }
+  const bool done = slots_done && !program;
+  slots->set_last(done);
   if (!SendOne(message)) return false;
   snapshot_after_ = last;
+  snapshot_program_ = std::move(last_program);
   if (done) snapshot_ = false;
   return true;
 }
 
 bool UplinkLink::SendChanges() {
-  if (changed_.empty() && removed_.empty()) return true;
+  if (changed_.empty() && removed_.empty() && programs_changed_.empty()) return true;
   v1::LinkUp message;
   v1::LinkSlots* slots = message.mutable_slots();
   size_t bytes = 0;
@@ -222,7 +257,18 @@ bool UplinkLink::SendChanges() {
   for (; removals < removed_.size() && bytes < kBatchBytes; ++removals, bytes += 10) {
     slots->add_removes(removed_[removals]);
   }
+  auto program = programs_changed_.begin();
+  for (; program != programs_changed_.end() && bytes < kBatchBytes; ++program) {
+    if (auto row = programs_.find(*program)) {
+      bytes += row->ByteSizeLong();
+      *slots->add_program_upserts() = *std::move(row);
+    } else {
+      bytes += program->size() + 4;
+      slots->add_program_removes(*program);
+    }
+  }
   if (!SendOne(message)) return false;
+  programs_changed_.erase(programs_changed_.begin(), program);
   changed_.erase(changed_.begin(), it);
   removed_.erase(removed_.begin(), removed_.begin() + static_cast<std::ptrdiff_t>(removals));
   return true;

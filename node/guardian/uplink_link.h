@@ -24,10 +24,19 @@ class UplinkLink {
     std::function<void(const v1::LinkOrder&)> order;
     std::function<void(const v1::LinkHoldOrder&)> hold;
     std::function<void(const v1::LinkProgramOrder&)> program;
-    std::function<v1::DetailReply(const v1::DetailRequest&)> detail;
+    // Nullopt: the answer comes later, through Answer.
+    std::function<std::optional<v1::DetailReply>(const v1::DetailRequest&)> detail;
   };
 
-  UplinkLink(Table* table, EventLog* log, Journal* journal, Poller* poller, Desk desk);
+  // The rows of programs, by label.
+  struct Programs {
+    // The first one after `label`; nullopt: there is none.
+    std::function<std::optional<v1::Program>(const std::string& label)> after;
+    std::function<std::optional<v1::Program>(const std::string& label)> find;
+  };
+
+  UplinkLink(Table* table, EventLog* log, Journal* journal, Poller* poller, Desk desk,
+             Programs programs);
 
   // A new uplink is at the other end: it gets the hello, every event that is not spooled, all rows,
   // then changes.
@@ -37,6 +46,10 @@ class UplinkLink {
 
   void RowChanged(int64_t generation);
   void RowRemoved(int64_t generation);
+  // Its row changed, or is no more.
+  void ProgramChanged(const std::string& label);
+  // An answer that came later.
+  void Answer(v1::DetailReply reply);
   // Sends what there is to send, as far as the socket takes it. What the journal has not kept yet
   // it keeps first: an event that was told and is not known any more after a crash would be told
   // again under another number.
@@ -61,6 +74,7 @@ class UplinkLink {
   Journal* journal_;
   Poller* poller_;
   Desk desk_;
+  Programs programs_;
 
   UniqueFd fd_;
   Poller::Token token_ = 0;
@@ -68,9 +82,11 @@ class UplinkLink {
   std::optional<v1::LinkHello> hello_;  // not sent yet
   int64_t sent_seq_ = 0;
   bool snapshot_ = false;
-  int64_t snapshot_after_ = 0;  // generation of the last row sent
+  int64_t snapshot_after_ = 0;    // generation of the last row sent
+  std::string snapshot_program_;  // label of the last row sent
   std::set<int64_t> changed_;
   std::vector<int64_t> removed_;
+  std::set<std::string> programs_changed_;
   // Answers that the socket had no room for.
   std::deque<v1::DetailReply> details_;
 };

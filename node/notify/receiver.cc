@@ -76,18 +76,43 @@ Receiver Receiver::Open(const std::string& base, int* error) {
   receiver.folder_ = folder;
   receiver.path_ = folder + "/" + name;
   std::memcpy(address.sun_path, receiver.path_.c_str(), receiver.path_.size() + 1);
+  receiver.Bind(address, error);
+  return receiver;
+}
+
+Receiver Receiver::OpenAgain(const std::string& path, int* error) {
+  Receiver receiver;
+  *error = 0;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos || path.size() >= sizeof address.sun_path) {
+    *error = ENAMETOOLONG;
+    return receiver;
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    *error = errno;
+    return receiver;
+  }
+  receiver.path_ = path;
+  receiver.folder_ = path.substr(0, slash);
+  receiver.Bind(address, error);
+  return receiver;
+}
+
+void Receiver::Bind(const sockaddr_un& address, int* error) {
   UniqueFd made(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   // The folder opens last: nobody can reach a socket that does not name its senders yet.
   if (!made.ok() || setsockopt(made.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
       bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      chmod(receiver.path_.c_str(), 0666) != 0 || chmod(folder.c_str(), 0711) != 0) {
+      chmod(path_.c_str(), 0666) != 0 || chmod(folder_.c_str(), 0711) != 0) {
     *error = errno;
-    receiver.Close();
-    return receiver;
+    Close();
+    return;
   }
-  receiver.socket_ = std::move(made);
-  return receiver;
+  socket_ = std::move(made);
 }
 
 std::optional<Datagram> Receiver::Receive() {
@@ -121,6 +146,12 @@ std::optional<Datagram> Receiver::Receive() {
     datagram.bytes.assign(bytes, static_cast<size_t>(size));
   }
   return datagram;
+}
+
+void Receiver::Leave() {
+  socket_.Reset();
+  path_.clear();
+  folder_.clear();
 }
 
 void Receiver::Close() {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <optional>
 #include <string>
@@ -34,6 +35,9 @@ class Receiver {
   // base).
   static Receiver Open(const std::string& base, int* error);
 
+  // At the path of an earlier one whose owner was killed: programs go on sending to it.
+  static Receiver OpenAgain(const std::string& path, int* error);
+
   bool ok() const { return socket_.ok(); }
   // Readable when there is something to receive; -1 when it is not open.
   int fd() const { return socket_.get(); }
@@ -45,8 +49,12 @@ class Receiver {
   // before.
   std::optional<Datagram> Receive();
   void Close();
+  // The files stay, for OpenAgain.
+  void Leave();
 
  private:
+  void Bind(const sockaddr_un& address, int* error);
+
   UniqueFd socket_;
   std::string folder_;
   std::string path_;
