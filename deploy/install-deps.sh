@@ -13,6 +13,7 @@ build=(
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
   libspdlog-dev libcli11-dev libyaml-cpp-dev libsqlite3-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
+  tzdata # the time zones of cron lines; needed on each node as well
   python3 # the Python binding's test; python3-minimal has no ctypes
 )
 ci=(clang clang-tidy clang-format shellcheck strace)

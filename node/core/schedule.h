@@ -2,38 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "node/core/cron_times.h"
 #include "node/core/mono_time.h"
 
 namespace procctl::node {
 
-// The due times of one cron line in one time zone. A local time that a change of clocks skips is due
-// right after the change; one that comes twice is due once, the first time.
-class CronTimes {
- public:
-  // "minute hour day month weekday" (lists, ranges, steps, names of months and days; day and weekday
-  // both restricted: either), or @hourly, @daily, @weekly, @monthly, @yearly. `time_zone`: an IANA
-  // name; empty: UTC. INVALID_ARGUMENT says which field is wrong and what would be right, also where
-  // no such day ever comes (30 February).
-  static absl::StatusOr<CronTimes> Parse(std::string_view text, std::string_view time_zone);
-
-  // The first due time after `t`.
-  absl::Time NextAfter(absl::Time t) const;
-  // The last due time in (since, until]; nullopt if there is none.
-  std::optional<absl::Time> LastIn(absl::Time since, absl::Time until) const;
-  const absl::TimeZone& zone() const { return zone_; }
-
- private:
-  absl::TimeZone zone_;
-};
-
+// A run that still goes on when the next one could start: that one is left out, waits for its end,
+// or has it ended.
 enum class Overlap { kSkip, kQueue, kKill };
 
 struct ScheduleRule {
@@ -43,22 +23,35 @@ struct ScheduleRule {
   Nanos jitter{0};
 };
 
-// What of the due times was dealt with. Kept in the journal before anything is started, so that each
-// due time leads to one run at most, whoever is killed when.
+// What of the due times was dealt with. Kept in the journal before anything is started, so that
+// each due time leads to one run at most, whoever is killed when.
 struct ScheduleState {
-  // No due time at or before it runs any more.
+  // No due time at or before it runs any more. As it is by default: none was dealt with yet, and
+  // the first Look begins with the present time.
   absl::Time last_due;
   // Due already, not started yet: waits for its jitter, or for the end of the run before (queue,
-  // kill).
+  // kill). One at most.
   std::optional<absl::Time> pending;
 };
 
+// From a due time to its run:
+//
+//   due --Look in time--> pending --jitter over, nothing runs--> started
+//    |                       |
+//    +-- too late, or one ---+-- skip: the run before goes on; or nobody looked until it was too
+//        is pending already      late --> skipped, with a sentence
+//
+// Too late: more than max(kOnTime, catch_up) after the due time, or for a pending one after it
+// could have started. Of several due times since the last Look only the latest may run. A wall
+// clock that jumps forward is like having been down. One that is set back runs nothing again: due
+// times come when it has passed last_due, unless it had been wrong (kClockWasWrong).
 class Schedule {
  public:
-  // A run that can be started within this of its due time is on time and needs no catch_up.
+  // A run that can be started within this of its due time is on time and needs no catch_up. So Look
+  // is to be called well more often than this.
   static constexpr Nanos kOnTime = std::chrono::minutes(1);
-  // A wall clock that was set back by more than this had been wrong: the schedule begins anew with
-  // the present time. By less, and what was dealt with stays so.
+  // A wall clock that was set back to more than this before last_due had been wrong: the schedule
+  // begins anew with the present time. By less, and what was dealt with stays so.
   static constexpr Nanos kClockWasWrong = std::chrono::hours(25);
 
   // `seed`: makes the jitter, with the due time; the same for one node and program.
@@ -67,24 +60,42 @@ class Schedule {
   struct Answer {
     // The due time whose run is to be started now.
     std::optional<absl::Time> start;
-    // End the run that goes on; once it has ended, the pending one is started.
+    // End the run that goes on; once it has ended, the pending one is started. Said at each Look
+    // until then.
     bool kill_running = false;
     // Whole sentences about due times at which nothing is started.
     std::vector<std::string> skipped;
-    // state() has changed and must be kept before anything is started.
+    // state() has changed and must be kept before anything is started; together with the fact of
+    // the start, or a crash between the two loses the run.
     bool changed = false;
   };
-  // To be called now and then, and when a run has ended.
+  // To be called now and then, and when a run has ended. `running`: a run is being started, goes on
+  // or is being stopped.
   Answer Look(absl::Time now, bool running);
 
-  // When something is started next, jitter included; to show.
+  // When something is started next, jitter included, if no run is in its way; to show.
   absl::Time next(absl::Time now) const;
   const ScheduleState& state() const { return state_; }
 
  private:
+  // Due times at which nothing was started because nobody looked.
+  struct Missed;
+  void BeginAnew(absl::Time now, Answer* answer);
+  void TakeNew(absl::Time now, Missed* missed, Answer* answer);
+  void SettlePending(absl::Time now, bool running, Missed* missed, Answer* answer);
+  absl::Time StartOf(absl::Time due) const;
+  absl::Duration Reach() const;
+  absl::Time NextDue();
+
   ScheduleRule rule_;
   uint64_t seed_;
   ScheduleState state_;
+  // The first due time after state_.last_due, once it was asked for: a Look at which nothing is due
+  // costs one comparison.
+  std::optional<absl::Time> next_due_;
+  // Whether this object has looked before, and when it last saw that a run held up the pending one.
+  bool looked_ = false;
+  std::optional<absl::Time> held_up_;
 };
 
 // The name of a run: its due time in UTC, such as 2026-03-29T01:30:00Z.
