@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -28,6 +27,7 @@
 #include "node/guardian/uplink_link.h"
 #include "node/os/board.h"
 #include "node/os/clock.h"
+#include "node/os/descriptor_limit.h"
 #include "node/os/poller.h"
 #include "node/os/proc_file.h"
 #include "node/os/state_files.h"
@@ -47,14 +47,6 @@ constexpr Nanos kFarewell = std::chrono::seconds(1);
 int64_t MillisecondsOfWallTime() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(WallNow().time_since_epoch())
       .count();
-}
-
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE,
-                  &limit);  // allowed to everybody; without it fewer processes can be guarded
 }
 
 int64_t ResidentBytes() {

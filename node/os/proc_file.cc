@@ -1,11 +1,13 @@
 #include "node/os/proc_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "node/os/proc_text.h"
 #include "node/os/unique_fd.h"
@@ -16,10 +18,23 @@ namespace {
 
 constexpr uint64_t kPfKthread = 0x00200000;  // PF_KTHREAD of the kernel's sched.h, field 9 of stat
 constexpr int kMostAncestors = 256;
+constexpr size_t kMostChildrenText = size_t{1} << 20;
 
 absl::Status Refused() {
   const int error = errno;
   return absl::Status(absl::ErrnoToStatusCode(error), std::strerror(error));
+}
+
+// The entries of a folder of /proc whose names are numbers.
+std::vector<int32_t> Numbers(const char* folder) {
+  std::vector<int32_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(folder), closedir);
+  if (open == nullptr) return numbers;
+  while (const dirent* entry = readdir(open.get())) {
+    int32_t number = 0;
+    if (ReadNumber(entry->d_name, &number)) numbers.push_back(number);
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -41,8 +56,10 @@ std::optional<ProcStat> ParseStat(std::string_view text) {
   }
   uint64_t flags = 0;
   if (fields[0].size() != 1 || !ReadNumber(fields[1], &stat.parent) ||
+      !ReadNumber(fields[2], &stat.group) || !ReadNumber(fields[3], &stat.session) ||
       !ReadNumber(fields[6], &flags) || !ReadNumber(fields[11], &stat.user_ticks) ||
-      !ReadNumber(fields[12], &stat.system_ticks) || !ReadNumber(fields[19], &stat.start_ticks)) {
+      !ReadNumber(fields[12], &stat.system_ticks) || !ReadNumber(fields[17], &stat.threads) ||
+      !ReadNumber(fields[19], &stat.start_ticks)) {
     return std::nullopt;
   }
   stat.state = fields[0][0];
@@ -110,6 +127,34 @@ bool IsCgroupFrozen(const std::string& path) {
     if (events) return Word(LineAfter(*events, "frozen")) == "1";
   }
   return false;
+}
+
+std::vector<int32_t> AllProcesses() { return Numbers("/proc"); }
+
+std::vector<int32_t> OwnChildren() {
+  std::vector<int32_t> children;
+  bool told = false;
+  for (const int32_t thread : Numbers("/proc/self/task")) {
+    // Some kernels are built without this file; a thread that ended has none either.
+    const auto text =
+        ReadSmallFile(fmt::format("/proc/self/task/{}/children", thread), kMostChildrenText);
+    if (!text) continue;
+    told = true;
+    for (std::string_view rest = *text;;) {
+      const std::string_view word = Word(rest);
+      int32_t pid = 0;
+      if (word.empty() || !ReadNumber(word, &pid)) break;
+      children.push_back(pid);
+      rest.remove_prefix(static_cast<size_t>(word.data() + word.size() - rest.data()));
+    }
+  }
+  if (told) return children;
+  const int32_t self = getpid();
+  for (const int32_t pid : AllProcesses()) {
+    const auto stat = ReadStat(pid);
+    if (stat && stat->parent == self) children.push_back(pid);
+  }
+  return children;
 }
 
 std::set<int32_t> OwnLine() {

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -17,9 +18,12 @@ struct ProcStat {
   std::string comm;  // raw bytes, up to 15
   char state = '?';
   int32_t parent = 0;
+  int32_t group = 0;
+  int32_t session = 0;
   // CPU time spent in user and in kernel mode.
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
+  int32_t threads = 0;
   int64_t start_ticks = 0;
   bool kernel_thread = false;
 };
@@ -42,6 +46,11 @@ std::optional<ProcStatus> ReadStatus(int32_t pid);
 bool IsFrozen(int32_t pid);
 // The same for a path as ParseCgroupV2Path gives it.
 bool IsCgroupFrozen(const std::string& path);
+
+// Everybody /proc shows; whoever begins or ends meanwhile may be in it or not.
+std::vector<int32_t> AllProcesses();
+// Our own children, zombies among them, whichever of our threads they belong to.
+std::vector<int32_t> OwnChildren();
 
 // This process and all its ancestors up to init.
 std::set<int32_t> OwnLine();

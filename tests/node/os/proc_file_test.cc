@@ -13,8 +13,8 @@ namespace {
 
 // 20 fields from the state on; parent 17, flags 4194560, start time 123456.
 std::string Stat(const std::string& comm, const std::string& flags = "4194560") {
-  return "4242 (" + comm + ") S 17 1 1 0 -1 " + flags +
-         " 1 2 3 4 5 6 7 8 20 0 1 0 123456 999 888 1 2\n";
+  return "4242 (" + comm + ") S 17 11 12 0 -1 " + flags +
+         " 1 2 3 4 5 6 7 8 20 0 3 0 123456 999 888 1 2\n";
 }
 
 TEST(ParseStat, ReadsThePlainCase) {
@@ -23,6 +23,9 @@ TEST(ParseStat, ReadsThePlainCase) {
   EXPECT_EQ(stat->comm, "worker");
   EXPECT_EQ(stat->state, 'S');
   EXPECT_EQ(stat->parent, 17);
+  EXPECT_EQ(stat->group, 11);
+  EXPECT_EQ(stat->session, 12);
+  EXPECT_EQ(stat->threads, 3);
   EXPECT_EQ(stat->start_ticks, 123456);
   EXPECT_FALSE(stat->kernel_thread);
 }
