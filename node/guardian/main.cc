@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "node/guardian/canary.h"
+#include "node/guardian/check_command.h"
 #include "node/guardian/guardian.h"
 #include "node/guardian/settings.h"
 #include "procctl/v1/config.pb.h"
@@ -22,6 +24,12 @@ constexpr int kBadConfig = 2;
 int Refuse(const absl::Status& status, int code) {
   std::fprintf(stderr, "procctl-node: %s\n", std::string(status.message()).c_str());
   return code;
+}
+
+int Show(const absl::StatusOr<std::string>& text) {
+  if (!text.ok()) return Refuse(text.status(), kBadConfig);
+  std::fputs(text->c_str(), stdout);
+  return 0;
 }
 
 }  // namespace
@@ -44,6 +52,9 @@ int main(int argc, char** argv) {
   app.add_option("config", file, "Configuration file (YAML; its keys: procctl-node explain)");
   CLI::App* check = app.add_subcommand("check", "Check a configuration file and do nothing else");
   check->add_option("config", file, "Configuration file")->required();
+  std::string old;
+  check->add_option("--diff", old,
+                    "Configuration file that is in force: also say what a reload would do");
   std::string field;
   CLI::App* explain = app.add_subcommand("explain", "Say what a key of the configuration means");
   explain->add_option("field", field, "Key, such as brakes.burst; none: all keys of the file");
@@ -52,22 +63,15 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kBadConfig;
   }
-  if (explain->parsed()) {
-    const auto text = procctl::ExplainConfig(*procctl::v1::NodeConfig::descriptor(), field);
-    if (!text.ok()) return Refuse(text.status(), kBadConfig);
-    std::fputs(text->c_str(), stdout);
-    return 0;
-  }
+  if (explain->parsed())
+    return Show(procctl::ExplainConfig(*procctl::v1::NodeConfig::descriptor(), field));
   if (file.empty()) {
     std::fprintf(stderr, "procctl-node: no configuration file given; try procctl-node --help\n");
     return kBadConfig;
   }
+  if (check->parsed()) return Show(procctl::node::CheckFile(file, old));
   const auto settings = procctl::node::ReadSettings(file);
   if (!settings.ok()) return Refuse(settings.status(), kBadConfig);
-  if (check->parsed()) {
-    std::printf("%s: good\n", file.c_str());
-    return 0;
-  }
   const absl::Status logging =
       procctl::StartLogging("procctl-node", settings->log_format, settings->log_level);
   if (!logging.ok()) return Refuse(logging, kBadConfig);

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "node/core/classic_row.h"
+#include "node/guardian/program_settings.h"
 #include "node/os/state_files.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/logging.h"
@@ -53,6 +54,8 @@ class Checker {
     Classic();
     Controller();
     Uplink();
+    settings_.programs =
+        CheckPrograms(config_, lines_, faults_, {settings_.grace, LeastTimeout(), root_});
     if (!faults_->empty()) return faults_->status();
     return settings_;
   }

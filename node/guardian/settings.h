@@ -12,6 +12,7 @@
 #include "node/core/brake.h"
 #include "node/core/may_signal.h"
 #include "node/core/mono_time.h"
+#include "node/core/program_spec.h"
 #include "node/core/registration.h"
 #include "node/core/slot_rules.h"
 #include "node/os/spawn.h"
@@ -48,6 +49,7 @@ struct Settings {
   int near_miss_percent = 0;
   // Absent: no canary.
   std::optional<Nanos> canary_every;
+  std::vector<ProgramSpec> programs;
   mode_t socket_mode = 0;
   std::set<std::string> protected_names;
   std::optional<ClassicSettings> classic;

@@ -97,6 +97,16 @@ class Reader {
     }
   }
 
+  // Of the types that the schema has lists of; sections are added where they are filled.
+  static void AddEmptyItem(const FieldDescriptor& field, Message* out) {
+    if (!field.is_repeated()) return;
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+      out->GetReflection()->AddString(out, &field, "");
+    } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_INT32) {
+      out->GetReflection()->AddInt32(out, &field, 0);
+    }
+  }
+
   void SetOne(const YAML::Node& node, const std::string& path, int depth,
               const FieldDescriptor& field, Message* out) {
     const auto* reflection = out->GetReflection();
@@ -107,10 +117,8 @@ class Reader {
                                            : reflection->MutableMessage(out, &field);
       return Fill(node, path, depth + 1, inner);
     }
-    const bool text_item =
-        field.is_repeated() && field.cpp_type() == FieldDescriptor::CPPTYPE_STRING;
     // Also where it is refused: an item keeps its place in the list.
-    if (text_item) reflection->AddString(out, &field, "");
+    AddEmptyItem(field, out);
     if (!node.IsScalar()) {
       return Refuse(node, path, fmt::format("\"{}\" must be a single value", field.name()));
     }
@@ -134,7 +142,7 @@ class Reader {
                         fmt::format("{}: \"{}\" holds what cannot be printed; use plain text",
                                     field.name(), text));
         }
-        if (text_item) {
+        if (field.is_repeated()) {
           reflection->SetRepeatedString(out, &field, reflection->FieldSize(*out, &field) - 1, text);
         } else {
           reflection->SetString(out, &field, text);
@@ -158,7 +166,10 @@ class Reader {
           return Refuse(node, path,
                         fmt::format("{}: \"{}\" is not a whole number", field.name(), text));
         }
-        if (small) {
+        if (small && field.is_repeated()) {
+          reflection->SetRepeatedInt32(out, &field, reflection->FieldSize(*out, &field) - 1,
+                                       static_cast<int32_t>(value));
+        } else if (small) {
           reflection->SetInt32(out, &field, static_cast<int32_t>(value));
         } else {
           reflection->SetInt64(out, &field, value);
