@@ -23,6 +23,10 @@ class ProcessRef final : public Target {
   // have ended.
   static absl::StatusOr<ProcessRef> OwnChild(int32_t pid);
 
+  // Another handle to the same process, also when it has ended. RESOURCE_EXHAUSTED when out of
+  // descriptors.
+  absl::StatusOr<ProcessRef> Duplicate() const;
+
   const ProcessIdentity& identity() const override { return identity_; }
   // Readable once the process has ended.
   int pidfd() const { return pidfd_.get(); }

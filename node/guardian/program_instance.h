@@ -1,0 +1,162 @@
+// One instance of a program, as the kernel has it: its process, its slot, its notifications, its
+// tree. What is to be done is decided by node/core/program_life; here it is done, and reported
+// back.
+//
+// Thread: the loop's.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/core/enforcer.h"
+#include "node/core/program_life.h"
+#include "node/core/table.h"
+#include "node/guardian/event_log.h"
+#include "node/guardian/logger_child.h"
+#include "node/notify/message.h"
+#include "node/notify/receiver.h"
+#include "node/os/oom_log.h"
+#include "node/os/poller.h"
+#include "node/os/program_cgroup.h"
+#include "node/os/program_start.h"
+#include "node/os/usage.h"
+
+namespace procctl::node {
+
+// What instances work with; all outlives them.
+struct ProgramParts {
+  Table* table = nullptr;
+  Enforcer* enforcer = nullptr;
+  EventLog* log = nullptr;
+  Journal* journal = nullptr;
+  Poller* poller = nullptr;
+  // nullptr: output is dropped.
+  LoggerChild* logger = nullptr;
+  CgroupTree* cgroups = nullptr;
+  OomLog* oom = nullptr;
+  // Below the runtime folder, in memory: FIFOs, sockets, marks.
+  std::string folder;
+  std::string heartbeat_socket;
+  Nanos min_timeout{};
+  std::function<absl::Status(Process&)> watch_exit;
+  // Something happened after which everybody is to be looked at again, soon.
+  std::function<void()> look_soon;
+  std::function<double()> random;
+};
+
+// The clocks of this instant.
+ProgramTime ProgramNow();
+
+class ProgramInstance {
+ public:
+  ProgramInstance(const ProgramParts* parts, std::unique_ptr<ProgramLife> life);
+  ~ProgramInstance();
+  ProgramInstance(const ProgramInstance&) = delete;
+  ProgramInstance& operator=(const ProgramInstance&) = delete;
+
+  ProgramLife& life() { return *life_; }
+  const ProgramLife& life() const { return *life_; }
+
+  // Makes its process and lets it go on to exec. `argv` and `env_files`: what was read and looked
+  // up for it, off the loop.
+  void Start(const std::vector<std::string>& argv, const std::vector<std::string>& env_files);
+  // Its process was made, and whether it came to run is not known yet.
+  bool starting() const { return held_.has_value(); }
+  // Asks its process to end, if it is not being stopped already.
+  void Stop(const ProgramLife::Step& step);
+
+  // Of a guardian that takes up the state of another: its slot, if that could be taken up.
+  void Adopt(const v1::ProgramRecord& record, Slot* slot);
+
+  bool IsMain(const ProcessIdentity& identity) const {
+    return process_ && process_->identity() == identity;
+  }
+  // The main process has ended; its kill and its slots are still in the table.
+  void OnEnding(const Process& process);
+  // What is due with time: what it left behind, an end that is told late.
+  void Tend(MonoTime now);
+  // Reads what it uses, where that is due.
+  void Measure(MonoTime now);
+  int64_t resident() const { return usage_.resident(); }
+
+  // Logger and limits follow what the configuration says now.
+  void ApplyLive();
+  // Nothing of it is left: it may be forgotten.
+  bool gone() const;
+  // Its sockets and marks stay for the next guardian.
+  void Leave();
+
+  v1::Program Row() const;
+  v1::ProgramRecord Record() const;
+  v1::Event Subject() const;
+
+ private:
+  absl::Status MakeProcess(const std::vector<std::string>& argv,
+                           const std::vector<std::string>& env_files);
+  std::vector<std::string> Environment(const std::vector<std::string>& env_files) const;
+  absl::Status MakeCgroup();
+  absl::Status OpenNotify();
+  void AttachOutput();
+  absl::Status AddSlot(ProcessRef process, int64_t uid);
+  Slot* slot() const;
+  void OnOutcome();
+  void Passed();
+  void OnNotify();
+  bool MaySpeak(const ucred& sender) const;
+  void Heed(const notify::Message& message);
+  void Complain(bool* said, const std::string& what);
+  v1::Cause CauseOf(const Process& process, const EndStatus& end, int64_t oom_kills) const;
+  void Finish(const EndStatus& end, v1::Cause cause);
+  // Nothing of its tree lives.
+  bool TreeEmpty() const;
+  void SignalTree(int signal);
+  std::string NamesOfTree() const;
+  void TellLeftovers(v1::Severity severity, const std::string& what);
+  bool MarkSaysPassed() const;
+  std::string path(const char* ending) const {
+    return parts_->folder + "/" + life_->label() + ending;
+  }
+
+  const ProgramParts* parts_;
+  std::unique_ptr<ProgramLife> life_;
+  std::optional<HeldProgram> held_;
+  Poller::Token outcome_watch_ = 0;
+  std::string start_error_;
+  // A handle of its own: the table's goes with its row.
+  std::optional<ProcessRef> process_;
+  std::shared_ptr<procctl_page> page_;
+  notify::Receiver notify_;
+  Poller::Token notify_watch_ = 0;
+  bool notify_ready_ = false;
+  bool said_stranger_ = false;
+  bool said_garbage_ = false;
+  bool said_main_ = false;
+  bool said_longer_ = false;
+  std::optional<ProgramCgroup> cgroup_;
+  int64_t oom_kills_before_ = 0;
+  // Taken up from an earlier guardian.
+  bool adopted_ = false;
+
+  // After its end.
+  struct Late {
+    v1::Cause kill_cause = v1::CAUSE_UNSPECIFIED;
+    MonoTime until;
+  };
+  // Its parent has not reaped it yet: how it ended may still be told.
+  std::optional<Late> late_;
+  bool sweeping_ = false;
+  bool swept_hard_ = false;
+  bool told_unkillable_ = false;
+  MonoTime kill_tree_at_;
+
+  UsageReader usage_reader_;
+  v1::Usage usage_;
+  MonoTime measure_at_;
+  // Shown, and worth showing anew only when something of it moved by as much as anybody would see.
+  v1::Usage usage_shown_;
+};
+
+}  // namespace procctl::node
