@@ -1,7 +1,6 @@
 #include "node/core/schedule.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "proto/support/duration_text.h"
 #include "spdlog/fmt/fmt.h"
@@ -43,7 +42,7 @@ struct Schedule::Missed {
 };
 
 Schedule::Schedule(ScheduleRule rule, uint64_t seed, ScheduleState state)
-    : rule_(std::move(rule)), seed_(seed), state_(state) {}
+    : rule_(rule), seed_(seed), state_(state) {}
 
 Schedule::Answer Schedule::Look(absl::Time now, bool running) {
   Answer answer;
