@@ -72,14 +72,15 @@ std::optional<int> Named(const Field& field, std::string_view text) {
   return std::nullopt;
 }
 
-absl::StatusOr<int> Value(const Field& field, std::string_view text) {
+// `item`: what it is part of, to show.
+absl::StatusOr<int> Value(const Field& field, std::string_view text, std::string_view item) {
   if (const std::optional<int> named = Named(field, text)) return *named;
   const std::optional<int> number = Number(text);
   if (!number) {
-    return Wrong(field, text, field.names[0].empty() ? "is no number" : "is no number and no name");
+    return Wrong(field, item, field.names[0].empty() ? "is no number" : "is no number and no name");
   }
   if (*number < field.least || *number > field.most) {
-    return Wrong(field, text, fmt::format("is not within {} to {}", field.least, field.most));
+    return Wrong(field, item, fmt::format("is not within {} to {}", field.least, field.most));
   }
   return *number;
 }
@@ -93,14 +94,14 @@ absl::StatusOr<uint64_t> Item(const Field& field, std::string_view text) {
   int last = field.most == 7 ? 6 : field.most;
   const size_t dash = range.find('-');
   if (range != "*") {
-    absl::StatusOr<int> low = Value(field, range.substr(0, dash));
+    absl::StatusOr<int> low = Value(field, range.substr(0, dash), text);
     if (!low.ok()) return low.status();
     first = last = *low;
     if (dash != std::string_view::npos) {
-      absl::StatusOr<int> high = Value(field, range.substr(dash + 1));
+      absl::StatusOr<int> high = Value(field, range.substr(dash + 1), text);
       if (!high.ok()) return high.status();
       last = field.most == 7 && *high == 0 && first > 0 ? 7 : *high;
-      if (last < first) return Wrong(field, range, "runs backwards");
+      if (last < first) return Wrong(field, text, "runs backwards");
     }
   }
   int step = 1;
@@ -120,12 +121,13 @@ absl::StatusOr<uint64_t> Item(const Field& field, std::string_view text) {
   return set;
 }
 
-absl::StatusOr<uint64_t> List(const Field& field, std::string_view text) {
+absl::StatusOr<uint64_t> List(const Field& field, std::string_view list) {
+  std::string_view text = list;
   uint64_t set = 0;
   while (true) {
     const size_t comma = text.find(',');
     const std::string_view item = text.substr(0, comma);
-    if (item.empty()) return Wrong(field, text, "has a comma too many");
+    if (item.empty()) return Wrong(field, list, "has a comma too many");
     absl::StatusOr<uint64_t> values = Item(field, item);
     if (!values.ok()) return values.status();
     set |= *values;

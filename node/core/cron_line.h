@@ -21,8 +21,7 @@ namespace procctl::node {
 //   weekday    0-7, sun-sat; 0 and 7 are Sunday, and so is the end of "sat-sun"
 //
 // A field that leaves out at least one value is restricted, however it is written: "0-23" is "*",
-// and
-// "*/2" is restricted. Where day and weekday both are, a date that fits either is meant.
+// and "*/2" is restricted. Where day and weekday both are, a date that fits either is meant.
 class CronLine {
  public:
   // INVALID_ARGUMENT names the field, quotes what is wrong and shows what would be right.

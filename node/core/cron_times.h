@@ -15,12 +15,11 @@ namespace procctl::node {
 // change:
 //
 //   the line's hour is        restricted ("30 2 * * *")           "*" ("*/10 * * * *")
-//   it means                  a time of the day                    an interval
-//   a local time is skipped   due once, right after the change,    nothing is made up: it goes on
-//   in
-//                             however many of its minutes are      real time
+//   it means                  a time of the day                   an interval
+//   a local time is skipped   due once, right after the change,   nothing is made up:
+//                             however many of its minutes are     it goes on in real time
 //                             skipped
-//   a local time comes twice  due once, the first time             due both times
+//   a local time comes twice  due once, the first time            due both times
 //
 // Where a minute that is skipped and one right after the change fall together, they are one due
 // time. "0-23" as hour is "*"; "*/2" is restricted.

@@ -53,8 +53,8 @@ bool IsFailure(const ProgramSpec& spec, const Ending& ending);
 //                   never. Whether a person wants it stopped is not asked here.
 //   backoff         after a failure `first`, doubled with each further one up to `most`; `first`
 //                   again after it ran for reset_after or longer, and after an end that was no
-//                   failure. On top, random01 (0 to 1) of jitter_percent. `first` = 0: never any
-//                   wait.
+//                   failure. On top, random01 (0 to 1) of jitter_percent. `first` = 0: no wait
+//                   at all, ever
 //   intensity       parked, if the next start would be one more than `starts` of them not longer
 //                   than `within` ago
 RestartAnswer AfterEnd(const ProgramSpec& spec, const Ending& ending, RestartState* state,

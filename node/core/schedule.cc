@@ -1,7 +1,6 @@
 #include "node/core/schedule.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "proto/support/duration_text.h"
 #include "spdlog/fmt/fmt.h"
@@ -43,7 +42,7 @@ struct Schedule::Missed {
 };
 
 Schedule::Schedule(ScheduleRule rule, uint64_t seed, ScheduleState state)
-    : rule_(std::move(rule)), seed_(seed), state_(state) {}
+    : rule_(rule), seed_(seed), state_(state) {}
 
 Schedule::Answer Schedule::Look(absl::Time now, bool running) {
   Answer answer;
@@ -70,7 +69,7 @@ void Schedule::BeginAnew(absl::Time now, Answer* answer) {
   }
   state_ = {.last_due = now, .pending = std::nullopt};
   next_due_.reset();
-  held_up_.reset();
+  held_up_ = false;
   answer->changed = true;
 }
 
@@ -93,7 +92,7 @@ void Schedule::TakeNew(absl::Time now, Missed* missed, Answer* answer) {
                     RunOf(latest), RunOf(*state_.pending)));
   } else {
     state_.pending = latest;
-    held_up_.reset();
+    held_up_ = false;
   }
   state_.last_due = latest;
   next_due_.reset();
@@ -106,7 +105,7 @@ void Schedule::SettlePending(absl::Time now, bool running, Missed* missed, Answe
   const absl::Time start = StartOf(due);
   if (now < start) return;
   if (running && rule_.overlap != Overlap::kSkip) {
-    held_up_ = now;
+    held_up_ = true;
     answer->kill_running = rule_.overlap == Overlap::kKill;
     return;
   }
@@ -117,11 +116,10 @@ void Schedule::SettlePending(absl::Time now, bool running, Missed* missed, Answe
         fmt::format("the due time {} is left out: the run before still goes on", RunOf(due)));
     return;
   }
-  // What a killed guardian left waiting may have been held up by a run until a moment ago: it had
-  // its turn in time, and is not lost because nobody saw that run's end.
-  const bool unseen_wait = !looked_ && rule_.overlap != Overlap::kSkip;
-  const absl::Time could_start = std::max(start, held_up_.value_or(start));
-  if (now - could_start > Reach() && !unseen_wait) {
+  // What a killed guardian left waiting may have been held up by a run until a moment ago: it is
+  // not lost because nobody saw that run's end.
+  const bool perhaps_held_up = held_up_ || (!looked_ && rule_.overlap != Overlap::kSkip);
+  if (now - start > Reach() && !perhaps_held_up) {
     missed->Add(due);
   } else {
     answer->start = due;

@@ -38,13 +38,15 @@ struct ScheduleState {
 //
 //   due --Look in time--> pending --jitter over, nothing runs--> started
 //    |                       |
-//    +-- too late, or one ---+-- skip: the run before goes on; or nobody looked until it was too
-//        is pending already      late --> skipped, with a sentence
+//    | too late, or one      | skip: the run before goes on; or too late
+//    | is pending already    |
+//    +-----------------------+--> left out, with a sentence
 //
-// Too late: more than max(kOnTime, catch_up) after the due time, or for a pending one after it
-// could have started. Of several due times since the last Look only the latest may run. A wall
-// clock that jumps forward is like having been down. One that is set back runs nothing again: due
-// times come when it has passed last_due, unless it had been wrong (kClockWasWrong).
+// Too late: more than max(kOnTime, catch_up) after the due time, or for a pending one after the end
+// of its jitter. What a run held up (queue, kill) has had its turn and is never too late. Of
+// several due times since the last Look only the latest may run. A wall clock that jumps forward is
+// like having been down. One that is set back runs nothing again: the next due time is the first
+// after last_due, unless the clock had been wrong (kClockWasWrong).
 class Schedule {
  public:
   // A run that can be started within this of its due time is on time and needs no catch_up. So Look
@@ -93,9 +95,9 @@ class Schedule {
   // The first due time after state_.last_due, once it was asked for: a Look at which nothing is due
   // costs one comparison.
   std::optional<absl::Time> next_due_;
-  // Whether this object has looked before, and when it last saw that a run held up the pending one.
+  // Whether this object has looked before, and has seen a run hold up the pending one.
   bool looked_ = false;
-  std::optional<absl::Time> held_up_;
+  bool held_up_ = false;
 };
 
 // The name of a run: its due time in UTC, such as 2026-03-29T01:30:00Z.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -119,7 +120,7 @@ TEST(CronLine, WhatIsWrongIsNamedWithWhatIsRight) {
   for (const auto& [text, what, why] :
        std::vector<std::tuple<std::string, std::string, std::string>>{
            {"60 * * * *", "minute \"60\"", "not within 0 to 59"},
-           {"-1 * * * *", "minute \"\"", "is no number"},
+           {"-1 * * * *", "minute \"-1\"", "is no number"},
            {"* 24 * * *", "hour \"24\"", "not within 0 to 23"},
            {"* x * * *", "hour \"x\"", "is no number"},
            {"* * 0 * *", "day \"0\"", "not within 1 to 31"},
@@ -130,13 +131,13 @@ TEST(CronLine, WhatIsWrongIsNamedWithWhatIsRight) {
            {"* * * * funday", "weekday \"funday\"", "no number and no name"},
            {"20-10 * * * *", "minute \"20-10\"", "runs backwards"},
            {"* * * * fri-mon", "weekday \"fri-mon\"", "runs backwards"},
-           {"1,,2 * * * *", "minute \"\"", "comma too many"},
-           {"1, * * * *", "minute \"\"", "comma too many"},
+           {"1,,2 * * * *", "minute \"1,,2\"", "comma too many"},
+           {"1, * * * *", "minute \"1,\"", "comma too many"},
            {"*/0 * * * *", "minute \"*/0\"", "not within 1 to 59"},
            {"*/60 * * * *", "minute \"*/60\"", "not within 1 to 59"},
            {"*/ * * * *", "minute \"*/\"", "not within 1 to 59"},
            {"5/10 * * * *", "minute \"5/10\"", "step without a range"},
-           {"1-2-3 * * * *", "minute \"2-3\"", "is no number"},
+           {"1-2-3 * * * *", "minute \"1-2-3\"", "is no number"},
            {"99999999999 * * * *", "minute \"99999999999\"", "is no number"},
            {"1.5 * * * *", "minute \"1.5\"", "is no number"},
            {"* * L * *", "day \"L\"", "is no number"},
@@ -178,6 +179,29 @@ TEST(CronLine, DaysThatNeverComeAreRefused) {
   for (const char* text : {"0 0 29 2 *", "0 0 31 2,3 *", "0 0 30 2 mon"}) {
     EXPECT_TRUE(CronLine::Parse(text).ok()) << text;
   }
+}
+
+TEST(CronLine, WhateverIsTakenHasANextMinute) {
+  const std::vector<std::string> parts = {"*",   "1",   "2",  "7",  "30", "31", "*/2", "1-5",
+                                          "feb", "mon", "29", "1,", "-3", "/2", ",",   "\x80"};
+  int taken = 0;
+  for (uint32_t seed = 1; seed <= 3; ++seed) {
+    std::mt19937 random(seed);
+    for (int i = 0; i < 500; ++i) {
+      std::string text;
+      for (int field = 0; field < 5; ++field) {
+        text += parts.at(random() % 11);
+        if (random() % 4 == 0) text += parts.at(random() % parts.size());
+        text += ' ';
+      }
+      const absl::StatusOr<CronLine> line = CronLine::Parse(text);
+      if (!line.ok()) continue;
+      ++taken;
+      EXPECT_TRUE(line->FirstFrom(CivilMinute(2096, 3, 1)).has_value())
+          << "seed " << seed << ": " << text;
+    }
+  }
+  EXPECT_GT(taken, 10);
 }
 
 }  // namespace

@@ -161,7 +161,7 @@ TEST(CronTimes, EachDayHasItsDueTimeWhereverClocksChange) {
     for (const char* text : {"45 1 * * *", "15 2 * * *"}) {
       const CronTimes times = Times(text, zone);
       absl::Time at = times.NextAfter(Utc("2025-01-01T12:00:00"));
-      for (int i = 0; i < 730; ++i) {
+      for (int i = 0; i < 370; ++i) {
         const absl::Time next = times.NextAfter(at);
         ASSERT_EQ(absl::ToCivilDay(next, times.zone()), absl::ToCivilDay(at, times.zone()) + 1)
             << text << " " << zone << " " << next;
