@@ -140,14 +140,21 @@ std::vector<TreeMember> ToMembers(const std::vector<int32_t>& pids) {
 std::string Vacate(const std::string& own) {
   // The topmost group of the host is free of the rule, and has no such file.
   if (!Exists(own + "/cgroup.type")) return "";
+  std::vector<int32_t> others = Pids(own);
+  others.erase(std::remove(others.begin(), others.end(), getpid()), others.end());
+  if (!others.empty()) {
+    return fmt::format("{} must hold no other processes, and holds {}", own,
+                       Names(ToMembers(others)));
+  }
   const std::string room = own + "/" + std::string(kGuardianGroup);
   if (mkdir(room.c_str(), 0755) != 0 && errno != EEXIST)
     return fmt::format("cannot make {}: {}", room, std::strerror(errno));
   if (const std::string error = WriteFile(room + "/cgroup.procs", "0"); !error.empty())
     return fmt::format("procctl-node cannot move to {}: {}", room, error);
-  const auto others = ToMembers(Pids(own));
-  if (others.empty()) return "";
-  return fmt::format("{} must hold no other processes, and holds {}", own, Names(others));
+  // Some controllers could be turned on nevertheless, and then no program could be put below.
+  if (ReadSmallFile(own + "/cgroup.procs").value_or("").empty()) return "";
+  return fmt::format(
+      "{} must hold no other processes, and holds some that cannot be seen from here", own);
 }
 
 // Turns `wanted` on for the groups below `folder`; returns those that are.

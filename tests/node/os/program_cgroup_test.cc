@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "node/os/proc_file.h"
+#include "spdlog/fmt/fmt.h"
 #include "tests/node/os/program_fixture.h"
 
 namespace procctl::node {
@@ -64,14 +65,26 @@ TEST_F(FakeCgroups, WithOthersInItsGroupThereAreNoControllers) {
   Offer("memory");
   Put(own_ + "/programs/cgroup.controllers");
   Put(own_ + "/cgroup.type", "domain\n");
-  Put(own_ + "/cgroup.procs", std::to_string(getpid()) + "\n");
-  Put(own_ + "/guardian/cgroup.procs");
+  Put(own_ + "/cgroup.procs", fmt::format("{}\n{}\n", getppid(), getpid()));
   const CgroupTree tree = Open();
   EXPECT_TRUE(tree.available());
   EXPECT_THAT(tree.controllers(), IsEmpty());
   EXPECT_EQ(Get(own_ + "/cgroup.subtree_control"), "");
-  EXPECT_THAT(tree.why_no_controllers(), HasSubstr("must hold no other processes, and holds " +
-                                                   std::to_string(getpid()) + " ("));
+  EXPECT_FALSE(std::filesystem::exists(own_ + "/guardian")) << "it stays where it is";
+  EXPECT_THAT(tree.why_no_controllers(), HasSubstr(fmt::format("and holds {} (", getppid())));
+}
+
+TEST_F(FakeCgroups, NorWithProcessesThatCannotBeSeen) {
+  Offer("memory");
+  Put(own_ + "/programs/cgroup.controllers");
+  Put(own_ + "/cgroup.type", "domain\n");
+  // As the kernel writes those of an outer pid namespace.
+  Put(own_ + "/cgroup.procs", "0\n");
+  Put(own_ + "/guardian/cgroup.procs");
+  const CgroupTree tree = Open();
+  EXPECT_THAT(tree.controllers(), IsEmpty());
+  EXPECT_EQ(Get(own_ + "/cgroup.subtree_control"), "");
+  EXPECT_THAT(tree.why_no_controllers(), HasSubstr("cannot be seen from here"));
 }
 
 TEST_F(FakeCgroups, WhatIsNotOursIsLeftAlone) {
