@@ -235,8 +235,19 @@ absl::Status ProgramCgroup::Kill() const {
 }
 
 bool ProgramCgroup::Populated() const {
-  const auto events = ReadSmallFile(path_ + "/cgroup.events");
-  return events && Word(LineAfter(*events, "populated")) == "1";
+  const UniqueFd events = OpenEvents();
+  return events && ReadPopulated(events);
+}
+
+UniqueFd ProgramCgroup::OpenEvents() const {
+  return UniqueFd(open((path_ + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+bool ProgramCgroup::ReadPopulated(const UniqueFd& events) {
+  char text[256];
+  const ssize_t n = pread(events.get(), text, sizeof text, 0);
+  if (n <= 0) return false;  // ENODEV: the group is gone
+  return Word(LineAfter({text, static_cast<size_t>(n)}, "populated")) == "1";
 }
 
 std::vector<TreeMember> ProgramCgroup::Members() const { return ToMembers(PidsFrom(path_)); }

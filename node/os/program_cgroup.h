@@ -21,6 +21,7 @@
 #include "node/core/program_spec.h"
 #include "node/os/own_cgroup.h"
 #include "node/os/program_tree.h"
+#include "node/os/unique_fd.h"
 
 namespace procctl::node {
 
@@ -40,6 +41,10 @@ class ProgramCgroup {
 
   // True while anybody lives in it or below.
   bool Populated() const;
+  // A descriptor that becomes urgent (EPOLLPRI) when the last of them has ended or the first has
+  // come, until ReadPopulated is asked with it. Invalid if the group is gone.
+  UniqueFd OpenEvents() const;
+  static bool ReadPopulated(const UniqueFd& events);
   std::vector<TreeMember> Members() const;
 
   // How many processes the kernel killed in it for memory, ever; 0 where it does not count.

@@ -211,7 +211,11 @@ class RealCgroups : public testing::Test {
   }
 
   static bool Empties(const ProgramCgroup& group) {
-    for (int i = 0; i < kPatienceMs && group.Populated(); ++i) (void)poll(nullptr, 0, 1);
+    const UniqueFd events = group.OpenEvents();
+    while (ProgramCgroup::ReadPopulated(events)) {
+      pollfd changes{events.get(), POLLPRI, 0};
+      if (poll(&changes, 1, kPatienceMs) != 1) return false;
+    }
     return !group.Populated();
   }
 
@@ -245,6 +249,7 @@ TEST_F(RealCgroups, AGrandchildWithASessionOfItsOwnDiesWithItsProgram) {
   EXPECT_TRUE(group->Remove().ok());
   EXPECT_TRUE(group->Remove().ok()) << "it is gone already";
   EXPECT_TRUE(group->Kill().ok());
+  EXPECT_FALSE(group->OpenEvents());
 }
 
 TEST_F(RealCgroups, OnlyEmptyOnesAreRemoved) {
