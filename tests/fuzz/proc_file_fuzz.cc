@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
+#include "node/os/oom_log.h"
+#include "node/os/own_cgroup.h"
 #include "node/os/proc_file.h"
 #include "spdlog/fmt/fmt.h"
 #include "tests/fuzz/target.h"
@@ -54,13 +57,17 @@ void CheckStatOf(const std::string& comm) {
   const auto parent = static_cast<int32_t>((mix >> 8) & 0x3fffff);
   const uint64_t flags = (mix >> 16) & 0xffffffff;
   const auto start = static_cast<int64_t>(mix >> 1);
+  const auto group = static_cast<int32_t>((mix >> 10) & 0x3fffff);
+  const auto session = static_cast<int32_t>((mix >> 12) & 0x3fffff);
+  const auto threads = static_cast<int32_t>((mix >> 14) & 0xffff);
   const auto stat = ParseStat(
-      fmt::format("{} ({}) {} {} 1 1 0 -1 {} 0 0 0 0 7 3 0 0 20 0 1 0 {} 8192 100 "
+      fmt::format("{} ({}) {} {} {} {} 0 -1 {} 0 0 0 0 7 3 0 0 20 0 {} 0 {} 8192 100 "
                   "18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-                  pid, comm, state, parent, flags, start));
+                  pid, comm, state, parent, group, session, flags, threads, start));
   PROCCTL_MUST(stat);
   PROCCTL_MUST(stat->comm == comm && stat->state == state && stat->parent == parent);
   PROCCTL_MUST(stat->start_ticks == start);
+  PROCCTL_MUST(stat->group == group && stat->session == session && stat->threads == threads);
   PROCCTL_MUST(stat->kernel_thread == ((flags & kKernelThread) != 0));
 }
 
@@ -111,6 +118,32 @@ void CheckCgroup(const std::string& text) {
   PROCCTL_MUST(ParseCgroupV2Path(fmt::format("3:cpu,cpuacct:/{}\n", group)).empty());
 }
 
+void CheckOwnCgroup(const std::string& text) {
+  for (const std::string_view cgroups : {std::string_view("0::/a/b\n"), std::string_view(text)}) {
+    const auto folder = node::OwnCgroupFolder(text, cgroups);
+    PROCCTL_MUST(!folder.ok() || folder->front() == '/');
+  }
+  // However a group is called: it is below the mount, or refused because it climbs.
+  std::string group = text.substr(0, text.find('\n'));
+  std::replace(group.begin(), group.end(), '/', '_');
+  const auto folder = node::OwnCgroupFolder("30 22 0:26 / /mnt rw - cgroup2 cgroup2 rw\n",
+                                            fmt::format("0::/{}/x\n", group));
+  PROCCTL_MUST(folder.ok() ? *folder == fmt::format("/mnt/{}/x", group)
+                           : group.rfind("..", 0) == 0);
+}
+
+void CheckOomKill(const std::string& text) {
+  const auto victim = node::ParseOomKill(text);
+  PROCCTL_MUST(!victim || (*victim > 0 && text.find(": Killed process ") != std::string::npos));
+  const std::string name = text.substr(0, text.find('\0'));
+  const auto pid = static_cast<int32_t>(Mix(name) & 0x3fffff) + 1;
+  PROCCTL_MUST(node::ParseOomKill(fmt::format(
+                   "3,1,2,-;Out of memory: Killed process {} ({}) total-vm:1kB\n", pid, name)) ==
+               pid);
+  PROCCTL_MUST(!node::ParseOomKill(fmt::format("4,1,2,-;{} invoked oom-killer: order=0\n", name)) ||
+               name.find(": Killed process ") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace procctl::fuzz
 
@@ -120,6 +153,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckRawStat(text);
   CheckRawStatus(text);
   CheckCgroup(text);
+  CheckOwnCgroup(text);
+  CheckOomKill(text);
   // A name ends at the first NUL. Longer ones than a process can have do no harm here.
   const std::string comm = text.substr(0, text.find('\0'));
   CheckStatOf(comm);
