@@ -284,7 +284,8 @@ class ProgramChecker {
                                      seconds(1), 365 * kDay);
     spec_.max_age_variance = section_.Between("max_age_variance", config_.max_age_variance(),
                                               spec_.max_age_variance, 0, 50);
-    if (section_.Given("max_age_variance") && !section_.Given("max_age")) {
+    if (section_.Given("max_age_variance") && !section_.Given("max_age") &&
+        !section_.Told("max_age")) {
       section_.Refuse("max_age_variance",
                       "has a meaning beside max_age only; leave it out, or add max_age");
     }
