@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "node/guardian/program_order.h"
 #include "node/guardian/program_user.h"
 #include "node/guardian/program_words.h"
@@ -267,7 +268,7 @@ class ProgramChecker {
     // Apart from the line, so that the right one of the two is blamed.
     std::string zone = config_.time_zone();
     absl::TimeZone loaded;
-    if (!zone.empty() && !absl::LoadTimeZone(zone, &loaded)) {
+    if (!zone.empty() && (!IsZoneName(zone) || !absl::LoadTimeZone(zone, &loaded))) {
       section_.Refuse("time_zone", fmt::format("there is no time zone \"{}\" on this host; use a "
                                                "name such as Europe/Berlin (package tzdata)",
                                                zone));

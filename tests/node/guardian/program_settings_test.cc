@@ -298,6 +298,8 @@ TEST(CheckPrograms, WhatMakesNoSenseIsRefusedWithItsLine) {
       {"  cron: \"\"\n", "cron", ""},
       {"  time_zone: Europe/Berln\n  cron: \"@daily\"\n", "time_zone",
        "no time zone \"Europe/Berl"},
+      {"  time_zone: /usr/share/zoneinfo/UTC\n  cron: \"@daily\"\n", "time_zone", "no time zone"},
+      {"  time_zone: ../zoneinfo/UTC\n  cron: \"@daily\"\n", "time_zone", "no time zone"},
       {"  restart: always\n  every: 5s\n", "restart", "leave out restart, or use on-failure"},
       {"  restart: always\n  cron: \"@daily\"\n", "restart", "not when it is due"},
       {"  manual: true\n  every: 5s\n", "manual", "started by order only has no every"},
