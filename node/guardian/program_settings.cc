@@ -9,7 +9,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/time/time.h"
 #include "node/guardian/program_order.h"
 #include "node/guardian/program_user.h"
 #include "node/guardian/program_words.h"
@@ -265,13 +264,10 @@ class ProgramChecker {
       }
     }
     if (!cron) return;
-    // Apart from the line, so that the right one of the two is blamed.
+    // Beside a line that is good in any zone, so that the right one of the two is blamed.
     std::string zone = config_.time_zone();
-    absl::TimeZone loaded;
-    if (!zone.empty() && (!IsZoneName(zone) || !absl::LoadTimeZone(zone, &loaded))) {
-      section_.Refuse("time_zone", fmt::format("there is no time zone \"{}\" on this host; use a "
-                                               "name such as Europe/Berlin (package tzdata)",
-                                               zone));
+    if (const auto good = CronTimes::Parse("@daily", zone); !good.ok()) {
+      section_.Refuse("time_zone", good.status());
       zone.clear();
     }
     if (section_.Told("cron")) return;

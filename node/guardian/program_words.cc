@@ -228,10 +228,6 @@ absl::StatusOr<std::string_view> LabelKey(std::string_view entry) {
   return key;
 }
 
-bool IsZoneName(std::string_view name) {
-  return !name.empty() && name.front() != '/' && ConsistsOf(name, "_-+/");
-}
-
 bool IsProgramName(std::string_view name) {
   return !name.empty() && name.size() <= kLongestName && ConsistsOf(name, "._-") && name != "." &&
          name != "..";

@@ -56,9 +56,6 @@ absl::StatusOr<std::string_view> EnvName(std::string_view entry);
 // blanks and commas, which stand between conditions where labels are selected.
 absl::StatusOr<std::string_view> LabelKey(std::string_view entry);
 
-// As IANA writes them: "Europe/Berlin", "Etc/GMT+3". Others would be read as paths of any file.
-bool IsZoneName(std::string_view name);
-
 // 1 to 48 of A-Z, a-z, 0-9, '.', '_', '-', and neither "." nor "..": it becomes part of paths.
 bool IsProgramName(std::string_view name);
 
