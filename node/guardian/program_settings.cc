@@ -264,13 +264,10 @@ class ProgramChecker {
       }
     }
     if (!cron) return;
-    // Apart from the line, so that the right one of the two is blamed.
+    // Beside a line that is good in any zone, so that the right one of the two is blamed.
     std::string zone = config_.time_zone();
-    absl::TimeZone loaded;
-    if (!zone.empty() && !absl::LoadTimeZone(zone, &loaded)) {
-      section_.Refuse("time_zone", fmt::format("there is no time zone \"{}\" on this host; use a "
-                                               "name such as Europe/Berlin (package tzdata)",
-                                               zone));
+    if (const auto good = CronTimes::Parse("@daily", zone); !good.ok()) {
+      section_.Refuse("time_zone", good.status());
       zone.clear();
     }
     if (section_.Told("cron")) return;
@@ -284,7 +281,8 @@ class ProgramChecker {
                                      seconds(1), 365 * kDay);
     spec_.max_age_variance = section_.Between("max_age_variance", config_.max_age_variance(),
                                               spec_.max_age_variance, 0, 50);
-    if (section_.Given("max_age_variance") && !section_.Given("max_age")) {
+    if (section_.Given("max_age_variance") && !section_.Given("max_age") &&
+        !section_.Told("max_age")) {
       section_.Refuse("max_age_variance",
                       "has a meaning beside max_age only; leave it out, or add max_age");
     }

@@ -1,5 +1,7 @@
 // The node's configuration file: refused with a sentence, or within every documented bound.
 #include <algorithm>
+#include <csignal>
+#include <set>
 #include <string>
 
 #include "node/guardian/settings.h"
@@ -48,6 +50,36 @@ bool IsPath(const std::string& text) {
   return text.rfind('/', 0) == 0 && text.find('\0') == std::string::npos;
 }
 
+void CheckProgram(const node::ProgramSpec& program) {
+  PROCCTL_MUST(!program.name.empty() && program.name.size() <= 48);
+  PROCCTL_MUST(program.name.find_first_of("@/ ") == std::string::npos && program.name != "..");
+  PROCCTL_MUST(!program.argv.empty() && !program.argv[0].empty() && !program.user);
+  PROCCTL_MUST(IsPath(program.dir) && program.umask <= 0777);
+  PROCCTL_MUST(program.instances >= 1 && program.instances <= 1000);
+  for (const std::string& entry : program.env) PROCCTL_MUST(entry.find('=') != std::string::npos);
+  for (const node::EnvFile& file : program.env_files) PROCCTL_MUST(IsPath(file.path));
+  PROCCTL_MUST(program.watchdog == node::Nanos(0) ||
+               (program.door == v1::DOOR_NOTIFY && program.watchdog >= milliseconds(500) &&
+                program.watchdog <= hours(24)));
+  PROCCTL_MUST(program.grace >= milliseconds(100) && program.grace <= hours(1));
+  PROCCTL_MUST(program.stop_signal >= 1 && program.stop_signal <= 64);
+  PROCCTL_MUST(program.stop_signal != SIGKILL && program.stop_signal != SIGSTOP);
+  PROCCTL_MUST(program.backoff.first <= program.backoff.most);
+  for (const int code : program.success_codes) PROCCTL_MUST(code >= 0 && code <= 255);
+  const bool repeated = program.every != node::Nanos(0);
+  PROCCTL_MUST(!repeated || (program.every >= seconds(1) && !program.schedule));
+  PROCCTL_MUST(!(repeated || program.schedule) ||
+               (!program.manual && program.restart != node::RestartPolicy::kAlways));
+  const node::CgroupLimits& cgroup = program.limits.cgroup;
+  PROCCTL_MUST(!cgroup.memory_max || *cgroup.memory_max >= 1 << 20);
+  PROCCTL_MUST(!cgroup.cpu_percent || *cgroup.cpu_percent >= 1);
+  for (const node::ResourceLimit& limit : program.limits.rlimits) {
+    PROCCTL_MUST(limit.soft <= limit.hard);
+  }
+  PROCCTL_MUST(program.output.stdout_path.empty() || IsPath(program.output.stdout_path));
+  PROCCTL_MUST(program.output.max_size >= 4096 && program.output.keep >= 0);
+}
+
 void CheckBounds(const node::Settings& settings) {
   PROCCTL_MUST(!settings.node.empty() && settings.node.size() <= 63);
   PROCCTL_MUST(settings.node.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") ==
@@ -70,6 +102,11 @@ void CheckBounds(const node::Settings& settings) {
     PROCCTL_MUST(settings.classic->rows >= 1 && settings.classic->rows <= 100'000);
   }
   PROCCTL_MUST(!settings.controller || !settings.controller->address.empty());
+  std::set<std::string> names;
+  for (const node::ProgramSpec& program : settings.programs) {
+    CheckProgram(program);
+    PROCCTL_MUST(names.insert(program.name).second);
+  }
   PROCCTL_MUST(settings.spool_events >= 1 && settings.spool_events <= 100'000'000);
 }
 
@@ -80,6 +117,12 @@ void LeaveTheHostOut(v1::NodeConfig* config) {
   config->mutable_uplink()->set_user("root");
   config->mutable_classic()->clear_group();
   config->mutable_classic()->clear_users();
+  for (v1::ProgramConfig& program : *config->mutable_programs()) {
+    program.clear_user();
+    program.clear_group();
+    program.clear_groups();
+    program.clear_time_zone();
+  }
   if (!config->has_controller()) return;
   config->mutable_controller()->set_ca("/dev/null");
   config->mutable_controller()->set_cert("/dev/null");

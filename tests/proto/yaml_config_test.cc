@@ -9,6 +9,7 @@
 namespace procctl {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -48,6 +49,23 @@ TEST(YamlConfig, FillsEveryKindOfField) {
   EXPECT_EQ(config.protected_(1), "my db");
   EXPECT_EQ(lines.at("heartbeat.max_slots"), 4);
   EXPECT_EQ(lines.at("protected.1"), 7);
+}
+
+TEST(YamlConfig, AnItemKeepsItsPlaceInAListWhereAnotherIsRefused) {
+  v1::NodeConfig config;
+  ConfigLines lines;
+  ConfigFaults faults("node.yaml");
+  const auto status = ParseYamlConfig("node.yaml",
+                                      "programs:\n"
+                                      "- success_codes: [3, many, 5]\n"
+                                      "  env: [A=1, [B], C=3]\n",
+                                      &config, &lines, &faults);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(config.programs(0).success_codes(), ElementsAre(3, 0, 5));
+  EXPECT_THAT(config.programs(0).env(), ElementsAre("A=1", "", "C=3"));
+  EXPECT_FALSE(faults.Told("programs.0.success_codes.0"));
+  EXPECT_TRUE(faults.Told("programs.0.success_codes.1"));
+  EXPECT_EQ(lines.at("programs.0.success_codes.2"), 2);
 }
 
 TEST(YamlConfig, AnEmptyFileIsAllDefaults) {

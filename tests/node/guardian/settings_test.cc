@@ -157,6 +157,19 @@ TEST_F(SettingsTest, AClassicTableIsReadWithKeyAndUsers) {
   EXPECT_EQ(settings->classic->users, std::vector<uid_t>{0});
 }
 
+TEST_F(SettingsTest, ProgramsHaveTheNodesGraceAndNoShorterWatchdogThanItCanTell) {
+  const std::string node = "node: a\ngrace: 9s\nscan_interval: 1s\nheartbeat: {min_timeout: 4s}\n";
+  const auto settings = Read(node + "programs: [{name: web, shell: exec web}]\n");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  ASSERT_EQ(settings->programs.size(), 1U);
+  EXPECT_EQ(settings->programs[0].name, "web");
+  EXPECT_EQ(settings->programs[0].grace, std::chrono::seconds(9));
+  const std::string beating = "programs: [{name: web, shell: exec web, door: notify, watchdog: ";
+  EXPECT_TRUE(Read(node + beating + "4s}]\n").ok()) << Refusal(node + beating + "4s}]\n");
+  EXPECT_THAT(Refusal(node + beating + "3s}]\n"),
+              HasSubstr("node.yaml:8: programs.0.watchdog: 3s is not between 4s and 1d"));
+}
+
 TEST_F(SettingsTest, AKeyFileThatOthersCanReadIsRefused) {
   for (const char* name : {"ca", "cert", "key"}) std::ofstream(dir_ + "/" + name) << "x";
   std::filesystem::permissions(dir_ + "/key", std::filesystem::perms(0644));
