@@ -194,7 +194,7 @@ void Logger::TellLosses(MonoTime now) {
 }
 
 void Logger::Send() {
-  uint32_t events = outbox_.SendTo(link_.get()) ? 0 : EPOLLOUT;
+  uint32_t events = outbox_.SendTo(link_.get()) ? 0U : uint32_t{EPOLLOUT};
   // A guardian that asks and does not read is not listened to any more.
   if (!outbox_.many()) events |= EPOLLIN;
   if (events != link_events_) poller_.Change(link_token_, link_events_ = events);
