@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "google/protobuf/stubs/logging.h"
 #include "node/logger/bell.h"
 #include "node/logger/intake.h"
 #include "node/logger/lost_tally.h"
@@ -34,7 +35,8 @@ constexpr int kReadBatch = 64;
 constexpr Nanos kStallCheck = std::chrono::milliseconds(250);
 // Together the second that a guardian waits for us.
 constexpr Nanos kLastDrain = std::chrono::milliseconds(500);
-constexpr Nanos kLastWrites = std::chrono::milliseconds(500);
+constexpr Nanos kLastWrites = std::chrono::milliseconds(450);
+constexpr Nanos kLastRead = std::chrono::milliseconds(50);
 
 class Logger {
  public:
@@ -47,6 +49,7 @@ class Logger {
  private:
   void OnLink();
   void Take(const std::string& packet);
+  void Drop(const std::string& what);
   void Read(const v1::LoggerReadRequest& request);
   void Answer(int64_t request, v1::OutputChunk chunk);
   void Tell(const std::string& label, const std::string& why, bool mended);
@@ -59,6 +62,7 @@ class Logger {
   node::Poller::Token link_token_ = 0;
   uint32_t link_events_ = EPOLLIN;
   bool ended_ = false;
+  bool dropped_ = false;
   Bell bell_;
   Outbox outbox_{&bell_};
   LostTally tally_;
@@ -116,17 +120,22 @@ void Logger::OnLink() {
     if (!packet.ok()) {
       ended_ = true;
     } else if (packet->truncated) {
-      spdlog::error("the guardian sent over {} bytes in one message; dropped", kMostBytesDown);
+      Drop(fmt::format("over {} bytes in one message", kMostBytesDown));
     } else {
       Take(packet->bytes);
     }
   }
 }
 
+void Logger::Drop(const std::string& what) {
+  if (std::exchange(dropped_, true)) return;
+  spdlog::error("the guardian sent {}; dropped, and more of that without a word", what);
+}
+
 void Logger::Take(const std::string& packet) {
   v1::LoggerDown message;
   if (!message.ParseFromString(packet)) {
-    spdlog::error("the guardian sent {} bytes that are no message; dropped", packet.size());
+    Drop(fmt::format("{} bytes that are no message", packet.size()));
     return;
   }
   switch (message.message_case()) {
@@ -147,7 +156,7 @@ void Logger::Take(const std::string& packet) {
       Read(message.read());
       return;
     case v1::LoggerDown::MESSAGE_NOT_SET:
-      spdlog::error("the guardian sent an empty message; dropped");
+      Drop("an empty message");
       return;
   }
 }
@@ -202,7 +211,9 @@ void Logger::Send() {
 
 bool Logger::End() {
   intake_.DrainAll(MonoNow() + kLastDrain);
-  return writer_.Finish(kLastWrites) && desk_.idle();
+  const bool written = writer_.Finish(kLastWrites);
+  if (!written) spdlog::warn("not all output could be written before the end");
+  return desk_.Stop(kLastRead) && written;
 }
 
 }  // namespace
@@ -218,10 +229,11 @@ absl::Status CheckLinkSocket(int fd) {
 int RunLogger(node::UniqueFd link) {
   auto poller = node::Poller::Create();
   if (!poller.ok()) Fatal("epoll_create1 failed: no descriptors or no memory at the start");
+  // It prints a line for each string that is no UTF-8.
+  const google::protobuf::LogSilencer quiet;
   Logger logger(std::move(link), *std::move(poller));
   logger.Run();
   if (!logger.End()) {
-    spdlog::warn("not all output could be written before the end");
     spdlog::shutdown();
     _exit(0);
   }

@@ -18,11 +18,7 @@ using node::Nanos;
 ReadDesk::ReadDesk(Answer answer) : answer_(std::move(answer)), thread_([this] { Run(); }) {}
 
 ReadDesk::~ReadDesk() {
-  {
-    const absl::MutexLock lock(&mutex_);
-    stop_ = true;
-    changed_.SignalAll();
-  }
+  (void)Stop(Nanos(0));
   thread_.join();
 }
 
@@ -60,34 +56,51 @@ bool ReadDesk::Serve(Waiting* waiting, MonoTime now) {
   return true;
 }
 
+bool ReadDesk::Stop(Nanos patience) {
+  const MonoTime deadline = MonoNow() + patience;
+  const absl::MutexLock lock(&mutex_);
+  stop_ = true;
+  changed_.SignalAll();
+  while (!stopped_) {
+    const Nanos left = deadline - MonoNow();
+    if (left <= Nanos(0)) return false;
+    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(left));
+  }
+  return true;
+}
+
+bool ReadDesk::Await(std::vector<Waiting>* all) {
+  const absl::MutexLock lock(&mutex_);
+  while (!stop_ && new_.empty() && !written_) {
+    if (all->empty()) {
+      changed_.Wait(&mutex_);
+      continue;
+    }
+    const auto first = std::min_element(
+        all->begin(), all->end(),
+        [](const Waiting& a, const Waiting& b) { return a.deadline < b.deadline; });
+    const Nanos left = first->deadline - MonoNow();
+    if (left <= Nanos(0)) break;
+    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(left));
+  }
+  written_ = false;
+  std::move(new_.begin(), new_.end(), std::back_inserter(*all));
+  new_.clear();
+  return !stop_;
+}
+
 void ReadDesk::Run() {
   std::vector<Waiting> all;
-  for (;;) {
-    {
-      const absl::MutexLock lock(&mutex_);
-      while (!stop_ && new_.empty() && !written_) {
-        if (all.empty()) {
-          changed_.Wait(&mutex_);
-          continue;
-        }
-        const auto first = std::min_element(
-            all.begin(), all.end(),
-            [](const Waiting& a, const Waiting& b) { return a.deadline < b.deadline; });
-        const Nanos left = first->deadline - MonoNow();
-        if (left <= Nanos(0)) break;
-        changed_.WaitWithTimeout(&mutex_, absl::FromChrono(left));
-      }
-      if (stop_) return;
-      written_ = false;
-      std::move(new_.begin(), new_.end(), std::back_inserter(all));
-      new_.clear();
-    }
+  while (Await(&all)) {
     const MonoTime now = MonoNow();
     const auto answered = std::remove_if(all.begin(), all.end(),
                                          [&](Waiting& waiting) { return Serve(&waiting, now); });
     count_ -= static_cast<int>(all.end() - answered);
     all.erase(answered, all.end());
   }
+  const absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+  changed_.SignalAll();
 }
 
 }  // namespace procctl::logger

@@ -34,8 +34,8 @@ class ReadDesk {
   bool Ask(int64_t request, v1::ReadOutput read, std::shared_ptr<Outlet> outlet);
   // Some outlet has something new. Any thread; costs next to nothing while nobody waits.
   void Written();
-  // Nobody waits.
-  bool idle() const { return count_ == 0; }
+  // Whoever waits gets no answer any more. False if a read still waits for a disk after `patience`.
+  bool Stop(node::Nanos patience);
 
  private:
   struct Waiting {
@@ -49,6 +49,8 @@ class ReadDesk {
   };
 
   void Run();
+  // Those that are new are added to `all`. False: it is to stop.
+  bool Await(std::vector<Waiting>* all);
   // True if it is answered.
   bool Serve(Waiting* waiting, node::MonoTime now);
 
@@ -58,6 +60,7 @@ class ReadDesk {
   absl::Mutex mutex_;
   absl::CondVar changed_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool written_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Waiting> new_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;

@@ -1,5 +1,4 @@
 // The real program: what comes to the files.
-#include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -110,8 +109,7 @@ TEST(Logger, TwoStreamsShareAFileWithoutMixingLines) {
   // The half may have had to wait too long; then it stands alone, but never within another line.
   const std::string text = ReadFile(node.folder() / "both");
   EXPECT_THAT(text, ::testing::AnyOf("a whole line\nthe first half and the second\n",
-                                     "the first half\na whole line\n and the second\n",
-                                     "a whole line\nthe first half and the second\n"));
+                                     "the first half\na whole line\n and the second\n"));
 }
 
 TEST(Logger, APromptWithoutEndIsWrittenSoonAndEndedBeforeAnothersLine) {
@@ -248,14 +246,13 @@ TEST(Logger, KilledItLosesNoMoreThanItCountsAndProgramsGoOn) {
   const Lines lines = ParseLines(ReadAll(node.folder() / "out", 10));
   for (const auto& [number, count] : lines.count) ASSERT_EQ(count, 1) << "line " << number;
   const auto missing = static_cast<int64_t>((kLines - lines.count.size()) * kNumberedLine);
+  const int64_t told = LostIn(lines.others);
   // A line is torn at either end of a loss; and between a read and its entry in the ledger a kill
   // is not noticed.
   constexpr int64_t kUnnoticed = 64 * 1024 + 2 * int64_t{kNumberedLine};
-  EXPECT_LE(missing, node.Lost() + kKills * kUnnoticed);
-  // All that was told is in the file as well.
-  EXPECT_EQ(LostIn(lines.others), node.Lost());
+  EXPECT_LE(missing, told + kKills * kUnnoticed);
   RecordProperty("missing", static_cast<int>(missing));
-  RecordProperty("counted", static_cast<int>(node.Lost()));
+  RecordProperty("told", static_cast<int>(told));
 }
 
 TEST(Logger, WhatIsInTheFifosWhileNoLoggerRunsIsNotLost) {
