@@ -32,6 +32,8 @@ v1::ReadOutput TailOf(const std::string& program, int lines) {
 
 v1::ReadOutput FollowOf(const std::string& program, const std::string& cursor = "") {
   v1::ReadOutput read = ReadOf(program, cursor);
+  // Without a cursor: where the end is depends on when it is looked for.
+  read.set_tail_lines(2);
   read.mutable_wait()->set_seconds(3);
   return read;
 }
