@@ -14,8 +14,9 @@ SignalAnswer Refused(v1::Refusal refusal, std::string reason) {
 
 const std::set<std::string>& AlwaysProtected() {
   // comm holds 15 bytes: procctl-controller shows as procctl-control.
-  static const std::set<std::string> names = {"init",         "systemd",        "sshd",
-                                              "procctl-node", "procctl-uplink", "procctl-control"};
+  static const std::set<std::string> names = {"init",           "systemd",        "sshd",
+                                              "procctl-node",   "procctl-uplink", "procctl-logger",
+                                              "procctl-control"};
   return names;
 }
 

@@ -61,8 +61,8 @@ TEST_F(MaySignalTest, KernelThreadsNever) {
 }
 
 TEST_F(MaySignalTest, ProtectedNamesNever) {
-  for (const char* name :
-       {"init", "systemd", "sshd", "procctl-node", "procctl-uplink", "procctl-control"}) {
+  for (const char* name : {"init", "systemd", "sshd", "procctl-node", "procctl-uplink",
+                           "procctl-logger", "procctl-control"}) {
     facts_.comm = name;
     EXPECT_EQ(Ask().refusal, v1::REFUSAL_PROTECTED) << name;
   }

@@ -1,0 +1,235 @@
+#include "node/guardian/logger_child.h"
+
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "node/os/clock.h"
+#include "node/os/seqpacket.h"
+#include "node/os/spawn.h"
+#include "proto/support/duration_text.h"
+#include "spdlog/spdlog.h"
+
+namespace procctl::node {
+namespace {
+
+// As for the uplink: one that was killed is back well within a second, and one that cannot live
+// costs a start a second. Programs wait meanwhile once their FIFO is full.
+constexpr Nanos kFirstDelay = std::chrono::milliseconds(50);
+constexpr Nanos kMostDelay = std::chrono::seconds(1);
+constexpr Nanos kHealthy = std::chrono::seconds(10);
+constexpr size_t kMostBytesUp = 64 * 1024;
+constexpr int kReadBatch = 64;
+
+}  // namespace
+
+LoggerChild::LoggerChild(std::string path, Poller* poller, Callbacks callbacks)
+    : path_(std::move(path)), poller_(poller), callbacks_(std::move(callbacks)) {}
+
+LoggerChild::~LoggerChild() {
+  Disconnect();
+  if (process_) poller_->Remove(exit_watch_);
+}
+
+void LoggerChild::Postpone(MonoTime now) {
+  delay_ = delay_ == Nanos(0) ? kFirstDelay : std::min(kMostDelay, delay_ * 2);
+  next_start_ = now + delay_;
+}
+
+void LoggerChild::Tend(MonoTime now) {
+  if (process_ || let_go_ || now < next_start_) return;
+  auto pair = MakeSocketPair();
+  if (!pair.ok()) {
+    spdlog::error("no logger: {}; trying again", std::string(pair.status().message()));
+    Postpone(now);
+    return;
+  }
+  SpawnRequest request;
+  request.path = path_;
+  request.link_fd = pair->theirs.get();
+  auto process = Spawn(request);
+  if (!process.ok()) {
+    spdlog::error("{}; trying again in {}", std::string(process.status().message()),
+                  FormatDuration(std::max(delay_, kFirstDelay)));
+    Postpone(now);
+    return;
+  }
+  process_.emplace(*std::move(process));
+  started_at_ = now;
+  if (const auto watch = poller_->Add(process_->pidfd(), EPOLLIN, [this](uint32_t) { OnExit(); });
+      watch.ok()) {
+    exit_watch_ = *watch;
+  } else {
+    spdlog::error("the end of the logger cannot be watched: {}",
+                  std::string(watch.status().message()));
+  }
+  Connect(std::move(pair->ours));
+}
+
+void LoggerChild::OnExit() {
+  siginfo_t info{};
+  (void)waitid(P_PIDFD, static_cast<id_t>(process_->pidfd()), &info, WEXITED | WNOHANG);
+  const MonoTime now = MonoNow();
+  if (!let_go_) {
+    spdlog::warn("the logger (pid {}) ended: {} {}", process_->identity().pid,
+                 info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
+  }
+  poller_->Remove(exit_watch_);
+  process_.reset();
+  Disconnect();
+  if (now - started_at_ >= kHealthy) delay_ = Nanos(0);
+  Postpone(now);
+}
+
+void LoggerChild::Connect(UniqueFd link) {
+  const auto watch = poller_->Add(link.get(), EPOLLIN, [this](uint32_t events) { OnLink(events); });
+  if (!watch.ok()) {
+    // It sees the end of file and exits.
+    spdlog::error("no link to the logger: {}", std::string(watch.status().message()));
+    return;
+  }
+  link_ = std::move(link);
+  link_watch_ = *watch;
+  waiting_for_room_ = false;
+  for (auto& [label, attached] : attached_) {
+    attached.attach_due = true;
+    due_.insert(label);
+  }
+  Pump();
+}
+
+void LoggerChild::Disconnect() {
+  if (!link_) return;
+  poller_->Remove(link_watch_);
+  link_.reset();
+}
+
+void LoggerChild::LetGo() {
+  let_go_ = true;
+  Disconnect();
+}
+
+void LoggerChild::OnLink(uint32_t events) {
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    for (int i = 0; i < kReadBatch && link_; ++i) {
+      const auto packet = Receive(link_.get(), kMostBytesUp);
+      if (absl::IsUnavailable(packet.status())) break;
+      if (!packet.ok()) {
+        Disconnect();
+      } else if (packet->truncated) {
+        spdlog::error("the logger sent over {} bytes in one message; dropped", kMostBytesUp);
+      } else {
+        Take(packet->bytes);
+      }
+    }
+  }
+  if (link_ && (events & EPOLLOUT) != 0) {
+    waiting_for_room_ = false;
+    poller_->Change(link_watch_, EPOLLIN);
+    Pump();
+  }
+}
+
+void LoggerChild::Take(const std::string& packet) {
+  v1::LoggerUp message;
+  if (!message.ParseFromString(packet)) {
+    spdlog::error("the logger sent {} bytes that are no message; dropped", packet.size());
+    return;
+  }
+  switch (message.message_case()) {
+    case v1::LoggerUp::kTail:
+      callbacks_.tail(message.tail().request(), message.tail().stderr_tail());
+      return;
+    case v1::LoggerUp::kRead:
+      callbacks_.read(message.read().request(), message.read().chunk());
+      return;
+    case v1::LoggerUp::kLost:
+      callbacks_.lost(message.lost());
+      return;
+    case v1::LoggerUp::kTrouble:
+      callbacks_.trouble(message.trouble());
+      return;
+    case v1::LoggerUp::MESSAGE_NOT_SET:
+      spdlog::error("the logger sent an empty message; dropped");
+      return;
+  }
+}
+
+LoggerChild::Sent LoggerChild::Send(const v1::LoggerDown& message) {
+  if (!link_) return Sent::kGone;
+  const absl::Status sent = node::Send(link_.get(), message.SerializeAsString());
+  if (sent.ok()) return Sent::kYes;
+  if (absl::IsUnavailable(sent)) return Sent::kFull;
+  if (absl::IsInvalidArgument(sent)) {
+    spdlog::error("a message of {} bytes to the logger does not fit the socket; dropped",
+                  message.ByteSizeLong());
+    return Sent::kYes;
+  }
+  Disconnect();
+  return Sent::kGone;
+}
+
+void LoggerChild::Pump() {
+  while (link_ && !waiting_for_room_ && !due_.empty()) {
+    const auto it = attached_.find(*due_.begin());
+    if (it == attached_.end() || (!it->second.attach_due && !it->second.detach_due)) {
+      due_.erase(due_.begin());
+      continue;
+    }
+    Attached& attached = it->second;
+    v1::LoggerDown message;
+    if (attached.attach_due) {
+      *message.mutable_attach() = attached.attach;
+    } else {
+      message.mutable_detach()->set_label(it->first);
+    }
+    const Sent sent = Send(message);
+    if (sent == Sent::kGone) return;
+    if (sent == Sent::kFull) {
+      waiting_for_room_ = true;
+      poller_->Change(link_watch_, EPOLLIN | EPOLLOUT);
+    } else if (attached.attach_due) {
+      attached.attach_due = false;
+    } else {
+      attached_.erase(it);
+    }
+  }
+}
+
+void LoggerChild::Attach(const v1::LoggerAttach& attach) {
+  attached_[attach.label()] = {attach, true, false};
+  due_.insert(attach.label());
+  Pump();
+}
+
+void LoggerChild::Detach(const std::string& label) {
+  const auto known = attached_.find(label);
+  if (known == attached_.end()) return;
+  // Without a logger it stays: the next one opens its FIFOs, and takes what is in them, before it
+  // leaves them.
+  known->second.detach_due = true;
+  due_.insert(label);
+  Pump();
+}
+
+int64_t LoggerChild::AskTail(const std::string& label) {
+  v1::LoggerDown message;
+  message.mutable_tail()->set_request(++last_request_);
+  message.mutable_tail()->set_label(label);
+  if (Send(message) == Sent::kYes) return last_request_;
+  spdlog::warn("the logger cannot be asked for the last words of {}", label);
+  return 0;
+}
+
+bool LoggerChild::Read(int64_t request, const v1::ReadOutput& read) {
+  v1::LoggerDown message;
+  message.mutable_read()->set_request(request);
+  *message.mutable_read()->mutable_read() = read;
+  if (Send(message) == Sent::kYes) return true;
+  spdlog::warn("the logger cannot be asked for the output of {}", read.program());
+  return false;
+}
+
+}  // namespace procctl::node

@@ -1,0 +1,95 @@
+// Starts the logger and starts it again whenever it ends. It is told what to write, and told all of
+// it again after each start; what it does or fails to do never reaches the enforcement.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "node/core/mono_time.h"
+#include "node/os/poller.h"
+#include "node/os/process_ref.h"
+#include "node/os/unique_fd.h"
+#include "procctl/v1/logger.pb.h"
+
+namespace procctl::node {
+
+// One thread, the poller's. Never waits for the logger.
+class LoggerChild {
+ public:
+  struct Callbacks {
+    std::function<void(const v1::LoggerLost&)> lost;
+    std::function<void(const v1::LoggerTrouble&)> trouble;
+    std::function<void(int64_t request, const std::string& stderr_tail)> tail;
+    std::function<void(int64_t request, const v1::OutputChunk&)> read;
+  };
+
+  // `path`: of procctl-logger.
+  LoggerChild(std::string path, Poller* poller, Callbacks callbacks);
+  // Closes the link, as LetGo.
+  ~LoggerChild();
+  LoggerChild(const LoggerChild&) = delete;
+  LoggerChild& operator=(const LoggerChild&) = delete;
+
+  // Starts it if none runs and its turn has come. Call now and then.
+  void Tend(MonoTime now);
+  // Closes the link for good: the logger takes what is in the FIFOs, writes for a second at most,
+  // and exits. A guardian that ends sooner kills it in the middle of that.
+  void LetGo();
+  bool running() const { return process_.has_value(); }
+  // 0: none runs.
+  int32_t pid() const { return process_ ? process_->identity().pid : 0; }
+
+  // Sent as soon as the socket takes it, and to each later logger. Replaces what was attached under
+  // this label; what CheckAttach of the logger refuses comes back as trouble.
+  void Attach(const v1::LoggerAttach& attach);
+  // The FIFOs may be removed at once: if the logger has them open, it still takes what is in them.
+  void Detach(const std::string& label);
+
+  // The number of the answer; 0: not asked, because no logger runs or it does not read. An answer
+  // also never comes if the logger ends first: wait for it with a limit.
+  int64_t AskTail(const std::string& label);
+  // False: not asked. `request` comes back in the answer.
+  bool Read(int64_t request, const v1::ReadOutput& read);
+
+ private:
+  struct Attached {
+    v1::LoggerAttach attach;
+    bool attach_due = false;
+    bool detach_due = false;
+  };
+  enum class Sent { kYes, kFull, kGone };
+
+  void OnExit();
+  void OnLink(uint32_t events);
+  void Take(const std::string& packet);
+  void Connect(UniqueFd link);
+  void Disconnect();
+  void Postpone(MonoTime now);
+  // What is due of attachments, as far as the socket takes it.
+  void Pump();
+  Sent Send(const v1::LoggerDown& message);
+
+  const std::string path_;
+  Poller* const poller_;
+  const Callbacks callbacks_;
+  std::map<std::string, Attached> attached_;
+  // Labels with something due.
+  std::set<std::string> due_;
+  int64_t last_request_ = 0;
+
+  std::optional<ProcessRef> process_;
+  Poller::Token exit_watch_ = 0;
+  UniqueFd link_;
+  Poller::Token link_watch_ = 0;
+  bool waiting_for_room_ = false;
+  bool let_go_ = false;
+  MonoTime started_at_;
+  MonoTime next_start_;
+  Nanos delay_{0};
+};
+
+}  // namespace procctl::node
