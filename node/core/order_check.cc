@@ -28,11 +28,16 @@ std::optional<OrderEnd> CheckShape(const v1::LinkOrder& link_order, Nanos since_
   if (!order.has_incarnation() || order.incarnation().boot_id().empty()) {
     return Malformed("the order names no incarnation");
   }
-  if (order.reason().size() > kMostReasonBytes) return Malformed("the reason is over 1000 bytes");
   if (order.has_grace()) {
     const Nanos grace = FromProto(order.grace());
     if (grace < Nanos(0) || grace > kMostGrace) return Malformed("grace must be between 0 and 1h");
   }
+  return CheckTime(link_order, since_boot);
+}
+
+std::optional<OrderEnd> CheckTime(const v1::LinkOrder& link_order, Nanos since_boot) {
+  const v1::Order& order = link_order.order();
+  if (order.reason().size() > kMostReasonBytes) return Malformed("the reason is over 1000 bytes");
   if (FromProto(order.time_to_live()) > kMostTimeToLive)
     return Malformed("time to live is over 5m");
   const bool nothing_left = order.has_time_to_live() && FromProto(order.time_to_live()) <= Nanos(0);

@@ -27,6 +27,8 @@ struct OrderEnd {
 // stamped the order's end with: so an order that lay in the socket of a stopped guardian is not
 // executed late. An order without a usable id has no verdict at all: see HasOrderId.
 std::optional<OrderEnd> CheckShape(const v1::LinkOrder& link_order, Nanos since_boot);
+// The part of it that every order has, also one that names no process: reason and time.
+std::optional<OrderEnd> CheckTime(const v1::LinkOrder& link_order, Nanos since_boot);
 bool HasOrderId(const v1::Order& order);
 
 // Beyond what it shares with an order to stop: a hold has a length within bounds and a reason.

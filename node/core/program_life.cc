@@ -437,6 +437,13 @@ void ProgramLife::TreeGone(const ProgramTime& now) {
   SetState(after_, after_message_);
 }
 
+void ProgramLife::Sweep() {
+  if (alive_) return;
+  after_ = state_;
+  after_message_ = message_;
+  SetState(v1::PROGRAM_STATE_STOPPING, "its main process ended");
+}
+
 std::string ProgramLife::OrderStart(const ProgramTime& now) {
   const bool was_wanted = wanted();
   ordered_ = v1::ProgramRecord::WANTED_UP;

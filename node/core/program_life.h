@@ -112,6 +112,12 @@ class ProgramLife {
   // A reload took it out of the configuration, or asked for fewer instances.
   void Remove() { removed_ = true; }
   bool removed() const { return removed_; }
+  // It is in the configuration again before it was gone.
+  void ComeBack() { removed_ = false; }
+  // What Look said last was kStart, and nothing has changed that.
+  bool may_start() const {
+    return start_now_ && !alive_ && !removed_ && state_ != v1::PROGRAM_STATE_STOPPING;
+  }
   // What the configuration says now. `restart`: its process has to be another one.
   void SetSpec(std::shared_ptr<const ProgramSpec> spec, bool restart, const ProgramTime& now);
 
@@ -132,6 +138,10 @@ class ProgramLife {
   v1::Program Row(const ProgramTime& now) const;
   v1::ProgramRecord Record() const;
   std::vector<Notice> TakeNotices();
+  // What it uses is shown anew.
+  void RowMoved() { changed_ = true; }
+  // Between two lives, and something of the last one still lives: TreeGone ends that.
+  void Sweep();
   // Since the last call: its row, or what must be kept, has changed.
   bool TakeChanged();
 

@@ -28,6 +28,9 @@ class Canary {
 
   v1::Canary Detail() const;
 
+  // 0: none runs.
+  int32_t pid() const { return child_ ? child_->identity().pid : 0; }
+
  private:
   void Start(MonoTime now);
   void OnExit();

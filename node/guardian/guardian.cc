@@ -14,13 +14,17 @@
 #include <optional>
 
 #include "node/core/enforcer.h"
+#include "node/core/reload_plan.h"
 #include "node/core/table.h"
 #include "node/guardian/canary.h"
 #include "node/guardian/classic_door.h"
+#include "node/guardian/detached_work.h"
 #include "node/guardian/event_log.h"
 #include "node/guardian/evidence_desk.h"
+#include "node/guardian/logger_child.h"
 #include "node/guardian/native_door.h"
 #include "node/guardian/order_desk.h"
+#include "node/guardian/program_desk.h"
 #include "node/guardian/state_keeper.h"
 #include "node/guardian/take_up.h"
 #include "node/guardian/uplink_child.h"
@@ -31,6 +35,7 @@
 #include "node/os/poller.h"
 #include "node/os/proc_file.h"
 #include "node/os/state_files.h"
+#include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
 #include "proto/support/version.h"
 #include "spdlog/spdlog.h"
@@ -43,6 +48,7 @@ namespace {
 constexpr int kMostBatchesBeforeScan = 64;
 // How long the last events may take into the uplink's spool when the guardian ends.
 constexpr Nanos kFarewell = std::chrono::seconds(1);
+constexpr size_t kMostReloadText = 4096;
 
 int64_t MillisecondsOfWallTime() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(WallNow().time_since_epoch())
@@ -93,9 +99,46 @@ class Guardian {
         link_(&table_, &log_, keeper_.get(), &poller_,
               {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
                .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
-               .program = [](const v1::LinkProgramOrder&) {},
-               .detail = [this](const v1::DetailRequest& request) { return Detail(request); }}),
+               .program =
+                   [this](const v1::LinkProgramOrder& order) {
+                     orders_.TakeProgram(
+                         order, [this](const v1::ProgramOrder& program, const OrderRef& ref) {
+                           TakeProgram(program, ref);
+                         });
+                   },
+               .detail = [this](const v1::DetailRequest& request) { return Detail(request); }},
+              {.after = [this](const std::string& label) { return programs_.RowAfter(label); },
+               .find = [this](const std::string& label) { return programs_.Row(label); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
+        logger_(settings.logger_path, &poller_,
+                {.lost = [this](const v1::LoggerLost& lost) { OnOutputLost(lost); },
+                 .trouble = [this](const v1::LoggerTrouble& trouble) { OnOutputTrouble(trouble); },
+                 .tail = [this](int64_t request,
+                                const std::string& tail) { programs_.OnTail(request, tail); },
+                 .read =
+                     [this](int64_t request, const v1::OutputChunk& chunk) {
+                       v1::DetailReply reply;
+                       reply.set_request(request);
+                       *reply.mutable_output() = chunk;
+                       link_.Answer(std::move(reply));
+                     }}),
+        programs_({.table = &table_,
+                   .enforcer = &enforcer_,
+                   .log = &log_,
+                   .journal = keeper_.get(),
+                   .poller = &poller_,
+                   .logger = &logger_,
+                   .node = settings.node,
+                   .runtime_dir = settings.runtime_dir,
+                   .min_timeout = settings.limits.min_timeout,
+                   .watch_exit = [this](Process& p) { return WatchExit(p); },
+                   .row_changed =
+                       [this](const std::string& label) {
+                         link_.ProgramChanged(label);
+                         events_waiting_ = true;
+                       },
+                   .own_children = [this] { return OwnChildren(); }}),
+        reading_({.at_once = 1, .threads = 2, .queued = 4}),
         native_(
             &table_, &log_, &poller_, settings.limits, [this](Process& p) { return WatchExit(p); },
             [this](const Slot& slot, int page_fd) { OnHandedOut(slot, page_fd); }) {
@@ -119,6 +162,7 @@ class Guardian {
     lock_ = std::move(lock);
     if (absl::Status s = WatchSignals(); !s.ok()) return s;
     if (absl::Status s = StartTimer(); !s.ok()) return s;
+    if (absl::Status s = OpenPrograms(); !s.ok()) return s;
     TakeUpState();
     return native_.Open(settings_.runtime_dir + "/heartbeat.sock", settings_.socket_mode);
   }
@@ -128,11 +172,19 @@ class Guardian {
     if (classic_) classic_->Refresh(MonoNow());
     keeper_->Tidy();
     uplink_.Tend(MonoNow());
+    TendPrograms(MonoNow());
     std::printf("guarding as %s\n", settings_.node.c_str());
     std::fflush(stdout);
     (void)manager_.Ready(fmt::format("guarding as {}", settings_.node));
     while (!stop_) Turn(-1);
     (void)manager_.Stopping();
+    if (stop_programs_ && !programs_.empty()) {
+      spdlog::info("stopping the programs; once more to leave them running");
+      stop_ = false;
+      programs_.StopAll();
+      while (!stop_ && !programs_.AllStopped()) Turn(-1);
+    }
+    programs_.Leave();
     log_.Record(
         MakeEvent(v1::EVENT_KIND_GUARDIAN_STOPPED, v1::SEVERITY_WARNING,
                   "the guardian was told to stop; nothing is enforced until it starts again"));
@@ -141,6 +193,7 @@ class Guardian {
     for (const MonoTime end = MonoNow() + kFarewell; !link_.Drained() && MonoNow() < end;)
       poller_.Wait(50);
     uplink_.LetGo();
+    logger_.LetGo();
     keeper_->Rewrite();
     (void)unlink((settings_.runtime_dir + "/heartbeat.sock")
                      .c_str());  // clients then see at once that nobody guards
@@ -152,9 +205,11 @@ class Guardian {
             .events = &log_,
             .journal = keeper_.get(),
             .evidence = &evidence_,
-            .refresh = [this](const Slot& slot) {
-              if (classic_) classic_->RefreshPage(slot);
-            }};
+            .refresh =
+                [this](const Slot& slot) {
+                  if (classic_) classic_->RefreshPage(slot);
+                },
+            .ending = [this](const Process& process) { programs_.OnEnding(process); }};
   }
 
   static EnforcerSettings PolicyOf(const Settings& settings) {
@@ -184,9 +239,11 @@ class Guardian {
       native_.DropSilent(now);
       uplink_.Tend(now);
       if (canary_) canary_->Tend(now);
+      TendPrograms(now);
       BeatForManager(now);
       events_waiting_ = true;
     }
+    programs_.LookIfDue();
     // What was decided is kept before it is told to anybody.
     keeper_->Tidy();
     if (events_waiting_) {
@@ -215,6 +272,7 @@ class Guardian {
     keeper_->SetSnapshot([this] { return Snapshot(); });
     if (!keeper_->found()) {
       log_.Record(MakeEvent(v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO, began));
+      programs_.Begin(settings_.programs, nullptr);
       return;
     }
     const FoundState& found = *keeper_->found();
@@ -231,6 +289,7 @@ class Guardian {
                    .classic = classic_ ? &*classic_ : nullptr,
                    .watch_exit = [this](Process& p) { return WatchExit(p); },
                    .stored_pages = &stored});
+    programs_.Begin(settings_.programs, &found);
     keeper_->ForgetFound();
     keeper_->Rewrite();
   }
@@ -258,12 +317,25 @@ class Guardian {
     for (const v1::Event& event : log_.ring().events())
       *records.emplace_back().mutable_event() = event;
     *records.emplace_back().mutable_brake() = enforcer_.BrakeRecord();
+    programs_.Snapshot(&records);
     return records;
   }
 
-  v1::DetailReply Detail(const v1::DetailRequest& request) {
+  std::optional<v1::DetailReply> Detail(const v1::DetailRequest& request) {
     v1::DetailReply reply;
     reply.set_request(request.request());
+    if (request.has_output()) {
+      const std::string& label = request.output().program();
+      if (!programs_.Row(label)) {
+        reply.mutable_output()->set_error(
+            fmt::format("there is no program \"{}\" on this node", Printable(label)));
+      } else if (logger_.Read(request.request(), request.output())) {
+        return std::nullopt;
+      } else {
+        reply.mutable_output()->set_error("the logger of this node does not run; try again");
+      }
+      return reply;
+    }
     if (request.generation() != 0) {
       if (const Slot* slot = table_.FindSlot(request.generation()))
         *reply.mutable_slot() = enforcer_.DetailOf(*slot);
@@ -281,6 +353,102 @@ class Guardian {
     return reply;
   }
 
+  absl::Status OpenPrograms() {
+    if (!settings_.programs.empty() && !keeper_->keeping()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "programs need runtime_dir in memory, or they would be started twice after a crash of "
+          "this guardian: {} is not usable for that; put it on a tmpfs such as /run",
+          settings_.runtime_dir));
+    }
+    if (absl::Status s = programs_.Open(); !s.ok()) return s;
+    if (reading_.event_fd() < 0) return absl::OkStatus();
+    return poller_.Add(reading_.event_fd(), EPOLLIN, [this](uint32_t) { reading_.Take(); })
+        .status();
+  }
+
+  void TendPrograms(MonoTime now) {
+    if (!programs_.empty()) logger_.Tend(now);
+    programs_.Tend(now);
+  }
+
+  std::set<int32_t> OwnChildren() const {
+    std::set<int32_t> pids = {uplink_.pid(), logger_.pid()};
+    if (canary_) pids.insert(canary_->pid());
+    return pids;
+  }
+
+  void OnOutputLost(const v1::LoggerLost& lost) {
+    v1::Event event = MakeEvent(v1::EVENT_KIND_OUTPUT_LOST, v1::SEVERITY_WARNING,
+                                fmt::format("{} bytes of the output of {} were lost: {}",
+                                            lost.bytes(), lost.label(), lost.why()));
+    event.set_program(lost.label());
+    log_.Record(std::move(event));
+  }
+
+  void OnOutputTrouble(const v1::LoggerTrouble& trouble) {
+    if (trouble.mended()) {
+      spdlog::info("the output of {} can be written again", trouble.label());
+    } else {
+      spdlog::error("the output of {} cannot be written: {}; trying again", trouble.label(),
+                    trouble.why());
+    }
+  }
+
+  void TakeProgram(const v1::ProgramOrder& order, const OrderRef& ref) {
+    if (order.action() == v1::PROGRAM_ACTION_RELOAD) {
+      Reload(ref);
+    } else {
+      programs_.Take(order, ref);
+    }
+  }
+
+  // Reads the file again, away from the loop; `by` is empty for a SIGHUP.
+  void Reload(const OrderRef& by) {
+    const std::string file = settings_.file;
+    const auto ticket = reading_.Start([this, file, by]() -> DetachedWork::Finish {
+      return [this, by, read = ReadSettings(file)] { Apply(read, by); };
+    });
+    if (ticket == 0)
+      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED, "another reload is under way; try again");
+  }
+
+  void Apply(const absl::StatusOr<Settings>& read, const OrderRef& by) {
+    if (!read.ok()) {
+      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED,
+                fmt::format("nothing has changed: {}", std::string(read.status().message())));
+      return;
+    }
+    if (!read->programs.empty() && !keeper_->keeping()) {
+      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED,
+                "nothing has changed: programs need runtime_dir in memory");
+      return;
+    }
+    const ReloadPlan plan = PlanReload(settings_.config, read->config);
+    std::string text = Describe({plan.steps, {}});
+    (void)programs_.Reload(read->programs);
+    if (!plan.node_keys.empty()) {
+      text += "not applied until the guardian is started anew:";
+      for (const std::string& key : plan.node_keys) text += " " + key;
+    }
+    *settings_.config.mutable_programs() = read->config.programs();
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    EndReload(by, v1::EVENT_KIND_CONFIG_APPLIED, text);
+  }
+
+  void EndReload(const OrderRef& by, v1::EventKind kind, std::string message) {
+    if (message.size() > kMostReloadText) {
+      message.resize(kMostReloadText);
+      message += " ...";
+    }
+    v1::Event event = MakeEvent(
+        kind, kind == v1::EVENT_KIND_CONFIG_APPLIED ? v1::SEVERITY_INFO : v1::SEVERITY_WARNING,
+        Printable(message));
+    event.set_order_id(by.id);
+    event.set_issuer(by.issuer);
+    event.set_reason(by.reason);
+    log_.Record(std::move(event));
+  }
+
   void OnHandedOut(const Slot& slot, int page_fd) {
     if (canary_) canary_->OnRegistered(&table_, slot, MonoNow());
     // A service manager that has no room for it: the page can still be found in its process.
@@ -295,6 +463,7 @@ class Guardian {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     signals_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signals_)
       return absl::ResourceExhaustedError(fmt::format("signalfd: {}", std::strerror(errno)));
@@ -302,8 +471,13 @@ class Guardian {
         .Add(signals_.get(), EPOLLIN,
              [this](uint32_t) {
                signalfd_siginfo info{};
-               if (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-                 stop_ = true;
+               if (read(signals_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
+                 return;
+               if (info.ssi_signo == SIGHUP) return Reload({});
+               stop_ = true;
+               // Ctrl-C ends all that was started from here. A service manager's SIGTERM is often
+               // an upgrade: the programs go on, and the next guardian takes them up.
+               stop_programs_ = info.ssi_signo == SIGINT;
              })
         .status();
   }
@@ -344,7 +518,7 @@ class Guardian {
     if (classic_ && slot.row >= 0) classic_->OnSlotRemoved(slot, slot.row);
   }
 
-  const Settings& settings_;
+  Settings settings_;
   ServiceManager manager_;
   UniqueFd lock_;
   Poller poller_;
@@ -359,6 +533,9 @@ class Guardian {
   OrderDesk orders_;
   UplinkLink link_;
   UplinkChild uplink_;
+  LoggerChild logger_;
+  ProgramDesk programs_;
+  DetachedWork reading_;
   NativeDoor native_;
   std::optional<ClassicDoor> classic_;
   std::optional<Canary> canary_;
@@ -369,6 +546,7 @@ class Guardian {
   bool scan_due_ = false;
   bool events_waiting_ = false;
   bool stop_ = false;
+  bool stop_programs_ = false;
 };
 
 // The board and the journal are for a folder in memory: on a disk that is slow or frozen they would
@@ -395,6 +573,7 @@ absl::Status RunGuardian(const Settings& settings, ServiceManager manager) {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();

@@ -101,4 +101,37 @@ void OrderDesk::TakeHold(const v1::LinkHoldOrder& given) {
   }
 }
 
+void OrderDesk::TakeProgram(
+    const v1::LinkProgramOrder& given,
+    const std::function<void(const v1::ProgramOrder& order, const OrderRef& ref)>& act) {
+  const v1::ProgramOrder& program = given.order();
+  // What it has in common with an order to stop is checked in one place. That one names a process;
+  // this one need not.
+  v1::LinkOrder link_order;
+  v1::Order* order = link_order.mutable_order();
+  order->set_order_id(program.order_id());
+  order->set_slot(program.program());
+  *order->mutable_incarnation() = program.incarnation();
+  if (program.has_time_to_live()) *order->mutable_time_to_live() = program.time_to_live();
+  order->set_issuer(program.issuer());
+  order->set_reason(program.reason());
+  if (given.has_expires_at()) *link_order.mutable_expires_at() = given.expires_at();
+  if (!HasOrderId(*order)) {
+    spdlog::error("the uplink passed on a program's order without a usable id; dropped");
+    return;
+  }
+  if (!TakeId(program.order_id())) return;
+
+  const OrderRef ref{program.order_id(), Printable(program.issuer()), Printable(program.reason())};
+  if (std::optional<OrderEnd> end = CheckTime(link_order, SinceBoot())) {
+    v1::Event subject;
+    subject.set_slot(Printable(program.program()));
+    subject.set_program(Printable(program.program()));
+    enforcer_->EndOrder(ref, std::move(subject), end->verdict, end->refusal,
+                        std::move(end->message));
+    return;
+  }
+  act(program, ref);
+}
+
 }  // namespace procctl::node

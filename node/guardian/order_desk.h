@@ -1,6 +1,7 @@
 // Takes orders from the uplink and lets none through that is not sound.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,10 @@ class OrderDesk {
   // does nothing: its verdict is or will be on its way.
   void Take(const v1::LinkOrder& order);
   void TakeHold(const v1::LinkHoldOrder& order);
+  // `act` carries out what was found sound; it ends the order.
+  void TakeProgram(
+      const v1::LinkProgramOrder& order,
+      const std::function<void(const v1::ProgramOrder& order, const OrderRef& ref)>& act);
 
   // Of an earlier guardian whose table this one takes up: nothing it took is unknown.
   void Restore(const std::vector<std::string>& orders_taken);

@@ -18,6 +18,7 @@
 #include "node/guardian/logger_child.h"
 #include "node/notify/message.h"
 #include "node/notify/receiver.h"
+#include "node/os/end_status.h"
 #include "node/os/oom_log.h"
 #include "node/os/poller.h"
 #include "node/os/program_cgroup.h"
@@ -45,6 +46,8 @@ struct ProgramParts {
   // Something happened after which everybody is to be looked at again, soon.
   std::function<void()> look_soon;
   std::function<double()> random;
+  // This life has ended: what it wrote last is to be put on record.
+  std::function<void(const std::string& label, const std::string& run)> ask_last_words;
 };
 
 // The clocks of this instant.
@@ -86,6 +89,11 @@ class ProgramInstance {
   void ApplyLive();
   // Nothing of it is left: it may be forgotten.
   bool gone() const;
+  bool sweeping() const { return sweeping_ || late_.has_value(); }
+  // 0: none that we have to reap.
+  int32_t main_pid() const {
+    return life_->has_process() || held_ || late_ ? process_->identity().pid : 0;
+  }
   // Its sockets and marks stay for the next guardian.
   void Leave();
 
@@ -108,7 +116,6 @@ class ProgramInstance {
   bool MaySpeak(const ucred& sender) const;
   void Heed(const notify::Message& message);
   void Complain(bool* said, const std::string& what);
-  v1::Cause CauseOf(const Process& process, const EndStatus& end, int64_t oom_kills) const;
   void Finish(const EndStatus& end, v1::Cause cause);
   // Nothing of its tree lives.
   bool TreeEmpty() const;

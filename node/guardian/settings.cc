@@ -56,7 +56,9 @@ class Checker {
     Uplink();
     settings_.programs =
         CheckPrograms(config_, lines_, faults_, {settings_.grace, LeastTimeout(), root_});
+    Logger();
     if (!faults_->empty()) return faults_->status();
+    settings_.config = config_;
     return settings_;
   }
 
@@ -327,14 +329,24 @@ class Checker {
                                               controller.ca(), controller.cert(), controller.key()};
   }
 
+  void Logger() {
+    settings_.logger_path = BesideUs("procctl-logger");
+    if (settings_.programs.empty() || access(settings_.logger_path.c_str(), X_OK) == 0) return;
+    Refuse("programs", fmt::format("{} cannot be executed; install procctl-logger beside "
+                                   "procctl-node, it writes what programs print",
+                                   settings_.logger_path));
+  }
+
+  static std::string BesideUs(const char* program) {
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    return (self.parent_path() / program).string();
+  }
+
   void Uplink() {
     const v1::UplinkConfig& uplink = config_.uplink();
     settings_.uplink_path = uplink.path();
-    if (settings_.uplink_path.empty()) {
-      std::error_code error;
-      const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-      settings_.uplink_path = (self.parent_path() / "procctl-uplink").string();
-    }
+    if (settings_.uplink_path.empty()) settings_.uplink_path = BesideUs("procctl-uplink");
     if (access(settings_.uplink_path.c_str(), X_OK) != 0) {
       Refuse("uplink.path",
              fmt::format("{} cannot be executed; install procctl-uplink beside procctl-node or "
@@ -367,7 +379,9 @@ absl::StatusOr<Settings> ReadSettings(const std::string& file) {
   ConfigLines lines;
   ConfigFaults faults(file);
   if (absl::Status s = ReadYamlConfig(file, &config, &lines, &faults); !s.ok()) return s;
-  return CheckSettings(config, lines, &faults);
+  auto settings = CheckSettings(config, lines, &faults);
+  if (settings.ok()) settings->file = file;
+  return settings;
 }
 
 absl::StatusOr<Settings> CheckSettings(const v1::NodeConfig& config, const ConfigLines& lines,

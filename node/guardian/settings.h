@@ -37,6 +37,9 @@ struct ControllerSettings {
 };
 
 struct Settings {
+  // The file, and what was read from it: what a reload compares.
+  std::string file;
+  v1::NodeConfig config;
   std::string node;
   std::string runtime_dir;
   std::string state_dir;
@@ -50,6 +53,8 @@ struct Settings {
   // Absent: no canary.
   std::optional<Nanos> canary_every;
   std::vector<ProgramSpec> programs;
+  // Where procctl-logger is.
+  std::string logger_path;
   mode_t socket_mode = 0;
   std::set<std::string> protected_names;
   std::optional<ClassicSettings> classic;

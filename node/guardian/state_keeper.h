@@ -48,6 +48,8 @@ class StateKeeper : public Journal {
   // keeps nothing, and says so once.
   StateKeeper(std::string path, const std::string& boot_id, const std::string& node);
 
+  // What is put survives this guardian.
+  bool keeping() const { return log_ != nullptr; }
   const std::optional<FoundState>& found() const { return found_; }
   void ForgetFound() { found_.reset(); }
 

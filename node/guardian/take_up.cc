@@ -101,6 +101,12 @@ Pages Taker::PagesOf(int32_t pid, const Life& life) {
 std::shared_ptr<const procctl_page> Taker::Open(const v1::SlotRecord& slot, Pages* pages) {
   if (slot.door() == v1::DOOR_CLASSIC)
     return parts_.classic == nullptr ? nullptr : parts_.classic->Resume(slot);
+  if (slot.door() == v1::DOOR_NOTIFY || slot.door() == v1::DOOR_PROGRAM) {
+    // The guardian's own, written by whoever keeps the program.
+    auto page = std::make_shared<procctl_page>();
+    page->beats = 1;
+    return page;
+  }
   const auto found = pages->find(IdOf(slot));
   if (found == pages->end()) return nullptr;
   auto page = BeatPage::Reopen(std::move(found->second), found->first);

@@ -23,6 +23,8 @@ class UplinkChild {
 
   // Closes the link, which tells the uplink to end in good order.
   void LetGo();
+  // 0: none runs.
+  int32_t pid() const { return process_ ? process_->identity().pid : 0; }
 
  private:
   void OnExit();

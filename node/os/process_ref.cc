@@ -1,5 +1,6 @@
 #include "node/os/process_ref.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -54,6 +55,13 @@ absl::StatusOr<ProcessRef> ProcessRef::OwnChild(int32_t pid) {
   const auto stat = ReadStat(pid);
   if (!stat) return Ended(pid);
   return ProcessRef({pid, stat->start_ticks}, *std::move(pidfd));
+}
+
+absl::StatusOr<ProcessRef> ProcessRef::Duplicate() const {
+  UniqueFd copy(fcntl(pidfd_.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy)
+    return absl::ResourceExhaustedError(fmt::format("dup of a pidfd: {}", std::strerror(errno)));
+  return ProcessRef(identity_, std::move(copy));
 }
 
 bool ProcessRef::Alive() const {

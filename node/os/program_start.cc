@@ -54,7 +54,7 @@ class Child {
   explicit Child(const ChildPlan& plan) : plan_(plan), start_(*plan.start), error_fd_(plan.error) {}
 
   [[noreturn]] void Run() {
-    if (Become() && PassGate()) {
+    if (Become() && PassGate() && LeaveMark()) {
       execve(plan_.executable.c_str(), plan_.argv.data(), plan_.env.data());
       (void)Fail("exec", plan_.executable.c_str());
     }
@@ -79,7 +79,8 @@ class Child {
 
   bool Become() {
     return MoveDescriptors() && ResetSignals() && LeaveSession() && EnterCgroup() &&
-           OpenStandard() && SetOomScore() && SetLimits() && ChangeUser() && EnterDir();
+           OpenStandard() && OpenMark() && SetOomScore() && SetLimits() && ChangeUser() &&
+           EnterDir();
   }
 
   // First of all: whatever else of the guardian's stays open here (the gates of other programs, its
@@ -143,6 +144,20 @@ class Child {
     return OpenAs(STDERR_FILENO, start_.stderr_fifo, O_RDWR);
   }
 
+  bool OpenMark() {
+    if (start_.mark_path.empty()) return true;
+    mark_fd_ = open(start_.mark_path.c_str(),
+                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
+    return mark_fd_ >= 0 || Fail("open", start_.mark_path.c_str());
+  }
+
+  bool LeaveMark() {
+    if (mark_fd_ < 0) return true;
+    const auto size = static_cast<ssize_t>(start_.mark.size());
+    return write(mark_fd_, start_.mark.data(), start_.mark.size()) == size ||
+           Fail("write", start_.mark_path.c_str());
+  }
+
   bool SetOomScore() {
     if (WriteFile("oom_score_adj", "/proc/self/oom_score_adj", plan_.oom_score_adj.data(),
                   plan_.oom_score_adj.size())) {
@@ -200,6 +215,7 @@ class Child {
   // Where the failure is to be written: it moves on the way, and whatever has its old number or its
   // new one before that is the parent's.
   int error_fd_;
+  int mark_fd_ = -1;
   bool failed_ = false;
   ChildError report_;
 };

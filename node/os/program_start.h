@@ -45,6 +45,11 @@ struct ProgramStart {
   int oom_score_adj = 0;
   // cgroup.procs of the v2 group to enter. Empty: stays in the guardian's.
   std::string cgroup_procs;
+  // A file that is emptied, and holds `mark` once the child has passed the gate: whoever takes over
+  // from a guardian that was killed at the gate knows by it whether the program ever ran. Empty:
+  // none. In memory, so that it costs nothing.
+  std::string mark_path;
+  std::string mark;
 };
 
 // Where a shell would find `name`: the first regular file with an executable bit in the folders of

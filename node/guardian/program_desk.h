@@ -1,0 +1,122 @@
+// The programs of this node: started, kept, stopped and started again as the configuration and
+// operators want it.
+//
+// Thread: the loop's. Only what may wait for a disk (looking up a program, reading its environment
+// files) is done elsewhere.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "node/guardian/detached_work.h"
+#include "node/guardian/program_instance.h"
+#include "node/guardian/state_keeper.h"
+#include "procctl/v1/link.pb.h"
+
+namespace procctl::node {
+
+class ProgramDesk {
+ public:
+  struct World {
+    Table* table = nullptr;
+    Enforcer* enforcer = nullptr;
+    EventLog* log = nullptr;
+    Journal* journal = nullptr;
+    Poller* poller = nullptr;
+    LoggerChild* logger = nullptr;
+    std::string node;
+    std::string runtime_dir;
+    Nanos min_timeout{};
+    std::function<absl::Status(Process&)> watch_exit;
+    // The row of this program changed, or is no more.
+    std::function<void(const std::string& label)> row_changed;
+    // Children of the guardian that others reap.
+    std::function<std::set<int32_t>()> own_children;
+  };
+
+  explicit ProgramDesk(World world);
+  ~ProgramDesk();
+
+  // Makes its folder. Before anything else.
+  absl::Status Open();
+  // What the configuration says at the start. `found`: what an earlier guardian of this boot left;
+  // its table has been taken up.
+  void Begin(const std::vector<ProgramSpec>& specs, const FoundState* found);
+  // What it says now. Returns what happens, for humans.
+  std::string Reload(const std::vector<ProgramSpec>& specs);
+
+  // An order whose shape and time were checked. Ends in exactly one event.
+  void Take(const v1::ProgramOrder& order, const OrderRef& ref);
+
+  // With each scan.
+  void Tend(MonoTime now);
+  // Looks at all programs if something happened since. At the end of each turn of the loop.
+  void LookIfDue();
+
+  // From Enforcer: the process has ended.
+  void OnEnding(const Process& process);
+  // What the logger answered to AskTail.
+  void OnTail(int64_t request, const std::string& bytes);
+
+  // Nothing is started any more, and everything is stopped; true once nothing runs.
+  void StopAll() { stopping_ = true, look_due_ = true; }
+  bool AllStopped() const;
+  // The guardian ends and its programs go on.
+  void Leave();
+
+  // Rows, in the order of their labels.
+  std::optional<v1::Program> RowAfter(const std::string& label) const;
+  std::optional<v1::Program> Row(const std::string& label) const;
+  void Snapshot(std::vector<v1::StateRecord>* records) const;
+  bool empty() const { return instances_.empty(); }
+
+ private:
+  using Map = std::map<std::string, std::unique_ptr<ProgramInstance>>;
+
+  void Add(std::shared_ptr<const ProgramSpec> spec, int instance);
+  void Look();
+  void LookAt(ProgramInstance& instance, const std::map<std::string, bool>& ready,
+              const std::map<std::string, bool>& down);
+  void Begin(ProgramInstance& instance);
+  // Looks up the program and reads its files, then starts it.
+  void Prepare(ProgramInstance& instance);
+  void Publish(ProgramInstance& instance);
+  void SweepOrphans();
+  void AskLastWords();
+  int Starting() const;
+
+  World world_;
+  ProgramParts parts_;
+  CgroupTree cgroups_;
+  OomLog oom_;
+  std::mt19937_64 randomness_;
+  Map instances_;
+  bool look_due_ = true;
+  bool stopping_ = false;
+  MonoTime orphans_at_;
+  std::set<int32_t> told_orphans_;
+
+  DetachedWork prepare_;
+  Poller::Token prepare_watch_ = 0;
+  struct Preparing {
+    DetachedWork::Ticket ticket = 0;
+    MonoTime until;
+  };
+  std::map<std::string, Preparing> preparing_;
+
+  // Whose last words are to be asked for with the next scan (by then the logger has read what was
+  // written right before the end), and were.
+  struct LastWords {
+    std::string label;
+    std::string run;
+  };
+  std::vector<LastWords> words_due_;
+  std::map<int64_t, LastWords> words_asked_;
+};
+
+}  // namespace procctl::node
