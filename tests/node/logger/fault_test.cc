@@ -86,6 +86,44 @@ TEST(LoggerFault, AFullDiskHoldsUpNobody) {
   ExpectThatAllIsAccountedFor(&node, path);
 }
 
+TEST(LoggerFault, WhatDiesWithALoggerIsCountedByTheNext) {
+  if (geteuid() != 0) GTEST_SKIP() << "a file system of its own needs root";
+  constexpr int kFew = 30'000;
+  Folder folder;
+  std::filesystem::create_directory(folder / "disk");
+  const node::TinyTmpfs disk(folder / "disk", 256 * 1024);
+  if (!disk.why().empty()) GTEST_SKIP() << disk.why();
+  NodeSide node;
+  const std::string path = folder / "disk/out";
+  node.logger().Attach(node.MakeJointAttach("web", path));
+  e2e::Child program = WriteLines(node.out("web"), 0, kFew);
+  ASSERT_TRUE(node.Until([&] { return !program.Running() && node.Troubles(false) == 1; }));
+  // All of it is read.
+  ASSERT_TRUE(node.Until([&] {
+    const std::string tail = node.Tail("web");
+    return tail.size() >= kNumberedLine &&
+           tail.substr(tail.size() - kNumberedLine) == NumberedLine(kFew - 1);
+  }));
+  EXPECT_EQ(node.Lost(), 0);
+  ASSERT_EQ(kill(node.logger().pid(), SIGKILL), 0);
+  ASSERT_TRUE(node.Until([&] { return !node.logger().running(); }));
+  ASSERT_EQ(mount(nullptr, (folder / "disk").c_str(), nullptr, MS_REMOUNT, "size=64m"), 0);
+  Say(node.out("web"), "after\n");
+  ASSERT_TRUE(node.Has(path, "after\n"));
+  const std::string text = e2e::ReadFile(path);
+  const Lines lines = ParseLines(text);
+  const int64_t told = LostIn(lines.others);
+  const std::string line = "[procctl: " + std::to_string(told) + " bytes lost]\n";
+  const size_t at = text.find(line);
+  ASSERT_NE(at, std::string::npos);
+  // To the byte, but for the newline that ends a line which was cut.
+  const auto before = static_cast<int64_t>(at);
+  EXPECT_GE(before + told, kFew * int64_t{kNumberedLine});
+  EXPECT_LE(before + told, kFew * int64_t{kNumberedLine} + 1);
+  EXPECT_EQ(text.substr(at + line.size()), "after\n");
+  EXPECT_TRUE(node.Until([&] { return node.Lost() == told; }));
+}
+
 TEST(LoggerFault, AFrozenDiskHoldsUpNobody) {
   if (geteuid() != 0) GTEST_SKIP() << "freezing a file system needs root";
   Folder folder;
@@ -118,7 +156,6 @@ TEST(LoggerFault, AFrozenDiskDoesNotHoldUpOthersFilesForEver) {
   disk.Freeze();
   Say(node.out("web"), "frozen\n");
   Say(node.out("other"), "waits\n");
-  // It can be killed by nobody and ends by itself by nobody: the guardian goes on without it.
   ASSERT_TRUE(node.Until([&] { return node.Troubles(false) == 1; }));
   disk.Thaw();
   EXPECT_TRUE(node.Has(folder / "disk/out", "frozen\n"));

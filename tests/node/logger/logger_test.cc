@@ -180,6 +180,15 @@ TEST(Logger, AFileThatSomebodyTookAwayIsMadeAgain) {
       ReadFile(node.folder() / "taken") + ReadFile(node.folder() / "out"));
 }
 
+TEST(Logger, ALineThatAnEarlierLifeLeftUnfinishedIsEndedFirst) {
+  NodeSide node;
+  e2e::WriteFile(node.folder() / "out", "a torn li");
+  node.logger().Attach(node.MakeJointAttach("web", "out"));
+  Say(node.out("web"), "hello\n");
+  ASSERT_TRUE(node.Has(node.folder() / "out", "hello\n"));
+  EXPECT_EQ(ReadFile(node.folder() / "out"), "a torn li\nhello\n");
+}
+
 TEST(Logger, DetachTakesWhatIsInTheFifo) {
   NodeSide node;
   const v1::LoggerAttach attach = node.MakeAttach("web", "out", "");
