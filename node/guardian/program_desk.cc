@@ -15,6 +15,7 @@
 #include "node/os/program_start.h"
 #include "node/os/program_tree.h"
 #include "node/os/state_files.h"
+#include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
 #include "spdlog/spdlog.h"
 
@@ -110,11 +111,13 @@ Prepared PrepareStart(const ProgramSpec& spec) {
   }
   if (spec.argv[0].find('/') != std::string::npos) return out;
   std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  for (const auto* entries : {&out.env, &spec.env}) {
-    for (const std::string& entry : *entries) {
+  const auto look = [&path](const std::vector<std::string>& entries) {
+    for (const std::string& entry : entries) {
       if (entry.rfind("PATH=", 0) == 0) path = entry.substr(5);
     }
-  }
+  };
+  look(out.env);
+  look(spec.env);
   auto found = FindInPath(spec.argv[0], path, spec.dir);
   if (!found.ok()) {
     out.status = found.status();
