@@ -42,19 +42,6 @@ absl::Status CheckHold(const OrderRequest& request) {
   return absl::OkStatus();
 }
 
-// What one target was to suffer, and did not.
-std::string_view NothingDone(Act act) {
-  switch (act) {
-    case Act::kStop:
-      return "nobody was signalled";
-    case Act::kHold:
-      return "nothing is held";
-    case Act::kRelease:
-      return "nothing was released";
-  }
-  return "";
-}
-
 std::string WhyRefused(const std::string& node, v1::Refusal refusal) {
   if (refusal == v1::REFUSAL_NO_SUCH_NODE) return fmt::format("no node {} was ever seen", node);
   if (refusal == v1::REFUSAL_NODE_UNREACHABLE) {
@@ -70,7 +57,7 @@ absl::Status CheckTarget(const OrderTarget& target, size_t index) {
   if (target.node.empty() || target.node.size() > 63) {
     return refuse("node must be 1 to 63 characters");
   }
-  if (target.slot.size() > kMostLabelBytes) return refuse("slot is over 1024 bytes");
+  if (target.label.size() > kMostLabelBytes) return refuse("slot is over 1024 bytes");
   const v1::Incarnation& process = target.incarnation;
   if (process.pid() <= 1 || process.start_ticks() < 0 || process.generation() <= 0 ||
       process.boot_id().empty() || process.boot_id().size() > 64) {
@@ -145,11 +132,6 @@ std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view
   return std::make_pair(order_id.substr(0, slash), target);
 }
 
-bool IsAnswer(const v1::Event& event) {
-  return event.kind() == v1::EVENT_KIND_VERDICT || event.kind() == v1::EVENT_KIND_HOLD_PLACED ||
-         event.kind() == v1::EVENT_KIND_HOLD_ENDED;
-}
-
 v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal refusal,
                          WallTime at) {
   const OrderTarget& wanted = request.targets[target];
@@ -157,7 +139,7 @@ v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal
   event.set_kind(v1::EVENT_KIND_VERDICT);
   event.set_severity(v1::SEVERITY_WARNING);
   event.set_node(wanted.node);
-  event.set_slot(wanted.slot);
+  event.set_slot(wanted.label);
   *event.mutable_incarnation() = wanted.incarnation;
   *event.mutable_at() = ToProto(at);
   if (request.act == Act::kStop) event.set_cause(v1::CAUSE_OPERATOR);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "controller/core/act.h"
 #include "controller/core/mono_time.h"
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/slot.pb.h"
@@ -18,12 +19,9 @@ namespace procctl::controller {
 
 struct OrderTarget {
   std::string node;
-  std::string slot;  // label, for the record
+  std::string label;  // of the slot, for the record
   v1::Incarnation incarnation;
 };
-
-// Numbered as the store records it.
-enum class Act { kStop = 0, kHold = 1, kRelease = 2 };
 
 struct OrderRequest {
   std::string id;
@@ -58,9 +56,6 @@ std::string OrderId(std::string_view request_id, size_t target);
 
 // The other way; empty if it is not of that form.
 std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view order_id);
-
-// True for an event that ends the order it names.
-bool IsAnswer(const v1::Event& event);
 
 // The verdict of an order that never left, for the controller's own log: `refusal` with one
 // sentence. Of a hold, REFUSAL_UNSPECIFIED: the node is of a version that knows no holds.

@@ -84,7 +84,7 @@ void ToMessage(const Progress& progress, v1::TargetProgress* message) {
   message->set_message(progress.message);
 }
 
-void ToMessage(const HoldOutcome& outcome, v1::HoldOutcome* message) {
+void ToMessage(const Outcome& outcome, v1::HoldOutcome* message) {
   message->set_order_id(outcome.order_id);
   message->set_done(outcome.done);
   message->set_verdict(outcome.verdict);

@@ -1,8 +1,8 @@
 // Between the core's plain data and the messages of fleet_service.proto.
 #pragma once
 
+#include "controller/core/answer_book.h"
 #include "controller/core/fleet_view.h"
-#include "controller/core/hold_book.h"
 #include "controller/core/order_book.h"
 #include "controller/core/order_request.h"
 #include "controller/store/history.h"
@@ -14,7 +14,7 @@ void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message);
 void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message);
 void ToMessage(const FleetSummary& summary, v1::FleetSummary* message);
 void ToMessage(const Progress& progress, v1::TargetProgress* message);
-void ToMessage(const HoldOutcome& outcome, v1::HoldOutcome* message);
+void ToMessage(const Outcome& outcome, v1::HoldOutcome* message);
 void ToMessage(LoggedEvent logged, v1::StoredEvent* message);
 
 // Without an issuer: that comes from the certificate.

@@ -8,8 +8,8 @@
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"
-#include "controller/rpc/hold_call.h"
 #include "controller/rpc/kill_stream.h"
+#include "controller/rpc/outcome_call.h"
 #include "controller/rpc/page_token.h"
 #include "proto/support/status.h"
 #include "proto/support/time_convert.h"
@@ -250,9 +250,9 @@ grpc::ServerUnaryReactor* FleetServiceImpl::HoldSlots(grpc::CallbackServerContex
     return Answer(context, checked);
   if (going_down_.load()) return Answer(context, GoingDown());
   hold.issuer = caller->ToString();
-  const auto call = HoldCall::Make(response);
+  const auto call = OutcomeCall<v1::HoldSlotsResponse>::Make(response);
   calls_.Add(call);
-  world_->holds->Start(std::move(hold), call);
+  world_->answers->Start(std::move(hold), call);
   return call.get();
 }
 

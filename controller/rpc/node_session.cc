@@ -397,7 +397,7 @@ void NodeSession::Welcome(std::int64_t epoch, const v1::Hello& hello,
   }
   spdlog::info("session {} of node {} from {} begins", epoch, node_, peer_);
   world_->kills->OnNodeReturned(node_);
-  world_->holds->OnNodeReturned(node_);
+  world_->answers->OnNodeReturned(node_);
   Pump();
 }
 
@@ -470,11 +470,11 @@ absl::Status NodeSession::TakeEvents(v1::EventBatch* batch) {
   }
   // Orders are completed by what is committed even if this session is gone by then.
   world_->engine->commit_log().Append(
-      std::move(taken), [weak = weak_from_this(), kills = world_->kills, holds = world_->holds,
+      std::move(taken), [weak = weak_from_this(), kills = world_->kills, answers = world_->answers,
                          bytes](const absl::StatusOr<procctl::controller::Committed>& committed) {
         if (committed.ok()) {
           kills->OnCommitted(committed->fresh);
-          holds->OnCommitted(committed->fresh);
+          answers->OnCommitted(committed->fresh);
         }
         if (const auto self = weak.lock()) self->Committed(committed, bytes);
       });

@@ -19,10 +19,10 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/rpc/answer_desk.h"
 #include "controller/rpc/detail_desk.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
-#include "controller/rpc/hold_desk.h"
 #include "controller/rpc/kill_desk.h"
 #include "controller/store/engine.h"
 #include "procctl/v1/node_service.grpc.pb.h"
@@ -35,7 +35,7 @@ struct SessionWorld {
   Fleet* fleet = nullptr;
   Engine* engine = nullptr;
   KillDesk* kills = nullptr;
-  HoldDesk* holds = nullptr;
+  AnswerDesk* answers = nullptr;
   DetailDesk* details = nullptr;
   Gatekeeper* gatekeeper = nullptr;
   std::string controller_id;

@@ -128,7 +128,7 @@ absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, Wa
     const OrderTarget& target = request.targets[i];
     auto row = database_->Prepare("INSERT INTO targets VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     if (!row.ok()) return row.status();
-    row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.slot);
+    row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.label);
     row->Bind(target.incarnation.boot_id())
         .Bind(target.incarnation.pid())
         .Bind(target.incarnation.start_ticks())

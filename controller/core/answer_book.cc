@@ -1,4 +1,4 @@
-#include "controller/core/hold_book.h"
+#include "controller/core/answer_book.h"
 
 #include <utility>
 
@@ -17,10 +17,10 @@ std::string Cut(const std::string& text, size_t most) {
 
 }  // namespace
 
-absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
+absl::Status AnswerBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
   if (targets_ + request.targets.size() > kMostTargets) {
     return absl::UnavailableError(fmt::format(
-        "{} holds wait for their nodes already and {} is the most at a time; repeat with the same "
+        "{} orders wait for their nodes already and {} is the most at a time; repeat with the same "
         "request id in a minute",
         targets_, kMostTargets));
   }
@@ -41,13 +41,13 @@ absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) 
   return absl::OkStatus();
 }
 
-const OrderRequest* HoldBook::Find(std::string_view request_id) const {
+const OrderRequest* AnswerBook::Find(std::string_view request_id) const {
   const auto it = requests_.find(std::string(request_id));
   return it == requests_.end() ? nullptr : &it->second.request;
 }
 
-std::optional<v1::HoldOrder> HoldBook::OrderOf(const Running& running, size_t target,
-                                               MonoTime now) {
+std::optional<v1::HoldOrder> AnswerBook::OrderOf(const Running& running, size_t target,
+                                                 MonoTime now) {
   if (running.outcomes[target].answered) return std::nullopt;
   if (running.ways[target] == Way::kRefused) return std::nullopt;
   const OrderRequest& request = running.request;
@@ -56,7 +56,7 @@ std::optional<v1::HoldOrder> HoldBook::OrderOf(const Running& running, size_t ta
   if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
   v1::HoldOrder order;
   order.set_order_id(running.outcomes[target].order_id);
-  order.set_slot(request.targets[target].slot);
+  order.set_slot(request.targets[target].label);
   *order.mutable_incarnation() = request.targets[target].incarnation;
   order.set_release(request.act == Act::kRelease);
   if (request.hold_for) *order.mutable_hold_for() = ToProto(*request.hold_for);
@@ -66,8 +66,8 @@ std::optional<v1::HoldOrder> HoldBook::OrderOf(const Running& running, size_t ta
   return order;
 }
 
-std::vector<HoldBook::Dispatch> HoldBook::OrdersOf(std::string_view request_id,
-                                                   MonoTime now) const {
+std::vector<AnswerBook::Dispatch> AnswerBook::OrdersOf(std::string_view request_id,
+                                                       MonoTime now) const {
   std::vector<Dispatch> orders;
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end()) return orders;
@@ -79,7 +79,7 @@ std::vector<HoldBook::Dispatch> HoldBook::OrdersOf(std::string_view request_id,
   return orders;
 }
 
-std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoTime now) {
+std::vector<AnswerBook::Dispatch> AnswerBook::OrdersFor(std::string_view node, MonoTime now) {
   std::vector<Dispatch> orders;
   for (auto& [id, running] : requests_) {
     for (size_t i = 0; i < running.outcomes.size(); ++i) {
@@ -93,22 +93,22 @@ std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoT
   return orders;
 }
 
-bool HoldBook::Refuse(std::string_view request_id, size_t target) {
+bool AnswerBook::Refuse(std::string_view request_id, size_t target) {
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end() || it->second.ways[target] == Way::kGiven) return false;
   it->second.ways[target] = Way::kRefused;
   return true;
 }
 
-std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) {
-  if (!IsAnswer(event)) return std::nullopt;
+std::optional<AnswerBook::Finished> AnswerBook::OnCommitted(const v1::Event& event) {
   const auto parsed = ParseOrderId(event.order_id());
   if (!parsed) return std::nullopt;
   const auto it = requests_.find(std::string(parsed->first));
   if (it == requests_.end() || parsed->second >= it->second.outcomes.size()) return std::nullopt;
   Running& running = it->second;
-  HoldOutcome& outcome = running.outcomes[parsed->second];
-  if (outcome.answered || running.request.targets[parsed->second].node != event.node()) {
+  Outcome& outcome = running.outcomes[parsed->second];
+  if (outcome.answered || !IsAnswer(running.request.act, event) ||
+      running.request.targets[parsed->second].node != event.node()) {
     return std::nullopt;
   }
   outcome.answered = true;
@@ -121,19 +121,19 @@ std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) 
   return TakeIfFinished(it);
 }
 
-std::optional<HoldBook::Finished> HoldBook::OnRecorded(std::string_view request_id) {
+std::optional<AnswerBook::Finished> AnswerBook::OnRecorded(std::string_view request_id) {
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end()) return std::nullopt;
   it->second.recorded = true;
   return TakeIfFinished(it);
 }
 
-std::vector<HoldBook::Finished> HoldBook::Expire(MonoTime now) {
+std::vector<AnswerBook::Finished> AnswerBook::Expire(MonoTime now) {
   std::vector<std::string> overdue;
   for (auto& [id, running] : requests_) {
     if (now <= running.overdue) continue;
     overdue.push_back(id);
-    for (HoldOutcome& outcome : running.outcomes) {
+    for (Outcome& outcome : running.outcomes) {
       if (outcome.answered && running.recorded) continue;
       const bool answer_came = outcome.answered;
       outcome = {.order_id = std::move(outcome.order_id)};
@@ -151,12 +151,12 @@ std::vector<HoldBook::Finished> HoldBook::Expire(MonoTime now) {
   return finished;
 }
 
-std::optional<HoldBook::Finished> HoldBook::TakeIfFinished(Requests::iterator it) {
+std::optional<AnswerBook::Finished> AnswerBook::TakeIfFinished(Requests::iterator it) {
   if (it->second.open > 0 || !it->second.recorded) return std::nullopt;
   return Take(it);
 }
 
-HoldBook::Finished HoldBook::Take(Requests::iterator it) {
+AnswerBook::Finished AnswerBook::Take(Requests::iterator it) {
   targets_ -= it->second.outcomes.size();
   Finished finished{it->first, std::move(it->second.outcomes)};
   requests_.erase(it);
