@@ -15,6 +15,47 @@ std::string Cut(const std::string& text, size_t most) {
   return text.substr(0, most);
 }
 
+v1::HoldOrder MakeHoldOrder(const OrderRequest& request, const OrderTarget& target) {
+  v1::HoldOrder order;
+  order.set_slot(target.label);
+  *order.mutable_incarnation() = target.incarnation;
+  order.set_release(request.act == Act::kRelease);
+  if (request.hold_for) *order.mutable_hold_for() = ToProto(*request.hold_for);
+  return order;
+}
+
+v1::ProgramAction ActionOf(Act act) {
+  switch (act) {
+    case Act::kProgramStart:
+      return v1::PROGRAM_ACTION_START;
+    case Act::kProgramStop:
+      return v1::PROGRAM_ACTION_STOP;
+    case Act::kProgramRestart:
+      return v1::PROGRAM_ACTION_RESTART;
+    case Act::kProgramRetry:
+      return v1::PROGRAM_ACTION_RETRY;
+    case Act::kReload:
+      return v1::PROGRAM_ACTION_RELOAD;
+    case Act::kStop:
+    case Act::kHold:
+    case Act::kRelease:
+      break;
+  }
+  return v1::PROGRAM_ACTION_UNSPECIFIED;
+}
+
+v1::ProgramOrder MakeProgramOrder(Act act, const OrderTarget& target) {
+  v1::ProgramOrder order;
+  order.set_action(ActionOf(act));
+  order.set_program(target.label);
+  if (!target.any_life) *order.mutable_incarnation() = target.incarnation;
+  return order;
+}
+
+bool IsDone(const v1::Event& answer) {
+  return answer.kind() != v1::EVENT_KIND_VERDICT && answer.kind() != v1::EVENT_KIND_CONFIG_REFUSED;
+}
+
 }  // namespace
 
 absl::Status AnswerBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
@@ -46,24 +87,26 @@ const OrderRequest* AnswerBook::Find(std::string_view request_id) const {
   return it == requests_.end() ? nullptr : &it->second.request;
 }
 
-std::optional<v1::HoldOrder> AnswerBook::OrderOf(const Running& running, size_t target,
-                                                 MonoTime now) {
+std::optional<OrderMessage> AnswerBook::OrderOf(const Running& running, size_t target,
+                                                MonoTime now) {
   if (running.outcomes[target].answered) return std::nullopt;
   if (running.ways[target] == Way::kRefused) return std::nullopt;
   const OrderRequest& request = running.request;
   const std::chrono::nanoseconds left =
       request.time_to_live.value_or(kDefaultTimeToLive) - (now - running.began);
   if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
-  v1::HoldOrder order;
-  order.set_order_id(running.outcomes[target].order_id);
-  order.set_slot(request.targets[target].label);
-  *order.mutable_incarnation() = request.targets[target].incarnation;
-  order.set_release(request.act == Act::kRelease);
-  if (request.hold_for) *order.mutable_hold_for() = ToProto(*request.hold_for);
-  *order.mutable_time_to_live() = ToProto(left);
-  order.set_issuer(request.issuer);
-  order.set_reason(request.reason);
-  return order;
+  OrderMessage message = IsProgramAct(request.act)
+                             ? OrderMessage(MakeProgramOrder(request.act, request.targets[target]))
+                             : OrderMessage(MakeHoldOrder(request, request.targets[target]));
+  std::visit(
+      [&](auto& order) {
+        order.set_order_id(running.outcomes[target].order_id);
+        *order.mutable_time_to_live() = ToProto(left);
+        order.set_issuer(request.issuer);
+        order.set_reason(request.reason);
+      },
+      message);
+  return message;
 }
 
 std::vector<AnswerBook::Dispatch> AnswerBook::OrdersOf(std::string_view request_id,
@@ -112,8 +155,10 @@ std::optional<AnswerBook::Finished> AnswerBook::OnCommitted(const v1::Event& eve
     return std::nullopt;
   }
   outcome.answered = true;
-  outcome.done = event.kind() != v1::EVENT_KIND_VERDICT;
+  outcome.done = IsDone(event);
   outcome.verdict = event.verdict();
+  // An event of its own says this; to the caller it is an order that was not obeyed.
+  if (event.kind() == v1::EVENT_KIND_CONFIG_REFUSED) outcome.verdict = v1::VERDICT_REFUSED;
   outcome.refusal = event.refusal();
   outcome.message = Cut(event.message(), kMostMessageBytes);
   if (event.has_hold_until()) outcome.until = FromProto(event.hold_until());

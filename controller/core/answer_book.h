@@ -1,5 +1,5 @@
-// Requests under way whose targets each end in exactly one event: to hold and to release. Which
-// target of which request has been answered.
+// Requests under way whose targets each end in exactly one event: to hold and to release, to start
+// and to stop programs, to reload. Which target of which request has been answered.
 //
 // A target is answered when the event that ends its order is committed (AnswerKinds: it is done, or
 // a VERDICT says why not). A request is finished when all its targets are answered *and* it is
@@ -16,9 +16,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/order_message.h"
 #include "controller/core/order_request.h"
 #include "procctl/v1/event.pb.h"
-#include "procctl/v1/order.pb.h"
 
 namespace procctl::controller {
 
@@ -56,7 +56,7 @@ class AnswerBook {
   struct Dispatch {
     size_t target;
     std::string node;
-    v1::HoldOrder order;
+    OrderMessage order;
   };
   std::vector<Dispatch> OrdersOf(std::string_view request_id, MonoTime now) const;
   std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now);
@@ -94,7 +94,7 @@ class AnswerBook {
     size_t open = 0;  // targets without an answer
   };
   using Requests = absl::flat_hash_map<std::string, Running>;
-  static std::optional<v1::HoldOrder> OrderOf(const Running& running, size_t target, MonoTime now);
+  static std::optional<OrderMessage> OrderOf(const Running& running, size_t target, MonoTime now);
   std::optional<Finished> TakeIfFinished(Requests::iterator it);
   Finished Take(Requests::iterator it);
 

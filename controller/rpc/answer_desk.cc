@@ -101,7 +101,7 @@ void AnswerDesk::Dispatch(const OrderRequest& request, std::vector<AnswerBook::D
                           bool refuse) {
   std::vector<v1::Event> refused;
   for (AnswerBook::Dispatch& dispatch : orders) {
-    const Fleet::Sent sent = fleet_->SendHold(dispatch.node, std::move(dispatch.order));
+    const Fleet::Sent sent = fleet_->Send(dispatch.node, std::move(dispatch.order));
     if (sent == Fleet::Sent::kYes || !refuse || !Refuse(request.id, dispatch.target)) continue;
     refused.push_back(RefusedVerdict(request, dispatch.target, RefusalOf(sent), WallNow()));
   }
@@ -210,7 +210,7 @@ void AnswerDesk::OnNodeReturned(const std::string& node) {
   }
   for (AnswerBook::Dispatch& dispatch : orders) {
     // Not sent: the session ended already, and the next one comes here again.
-    (void)fleet_->SendHold(node, std::move(dispatch.order));
+    (void)fleet_->Send(node, std::move(dispatch.order));
   }
 }
 

@@ -50,8 +50,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
   static NodeSession* Start(const SessionWorld* world, grpc::CallbackServerContext* context,
                             Identity identity);
 
-  bool SendOrder(v1::Order order) override;
-  bool SendHold(v1::HoldOrder order) override;
+  bool Send(OrderMessage order) override;
   bool AskDetail(v1::DetailRequest request) override;
   void Supersede() override;
   void Tick(MonoTime now) override;
@@ -117,7 +116,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
 
   // What waits to be written, most urgent first.
   std::unique_ptr<v1::Welcome> welcome_ ABSL_GUARDED_BY(mutex_);
-  // Orders to stop, to hold and to release, in the order in which they were given.
+  // Orders of all kinds, in the order in which they were given.
   std::deque<v1::SessionResponse> orders_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::DetailRequest> questions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::int64_t, std::int64_t> acks_ ABSL_GUARDED_BY(mutex_);  // by epoch, the latest wins

@@ -1,4 +1,4 @@
-// One call that ends with an outcome for each of its targets: HoldSlots.
+// One call that ends with an outcome for each of its targets: HoldSlots, ControlPrograms.
 #pragma once
 
 #include <memory>

@@ -144,6 +144,10 @@ absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id
     target.incarnation.set_pid(static_cast<std::int32_t>(targets->Integer(3)));
     target.incarnation.set_start_ticks(targets->Integer(4));
     target.incarnation.set_generation(targets->Integer(5));
+    if (IsProgramAct(recorded.request.act) && target.incarnation.generation() == 0) {
+      target.incarnation.Clear();
+      target.any_life = true;
+    }
   }
   const std::vector<v1::EventKind>& answers = AnswerKinds(recorded.request.act);
   const std::vector<int> kinds(answers.begin(), answers.end());

@@ -105,7 +105,7 @@ TEST_F(AnswerBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
   auto orders = book_.OrdersFor("b", now_);
   ASSERT_EQ(orders.size(), 1U);
   EXPECT_EQ(orders[0].target, 1U);
-  const v1::HoldOrder& order = orders[0].order;
+  const auto& order = std::get<v1::HoldOrder>(orders[0].order);
   EXPECT_EQ(order.order_id(), "h/1");
   EXPECT_EQ(order.slot(), "encoder");
   EXPECT_EQ(order.incarnation().generation(), 7);
