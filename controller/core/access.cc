@@ -24,6 +24,9 @@ constexpr std::array kTable = {
     Row{"/procctl.v1.FleetService/KillSlots", Need::kOperator},
     Row{"/procctl.v1.FleetService/Describe", Need::kViewer},
     Row{"/procctl.v1.FleetService/HoldSlots", Need::kOperator},
+    Row{"/procctl.v1.FleetService/ListPrograms", Need::kViewer},
+    Row{"/procctl.v1.FleetService/ControlPrograms", Need::kOperator},
+    Row{"/procctl.v1.FleetService/ReadOutput", Need::kOperator},
 };
 
 const Row* Find(std::string_view method) {

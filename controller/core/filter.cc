@@ -44,6 +44,7 @@ std::uint64_t Fnv1a(std::string_view text) {
 absl::Status AddValue(const FilterKey& key, std::string_view value, FilterTerm* term) {
   switch (key.kind) {
     case FilterKey::Kind::kText:
+    case FilterKey::Kind::kTexts:
       term->texts.emplace_back(value);
       return absl::OkStatus();
     case FilterKey::Kind::kNumber: {

@@ -16,7 +16,8 @@
 namespace procctl::controller {
 
 struct FilterKey {
-  enum class Kind { kText, kNumber, kChoice };
+  // kTexts: a row has any number of them, and one that fits is enough.
+  enum class Kind { kText, kTexts, kNumber, kChoice };
   std::string_view name;
   Kind kind = Kind::kText;
   // kChoice only: the closed set, lower case. The index of a value is what Subject::Choice returns.
@@ -45,9 +46,9 @@ class Filter {
   // values, so that no filter makes a list slow.
   static absl::StatusOr<Filter> Parse(std::string_view text, const FilterSchema& schema);
 
-  // Subject: std::string_view Text(int key), std::int64_t Number(int key), int Choice(int key);
-  // each is only asked for keys of its kind. A choice outside the closed set is -1 and equals
-  // nothing.
+  // Subject: std::string_view Text(int key), std::int64_t Number(int key), int Choice(int key), and
+  // where its schema has such a key a range Texts(int key); each is only asked for keys of its
+  // kind. A choice outside the closed set is -1 and equals nothing.
   template <typename Subject>
   bool Matches(const Subject& subject) const {
     for (const FilterTerm& term : terms_) {
@@ -81,6 +82,13 @@ class Filter {
     switch (term.kind) {
       case FilterKey::Kind::kText:
         return AnyMatches(term.texts, subject.Text(term.key));
+      case FilterKey::Kind::kTexts:
+        if constexpr (requires { subject.Texts(term.key); }) {
+          for (const auto& text : subject.Texts(term.key)) {
+            if (AnyMatches(term.texts, text)) return true;
+          }
+        }
+        return false;
       case FilterKey::Kind::kNumber:
         return Contains(term.numbers, subject.Number(term.key));
       case FilterKey::Kind::kChoice: {

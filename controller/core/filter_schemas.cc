@@ -4,6 +4,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "procctl/v1/event.pb.h"
+#include "procctl/v1/program.pb.h"
 #include "procctl/v1/slot.pb.h"
 
 namespace procctl::controller {
@@ -27,6 +28,7 @@ std::vector<std::string> ChoicesOf(const google::protobuf::EnumDescriptor* type,
 }
 
 constexpr auto kText = FilterKey::Kind::kText;
+constexpr auto kTexts = FilterKey::Kind::kTexts;
 constexpr auto kNumber = FilterKey::Kind::kNumber;
 constexpr auto kChoice = FilterKey::Kind::kChoice;
 
@@ -48,6 +50,17 @@ const FilterSchema& SlotFilterSchema() {
   return *schema;
 }
 
+const FilterSchema& ProgramFilterSchema() {
+  static const auto* schema = new FilterSchema{
+      {"node", kText},
+      {"program", kText},
+      {"name", kText},
+      {"state", kChoice, ChoicesOf(v1::ProgramState_descriptor(), "PROGRAM_STATE_")},
+      {"label", kTexts},
+  };
+  return *schema;
+}
+
 const FilterSchema& EventFilterSchema() {
   static const auto* schema = new FilterSchema{
       {"node", kText},
@@ -59,6 +72,8 @@ const FilterSchema& EventFilterSchema() {
       {"order", kText},
       {"pid", kNumber},
       {"kill", kNumber},
+      {"program", kText},
+      {"run", kText},
   };
   return *schema;
 }

@@ -1,4 +1,4 @@
-// What nodes, slots and events can be filtered by (the keys named at each list in
+// What nodes, slots, programs and events can be filtered by (the keys named at each list in
 // fleet_service.proto). Choices are the enums' own values, read from their descriptors, so a new
 // kind or state can be filtered by from the day it exists; the index of a choice is the enum's
 // number.
@@ -14,6 +14,15 @@ const FilterSchema& NodeFilterSchema();
 enum SlotKey { kSlotKeyNode, kSlotKeyName, kSlotKeySlot, kSlotKeyState, kSlotKeyPid, kSlotKeyDoor };
 const FilterSchema& SlotFilterSchema();
 
+enum ProgramKey {
+  kProgramKeyNode,
+  kProgramKeyProgram,
+  kProgramKeyName,
+  kProgramKeyState,
+  kProgramKeyLabel
+};
+const FilterSchema& ProgramFilterSchema();
+
 enum EventKey {
   kEventKeyNode,
   kEventKeySlot,
@@ -23,7 +32,9 @@ enum EventKey {
   kEventKeyVerdict,
   kEventKeyOrder,
   kEventKeyPid,
-  kEventKeyKill
+  kEventKeyKill,
+  kEventKeyProgram,
+  kEventKeyRun
 };
 const FilterSchema& EventFilterSchema();
 

@@ -54,6 +54,42 @@ struct SlotSubject {
   }
 };
 
+struct ProgramSubject {
+  const NodeRow& node;
+  const ProgramTable::Rows::value_type* program;  // null: only the node is known yet
+  std::string_view Text(int key) const {
+    if (key == kProgramKeyNode) return node.id;
+    return key == kProgramKeyName ? program->second.name : program->first;
+  }
+  const std::vector<std::string>& Texts(int) const { return program->second.labels; }
+  std::int64_t Number(int) const { return 0; }
+  int Choice(int) const { return static_cast<int>(program->second.state); }
+};
+
+std::string LabelOf(const SlotRow* row) { return row->label; }
+std::string LabelOf(const ProgramTable::Rows::value_type& row) { return row.first; }
+
+// The walk of VisitSlots and VisitPrograms. `fits` judges a node by itself; `look` takes a row, and
+// stops the walk behind it with false.
+template <typename Nodes, typename RowsOf, typename Fits, typename Look>
+std::optional<RowKeyset> Walk(const Nodes& nodes, const RowKeyset& after, size_t budget,
+                              RowsOf rows_of, Fits fits, Look look) {
+  for (auto node = nodes.lower_bound(after.node); node != nodes.end(); ++node) {
+    const NodeRow& row = node->second.row;
+    const auto& rows = rows_of(node->second);
+    const bool resumed = row.id == after.node;
+    // Going on from an empty label is going on from the node's first row.
+    auto it = resumed ? rows.upper_bound(std::string_view(after.label)) : rows.begin();
+    if (budget-- == 0) return resumed ? after : RowKeyset{row.id, ""};
+    if (!fits(row)) continue;
+    for (; it != rows.end(); ++it) {
+      if (!look(row, *it)) return RowKeyset{row.id, LabelOf(*it)};
+      if (budget-- == 0) return RowKeyset{row.id, LabelOf(*it)};
+    }
+  }
+  return std::nullopt;
+}
+
 std::unique_ptr<SlotRow> MakeRow(const v1::Slot& slot, MonoTime now) {
   auto row = std::make_unique<SlotRow>();
   row->label = slot.label();
@@ -163,45 +199,53 @@ void FleetView::Upsert(Table* table, const v1::Slot& slot, bool replace, MonoTim
   table->rows[generation] = std::move(row);
 }
 
-FleetView::Applied FleetView::ApplySnapshot(
-    std::string_view node, std::int64_t session_epoch, const SnapshotPiece& piece,
-    const google::protobuf::RepeatedPtrField<v1::Slot>& slots, MonoTime now) {
+void FleetView::Upsert(Table* table, const v1::Program& program, bool replace) {
+  if (!table->programs.Upsert(program, replace)) ++malformed_rows_;
+}
+
+FleetView::Applied FleetView::ApplySnapshot(std::string_view node, std::int64_t session_epoch,
+                                            const v1::SnapshotChunk& piece, MonoTime now) {
   Entry* entry = FindCurrent(node, session_epoch);
   if (entry == nullptr) return Applied::kIgnored;
-  if (!entry->staging || entry->staged_snapshot != piece.snapshot) {
+  if (!entry->staging || entry->staged_snapshot != piece.snapshot()) {
     entry->staged = Table();
-    entry->staged_snapshot = piece.snapshot;
+    entry->staged_snapshot = piece.snapshot();
     entry->staging = true;
   }
-  for (const v1::Slot& slot : slots) Upsert(&entry->staged, slot, /*replace=*/false, now);
-  if (entry->staged.rows.size() > kMostSlotsPerNode) return Applied::kTooMany;
-  if (!piece.last) return Applied::kYes;
+  for (const v1::Slot& slot : piece.slots()) Upsert(&entry->staged, slot, /*replace=*/false, now);
+  for (const v1::Program& program : piece.programs()) {
+    Upsert(&entry->staged, program, /*replace=*/false);
+  }
+  if (entry->staged.TooLarge()) return Applied::kTooMany;
+  if (!piece.last()) return Applied::kYes;
   Uncount(*entry);
   entry->table = std::exchange(entry->staged, Table());
   entry->staging = false;
   entry->awaits_snapshot = false;
-  entry->revision = piece.revision;
+  entry->revision = piece.revision();
   Count(entry);
   return Applied::kYes;
 }
 
-FleetView::Applied FleetView::ApplyDelta(
-    std::string_view node, std::int64_t session_epoch, std::int64_t from_revision,
-    std::int64_t to_revision, const google::protobuf::RepeatedPtrField<v1::Slot>& upserts,
-    const google::protobuf::RepeatedField<std::int64_t>& removes, MonoTime now) {
+FleetView::Applied FleetView::ApplyDelta(std::string_view node, std::int64_t session_epoch,
+                                         const v1::SlotDelta& delta, MonoTime now) {
   Entry* entry = FindCurrent(node, session_epoch);
   if (entry == nullptr || entry->staging || entry->awaits_snapshot) return Applied::kIgnored;
-  if (from_revision != entry->revision) {
+  if (delta.from_revision() != entry->revision) {
     entry->awaits_snapshot = true;
     return Applied::kResync;
   }
   Uncount(*entry);
   // Removes first: a label given up and taken again within one delta must end up taken.
-  for (const std::int64_t generation : removes) Remove(&entry->table, generation);
-  for (const v1::Slot& slot : upserts) Upsert(&entry->table, slot, /*replace=*/true, now);
-  entry->revision = to_revision;
+  for (const std::int64_t generation : delta.removes()) Remove(&entry->table, generation);
+  for (const v1::Slot& slot : delta.upserts()) Upsert(&entry->table, slot, /*replace=*/true, now);
+  for (const std::string& label : delta.program_removes()) entry->table.programs.Remove(label);
+  for (const v1::Program& program : delta.program_upserts()) {
+    Upsert(&entry->table, program, /*replace=*/true);
+  }
+  entry->revision = delta.to_revision();
   Count(entry);
-  return entry->table.rows.size() > kMostSlotsPerNode ? Applied::kTooMany : Applied::kYes;
+  return entry->table.TooLarge() ? Applied::kTooMany : Applied::kYes;
 }
 
 void FleetView::Uncount(const Entry& entry) {
@@ -267,26 +311,31 @@ void FleetView::VisitNodes(const Filter& filter, std::string_view after,
   }
 }
 
-std::optional<SlotKeyset> FleetView::VisitSlots(
-    const Filter& filter, const SlotKeyset& after, size_t budget,
+std::optional<RowKeyset> FleetView::VisitSlots(
+    const Filter& filter, const RowKeyset& after, size_t budget,
     const std::function<bool(const NodeRow&, const SlotRow&)>& visit) const {
-  for (auto node = nodes_.lower_bound(after.node); node != nodes_.end(); ++node) {
-    const NodeRow& row = node->second.row;
-    const auto& order = node->second.table.order;
-    const bool resumed = row.id == after.node;
-    // Going on from an empty label is going on from the node's first row.
-    auto it = resumed ? order.upper_bound(std::string_view(after.label)) : order.begin();
-    if (budget-- == 0) return resumed ? after : SlotKeyset{row.id, ""};
-    if (!filter.MatchesKey(kSlotKeyNode, SlotSubject{row, nullptr})) continue;
-    for (; it != order.end(); ++it) {
-      const SlotRow& slot = **it;
-      if (filter.Matches(SlotSubject{row, &slot}) && !visit(row, slot)) {
-        return SlotKeyset{row.id, slot.label};
-      }
-      if (budget-- == 0) return SlotKeyset{row.id, slot.label};
-    }
-  }
-  return std::nullopt;
+  return Walk(
+      nodes_, after, budget, [](const Entry& entry) -> const auto& { return entry.table.order; },
+      [&](const NodeRow& node) {
+        return filter.MatchesKey(kSlotKeyNode, SlotSubject{node, nullptr});
+      },
+      [&](const NodeRow& node, const SlotRow* slot) {
+        return !filter.Matches(SlotSubject{node, slot}) || visit(node, *slot);
+      });
+}
+
+std::optional<RowKeyset> FleetView::VisitPrograms(
+    const Filter& filter, const RowKeyset& after, size_t budget,
+    const std::function<bool(const NodeRow&, const ProgramRow&)>& visit) const {
+  return Walk(
+      nodes_, after, budget,
+      [](const Entry& entry) -> const auto& { return entry.table.programs.rows(); },
+      [&](const NodeRow& node) {
+        return filter.MatchesKey(kProgramKeyNode, ProgramSubject{node, nullptr});
+      },
+      [&](const NodeRow& node, const ProgramTable::Rows::value_type& program) {
+        return !filter.Matches(ProgramSubject{node, &program}) || visit(node, program.second);
+      });
 }
 
 }  // namespace procctl::controller

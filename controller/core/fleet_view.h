@@ -1,5 +1,5 @@
-// The fleet in memory: nodes and their slots, as far as this controller has been told. Soft state:
-// the nodes are the authority, and rebuild it here after a restart.
+// The fleet in memory: nodes, their slots and programs, as far as this controller has been told.
+// Soft state: the nodes are the authority, and rebuild it here after a restart.
 //
 // Pure data: no clock, no lock (the shell holds one around it), no gRPC. Ordered by node id, then
 // label; lists are walked in pieces by key, so that a row that comes or goes meanwhile never shifts
@@ -21,7 +21,8 @@
 #include "controller/core/filter.h"
 #include "controller/core/liveness.h"
 #include "controller/core/mono_time.h"
-#include "google/protobuf/repeated_ptr_field.h"
+#include "controller/core/program_table.h"
+#include "procctl/v1/node_service.pb.h"
 #include "procctl/v1/slot.pb.h"
 
 namespace procctl::controller {
@@ -66,9 +67,10 @@ struct NodeFacts {
   std::string mode;
   std::int32_t guardian_uid = 0;
   std::string peer;
-  // What it understands beyond the first release: HoldOrder, DetailRequest.
+  // What it understands beyond the first release: HoldOrder, DetailRequest, ProgramOrder.
   bool holds = false;
   bool details = false;
+  bool programs = false;
 };
 
 struct NodeRow {
@@ -101,7 +103,8 @@ struct StateChange {
   NodeState to;
 };
 
-struct SlotKeyset {
+// Where a list of slots or programs goes on.
+struct RowKeyset {
   std::string node;
   std::string label;
 };
@@ -132,22 +135,14 @@ class FleetView {
     kYes,
     kIgnored,  // not the current session, or a snapshot is awaited anyway
     kResync,   // the revisions do not meet: ask for a snapshot (said once until one begins)
-    kTooMany,  // over kMostSlotsPerNode: the node breaks the protocol
-  };
-  struct SnapshotPiece {
-    std::int64_t snapshot = 0;
-    bool last = false;
-    std::int64_t revision = 0;
+    kTooMany,  // over kMostSlotsPerNode or ProgramTable::kMostRows: it breaks the protocol
   };
   // Pieces are staged; the last one replaces all rows of the node at once. Malformed rows (no
   // label, no generation, a label twice) are left out and counted; they never cost the others.
   Applied ApplySnapshot(std::string_view node, std::int64_t session_epoch,
-                        const SnapshotPiece& piece,
-                        const google::protobuf::RepeatedPtrField<v1::Slot>& slots, MonoTime now);
-  Applied ApplyDelta(std::string_view node, std::int64_t session_epoch, std::int64_t from_revision,
-                     std::int64_t to_revision,
-                     const google::protobuf::RepeatedPtrField<v1::Slot>& upserts,
-                     const google::protobuf::RepeatedField<std::int64_t>& removes, MonoTime now);
+                        const v1::SnapshotChunk& piece, MonoTime now);
+  Applied ApplyDelta(std::string_view node, std::int64_t session_epoch, const v1::SlotDelta& delta,
+                     MonoTime now);
   void SetEventsWaiting(std::string_view node, std::int64_t session_epoch, std::int64_t waiting);
 
   // Judges every node and returns those whose state changed.
@@ -164,9 +159,13 @@ class FleetView {
 
   // Walks slots after `after` that match, looking at no more than `budget` rows and nodes. `visit`
   // returns false to stop after that row. Returns where to go on, or nothing at the end.
-  std::optional<SlotKeyset> VisitSlots(
-      const Filter& filter, const SlotKeyset& after, size_t budget,
+  std::optional<RowKeyset> VisitSlots(
+      const Filter& filter, const RowKeyset& after, size_t budget,
       const std::function<bool(const NodeRow&, const SlotRow&)>& visit) const;
+  // The same with programs.
+  std::optional<RowKeyset> VisitPrograms(
+      const Filter& filter, const RowKeyset& after, size_t budget,
+      const std::function<bool(const NodeRow&, const ProgramRow&)>& visit) const;
 
  private:
   struct ByLabel {
@@ -183,6 +182,11 @@ class FleetView {
     absl::flat_hash_map<std::int64_t, std::unique_ptr<SlotRow>> rows;
     absl::btree_set<const SlotRow*, ByLabel> order;
     std::int32_t in_trouble = 0;
+    ProgramTable programs;
+
+    bool TooLarge() const {
+      return rows.size() > kMostSlotsPerNode || programs.rows().size() > ProgramTable::kMostRows;
+    }
   };
   struct Entry {
     NodeRow row;
@@ -198,6 +202,7 @@ class FleetView {
 
   Entry* FindCurrent(std::string_view node, std::int64_t session_epoch);
   void Upsert(Table* table, const v1::Slot& slot, bool replace, MonoTime now);
+  void Upsert(Table* table, const v1::Program& program, bool replace);
   static void Remove(Table* table, std::int64_t generation);
   // Takes the node out of the summary, or puts it in again: around every change of its rows or
   // state.

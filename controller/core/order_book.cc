@@ -61,7 +61,7 @@ std::optional<v1::Order> OrderBook::OrderOf(const Running& running, size_t targe
   if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
   v1::Order order;
   order.set_order_id(running.standing[target].order_id);
-  order.set_slot(request.targets[target].slot);
+  order.set_slot(request.targets[target].label);
   *order.mutable_incarnation() = request.targets[target].incarnation;
   if (request.grace) *order.mutable_grace() = ToProto(*request.grace);
   *order.mutable_time_to_live() = ToProto(left);

@@ -42,42 +42,46 @@ absl::Status CheckHold(const OrderRequest& request) {
   return absl::OkStatus();
 }
 
-// What one target was to suffer, and did not.
-std::string_view NothingDone(Act act) {
-  switch (act) {
-    case Act::kStop:
-      return "nobody was signalled";
-    case Act::kHold:
-      return "nothing is held";
-    case Act::kRelease:
-      return "nothing was released";
-  }
-  return "";
-}
-
-std::string WhyRefused(const std::string& node, v1::Refusal refusal) {
+std::string WhyRefused(Act act, const std::string& node, v1::Refusal refusal) {
   if (refusal == v1::REFUSAL_NO_SUCH_NODE) return fmt::format("no node {} was ever seen", node);
   if (refusal == v1::REFUSAL_NODE_UNREACHABLE) {
     return fmt::format("node {} has no session with this controller", node);
   }
-  return fmt::format("node {} is of a version that knows no holds; update procctl there", node);
+  return fmt::format("node {} is of a version that knows no {}; update procctl there", node,
+                     FeatureFor(act));
 }
 
-absl::Status CheckTarget(const OrderTarget& target, size_t index) {
+bool IsComplete(const v1::Incarnation& process) {
+  return process.pid() > 1 && process.start_ticks() >= 0 && process.generation() > 0 &&
+         !process.boot_id().empty() && process.boot_id().size() <= 64;
+}
+
+absl::Status CheckTarget(Act act, const OrderTarget& target, size_t index) {
   const auto refuse = [&](std::string_view why) {
     return absl::InvalidArgumentError(fmt::format("targets[{}]: {}", index, why));
   };
   if (target.node.empty() || target.node.size() > 63) {
     return refuse("node must be 1 to 63 characters");
   }
-  if (target.slot.size() > kMostLabelBytes) return refuse("slot is over 1024 bytes");
-  const v1::Incarnation& process = target.incarnation;
-  if (process.pid() <= 1 || process.start_ticks() < 0 || process.generation() <= 0 ||
-      process.boot_id().empty() || process.boot_id().size() > 64) {
-    return refuse(
+  const std::string_view labelled = IsProgramAct(act) ? "program" : "slot";
+  if (target.label.size() > kMostLabelBytes) {
+    return refuse(fmt::format("{} is over 1024 bytes", labelled));
+  }
+  if (act == Act::kReload && !target.label.empty()) {
+    return refuse("a reload is of the whole node; leave program out");
+  }
+  if (IsProgramAct(act) && act != Act::kReload && target.label.empty()) {
+    return refuse("program is empty; send the label of its row as ListPrograms showed it");
+  }
+  if (target.any_life && IsProgramAct(act)) return absl::OkStatus();
+  if (!EndsALife(act) && IsProgramAct(act)) {
+    return refuse("an incarnation is for stop and restart only; leave it out");
+  }
+  if (!IsComplete(target.incarnation)) {
+    return refuse(fmt::format(
         "the incarnation is incomplete; send boot_id, pid (2 or more), start_ticks and generation "
-        "as "
-        "ListSlots showed them");
+        "as {} showed them",
+        IsProgramAct(act) ? "ListPrograms" : "ListSlots"));
   }
   return absl::OkStatus();
 }
@@ -111,16 +115,20 @@ absl::Status CheckOrderRequest(const OrderRequest& request) {
                                                   request.reason.size(), kMostReasonBytes));
   }
   for (size_t i = 0; i < request.targets.size(); ++i) {
-    if (absl::Status target = CheckTarget(request.targets[i], i); !target.ok()) return target;
+    if (absl::Status target = CheckTarget(request.act, request.targets[i], i); !target.ok())
+      return target;
   }
   return absl::OkStatus();
 }
 
 bool SameTargets(const OrderRequest& a, const OrderRequest& b) {
+  // Of a slot the label is for the record; of a program it is what is meant.
+  const bool by_label = IsProgramAct(a.act);
   return a.act == b.act &&
          std::equal(a.targets.begin(), a.targets.end(), b.targets.begin(), b.targets.end(),
-                    [](const OrderTarget& x, const OrderTarget& y) {
-                      return x.node == y.node && SameIncarnation(x.incarnation, y.incarnation);
+                    [&](const OrderTarget& x, const OrderTarget& y) {
+                      return x.node == y.node && SameIncarnation(x.incarnation, y.incarnation) &&
+                             (!by_label || x.label == y.label);
                     });
 }
 
@@ -145,11 +153,6 @@ std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view
   return std::make_pair(order_id.substr(0, slash), target);
 }
 
-bool IsAnswer(const v1::Event& event) {
-  return event.kind() == v1::EVENT_KIND_VERDICT || event.kind() == v1::EVENT_KIND_HOLD_PLACED ||
-         event.kind() == v1::EVENT_KIND_HOLD_ENDED;
-}
-
 v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal refusal,
                          WallTime at) {
   const OrderTarget& wanted = request.targets[target];
@@ -157,8 +160,8 @@ v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal
   event.set_kind(v1::EVENT_KIND_VERDICT);
   event.set_severity(v1::SEVERITY_WARNING);
   event.set_node(wanted.node);
-  event.set_slot(wanted.slot);
-  *event.mutable_incarnation() = wanted.incarnation;
+  IsProgramAct(request.act) ? event.set_program(wanted.label) : event.set_slot(wanted.label);
+  if (!wanted.any_life) *event.mutable_incarnation() = wanted.incarnation;
   *event.mutable_at() = ToProto(at);
   if (request.act == Act::kStop) event.set_cause(v1::CAUSE_OPERATOR);
   event.set_verdict(v1::VERDICT_REFUSED);
@@ -166,8 +169,8 @@ v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal
   event.set_order_id(OrderId(request.id, target));
   event.set_issuer(request.issuer);
   event.set_reason(request.reason);
-  event.set_message(
-      fmt::format("{}; {}", WhyRefused(wanted.node, refusal), NothingDone(request.act)));
+  event.set_message(fmt::format("{}; {}", WhyRefused(request.act, wanted.node, refusal),
+                                NothingDone(request.act)));
   return event;
 }
 

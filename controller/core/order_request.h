@@ -1,5 +1,5 @@
-// A request to stop, hold or release some incarnations, as the core and the store know it: plain
-// data.
+// A request to do something with some incarnations, programs or nodes, as the core and the store
+// know it: plain data.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "controller/core/act.h"
 #include "controller/core/mono_time.h"
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/slot.pb.h"
@@ -18,12 +19,12 @@ namespace procctl::controller {
 
 struct OrderTarget {
   std::string node;
-  std::string slot;  // label, for the record
+  // Of the slot, for the record; of the program's row; empty for kReload.
+  std::string label;
   v1::Incarnation incarnation;
+  // Programs: whichever life it is in; incarnation is empty.
+  bool any_life = false;
 };
-
-// Numbered as the store records it.
-enum class Act { kStop = 0, kHold = 1, kRelease = 2 };
 
 struct OrderRequest {
   std::string id;
@@ -47,7 +48,7 @@ inline constexpr size_t kMostReasonBytes = 1000;
 // INVALID_ARGUMENT says which part is wrong and what would be right.
 absl::Status CheckOrderRequest(const OrderRequest& request);
 
-// To do the same with the same processes in the same order: a request id may be repeated only so.
+// To do the same with the same targets in the same order: a request id may be repeated only so.
 bool SameTargets(const OrderRequest& a, const OrderRequest& b);
 
 // ALREADY_EXISTS: the id was used for something else.
@@ -59,11 +60,8 @@ std::string OrderId(std::string_view request_id, size_t target);
 // The other way; empty if it is not of that form.
 std::optional<std::pair<std::string_view, size_t>> ParseOrderId(std::string_view order_id);
 
-// True for an event that ends the order it names.
-bool IsAnswer(const v1::Event& event);
-
 // The verdict of an order that never left, for the controller's own log: `refusal` with one
-// sentence. Of a hold, REFUSAL_UNSPECIFIED: the node is of a version that knows no holds.
+// sentence. REFUSAL_UNSPECIFIED: the node is of a version that knows no such orders.
 v1::Event RefusedVerdict(const OrderRequest& request, size_t target, v1::Refusal refusal,
                          WallTime at);
 

@@ -5,6 +5,7 @@
 
 #include "controller/rpc/clocks.h"
 #include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
@@ -20,35 +21,44 @@ absl::Status SessionEnded(const std::string& node) {
       fmt::format("the session of node {} ended before it answered; try again", node));
 }
 
-absl::Status NotHere(const std::string& node, std::int64_t generation) {
-  if (generation == 0) {
+absl::Status NotHere(const std::string& node, const v1::DetailRequest& request) {
+  if (request.has_output()) {
+    return absl::NotFoundError(
+        fmt::format("node {} keeps no program {}; ListPrograms says which there are", node,
+                    Printable(request.output().program())));
+  }
+  if (request.generation() == 0) {
     return absl::UnavailableError(
         fmt::format("the guardian of node {} cannot be asked at present; try again", node));
   }
   return absl::NotFoundError(fmt::format(
       "node {} holds no slot of generation {} any more; ListEvents says what became of it", node,
-      generation));
+      request.generation()));
+}
+
+bool IsAnswered(const v1::DetailRequest& request, const v1::DetailReply& reply) {
+  if (request.has_output()) return reply.has_output();
+  return request.generation() == 0 ? reply.has_node() : reply.has_slot();
 }
 
 }  // namespace
 
-void DetailDesk::Ask(const std::string& node, std::int64_t generation,
+void DetailDesk::Ask(const std::string& node, v1::DetailRequest request,
                      const std::shared_ptr<DetailListener>& listener) {
   Fleet::Line line = fleet_->LineTo(node);
   if (!line.known) {
     return listener->Refused(absl::NotFoundError(fmt::format("no node {} was ever seen", node)));
   }
   if (line.session == nullptr) return listener->Refused(CannotBeHeard(node));
-  if (!line.details) {
+  if (request.has_output() ? !line.programs : !line.details) {
     return listener->Refused(absl::FailedPreconditionError(
-        fmt::format("node {} is of a version that gives no details; update procctl there", node)));
+        fmt::format("node {} is of a version that gives no {}; update procctl there", node,
+                    request.has_output() ? "output of programs" : "details")));
   }
   const auto number =
-      Register({node, generation, line.session_epoch, MonoNow() + kPatience, listener});
+      Register({node, request, line.session_epoch, MonoNow() + kPatience, listener});
   if (!number.ok()) return listener->Refused(number.status());
-  v1::DetailRequest request;
   request.set_request(*number);
-  request.set_generation(generation);
   // Registered first: the answer, or the session's end, may come at once.
   if (!line.session->AskDetail(request)) Refuse(*number, CannotBeHeard(node));
 }
@@ -57,7 +67,8 @@ absl::StatusOr<std::int64_t> DetailDesk::Register(Asked asked) {
   absl::MutexLock lock(&mutex_);
   const auto of_node =
       static_cast<size_t>(std::count_if(asked_.begin(), asked_.end(), [&](const auto& other) {
-        return other.second.node == asked.node;
+        return other.second.node == asked.node &&
+               other.second.request.has_output() == asked.request.has_output();
       }));
   if (asked_.size() >= kMost || of_node >= kMostOfNode) {
     return absl::UnavailableError(
@@ -82,20 +93,19 @@ void DetailDesk::Refuse(std::int64_t number, const absl::Status& why) {
 
 void DetailDesk::OnReply(const std::string& node, v1::DetailReply reply) {
   std::shared_ptr<DetailListener> listener;
-  std::int64_t generation = 0;
+  v1::DetailRequest request;
   {
     absl::MutexLock lock(&mutex_);
     const auto it = asked_.find(reply.request());
     // Too late, or a node that answers for another.
     if (it == asked_.end() || it->second.node != node) return;
     listener = it->second.listener.lock();
-    generation = it->second.generation;
+    request = std::move(it->second.request);
     asked_.erase(it);
   }
   if (listener == nullptr) return;
-  const bool answered = generation == 0 ? reply.has_node() : reply.has_slot();
-  if (answered) return listener->Answered(std::move(reply));
-  listener->Refused(NotHere(node, generation));
+  if (IsAnswered(request, reply)) return listener->Answered(std::move(reply));
+  listener->Refused(NotHere(node, request));
 }
 
 void DetailDesk::OnSessionOver(const std::string& node, std::int64_t session_epoch) {

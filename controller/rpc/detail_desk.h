@@ -1,4 +1,4 @@
-// Takes questions for details to the nodes, and their answers back.
+// Takes questions for details and for output of programs to the nodes, and their answers back.
 //
 //   Ask -> (DetailRequest to the session) -> node -> OnReply -> listener
 //                                   \ the session ends, or 5 s pass -> listener, with the reason
@@ -32,14 +32,17 @@ class DetailListener {
 class DetailDesk {
  public:
   static constexpr std::chrono::seconds kPatience{5};
-  // An answer costs its guardian time: a few at once are a person's, many a mistake.
+  // An answer costs its guardian time: a few at once are a person's, many a mistake. Details and
+  // output are counted apart: who waits for a program to write something shuts out nobody who asks
+  // how it is.
   static constexpr size_t kMostOfNode = 16;
   static constexpr size_t kMost = 1000;
 
   explicit DetailDesk(Fleet* fleet) : fleet_(fleet) {}
 
-  // `generation` 0: the node itself.
-  void Ask(const std::string& node, std::int64_t generation,
+  // `request` as the node is to get it, but for its number. Its wait must leave the answer time to
+  // come within kPatience.
+  void Ask(const std::string& node, v1::DetailRequest request,
            const std::shared_ptr<DetailListener>& listener);
 
   // From a session of `node`.
@@ -53,7 +56,7 @@ class DetailDesk {
  private:
   struct Asked {
     std::string node;
-    std::int64_t generation = 0;
+    v1::DetailRequest request;
     std::int64_t session_epoch = 0;
     MonoTime overdue;
     // Weak: a caller that goes away is forgotten.

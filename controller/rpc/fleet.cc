@@ -71,19 +71,15 @@ bool Fleet::Heard(const std::string& node, std::int64_t session_epoch) {
 }
 
 FleetView::Applied Fleet::ApplySnapshot(const std::string& node, std::int64_t session_epoch,
-                                        const FleetView::SnapshotPiece& piece,
-                                        const google::protobuf::RepeatedPtrField<v1::Slot>& slots) {
+                                        const v1::SnapshotChunk& piece) {
   absl::MutexLock lock(&mutex_);
-  return view_.ApplySnapshot(node, session_epoch, piece, slots, MonoNow());
+  return view_.ApplySnapshot(node, session_epoch, piece, MonoNow());
 }
 
 FleetView::Applied Fleet::ApplyDelta(const std::string& node, std::int64_t session_epoch,
-                                     std::int64_t from_revision, std::int64_t to_revision,
-                                     const google::protobuf::RepeatedPtrField<v1::Slot>& upserts,
-                                     const google::protobuf::RepeatedField<std::int64_t>& removes) {
+                                     const v1::SlotDelta& delta) {
   absl::MutexLock lock(&mutex_);
-  return view_.ApplyDelta(node, session_epoch, from_revision, to_revision, upserts, removes,
-                          MonoNow());
+  return view_.ApplyDelta(node, session_epoch, delta, MonoNow());
 }
 
 void Fleet::SetEventsWaiting(const std::string& node, std::int64_t session_epoch,
@@ -100,6 +96,7 @@ Fleet::Line Fleet::LineTo(const std::string& node) const {
   line.known = true;
   line.holds = row->facts.holds;
   line.details = row->facts.details;
+  line.programs = row->facts.programs;
   const auto speaker = speakers_.find(node);
   if (speaker == speakers_.end()) return line;
   line.session = speaker->second.session.lock();
@@ -107,19 +104,15 @@ Fleet::Line Fleet::LineTo(const std::string& node) const {
   return line;
 }
 
-Fleet::Sent Fleet::Send(const std::string& node, v1::Order order) {
-  const Line line = LineTo(node);
-  if (!line.known) return Sent::kNoSuchNode;
-  const bool sent = line.session != nullptr && line.session->SendOrder(std::move(order));
-  return sent ? Sent::kYes : Sent::kNotConnected;
-}
-
-Fleet::Sent Fleet::SendHold(const std::string& node, v1::HoldOrder order) {
+Fleet::Sent Fleet::Send(const std::string& node, OrderMessage order) {
   const Line line = LineTo(node);
   if (!line.known) return Sent::kNoSuchNode;
   if (line.session == nullptr) return Sent::kNotConnected;
-  if (!line.holds) return Sent::kTooOld;
-  return line.session->SendHold(std::move(order)) ? Sent::kYes : Sent::kNotConnected;
+  if ((std::holds_alternative<v1::HoldOrder>(order) && !line.holds) ||
+      (std::holds_alternative<v1::ProgramOrder>(order) && !line.programs)) {
+    return Sent::kTooOld;
+  }
+  return line.session->Send(std::move(order)) ? Sent::kYes : Sent::kNotConnected;
 }
 
 void Fleet::Tick() {

@@ -12,9 +12,9 @@
 #include "absl/synchronization/mutex.h"
 #include "controller/core/fleet_view.h"
 #include "controller/core/liveness.h"
+#include "controller/core/order_message.h"
 #include "controller/rpc/session.h"
 #include "controller/store/commit_log.h"
-#include "procctl/v1/order.pb.h"
 
 namespace procctl::controller {
 
@@ -39,18 +39,14 @@ class Fleet {
   // What a session hears. False, or kIgnored: it no longer speaks for its node.
   bool Heard(const std::string& node, std::int64_t session_epoch);
   FleetView::Applied ApplySnapshot(const std::string& node, std::int64_t session_epoch,
-                                   const FleetView::SnapshotPiece& piece,
-                                   const google::protobuf::RepeatedPtrField<v1::Slot>& slots);
+                                   const v1::SnapshotChunk& piece);
   FleetView::Applied ApplyDelta(const std::string& node, std::int64_t session_epoch,
-                                std::int64_t from_revision, std::int64_t to_revision,
-                                const google::protobuf::RepeatedPtrField<v1::Slot>& upserts,
-                                const google::protobuf::RepeatedField<std::int64_t>& removes);
+                                const v1::SlotDelta& delta);
   void SetEventsWaiting(const std::string& node, std::int64_t session_epoch, std::int64_t waiting);
 
   // kTooOld: the node is of a version that does not know such orders.
   enum class Sent { kYes, kNotConnected, kNoSuchNode, kTooOld };
-  Sent Send(const std::string& node, v1::Order order);
-  Sent SendHold(const std::string& node, v1::HoldOrder order);
+  Sent Send(const std::string& node, OrderMessage order);
 
   // How a node can be spoken to just now.
   struct Line {
@@ -60,6 +56,7 @@ class Fleet {
     // What it understands beyond the first release.
     bool holds = false;
     bool details = false;
+    bool programs = false;
   };
   Line LineTo(const std::string& node) const;
 

@@ -1,16 +1,36 @@
 #include "controller/rpc/fleet_messages.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
 namespace {
 
 google::protobuf::Duration Age(MonoTime then, MonoTime now) {
   return ToProto(std::max(now - then, MonoClock::duration(0)));
+}
+
+std::optional<Act> ActOf(v1::ProgramAction action) {
+  switch (action) {
+    case v1::PROGRAM_ACTION_START:
+      return Act::kProgramStart;
+    case v1::PROGRAM_ACTION_STOP:
+      return Act::kProgramStop;
+    case v1::PROGRAM_ACTION_RESTART:
+      return Act::kProgramRestart;
+    case v1::PROGRAM_ACTION_RETRY:
+      return Act::kProgramRetry;
+    case v1::PROGRAM_ACTION_RELOAD:
+      return Act::kReload;
+    default:
+      // A number of a newer version too.
+      return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -63,6 +83,14 @@ void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::Fleet
   row->set_observe(extras.observe);
 }
 
+void ToMessage(const NodeRow& node, const ProgramRow& program, MonoTime now,
+               v1::FleetProgram* message) {
+  message->set_node(node.id);
+  *message->mutable_program() = program.Unpack();
+  message->set_node_state(static_cast<v1::NodeState>(node.state));
+  *message->mutable_age() = Age(node.last_heard, now);
+}
+
 void ToMessage(const FleetSummary& summary, v1::FleetSummary* message) {
   message->set_nodes_connected(summary.connected);
   message->set_nodes_suspect(summary.suspect);
@@ -84,13 +112,21 @@ void ToMessage(const Progress& progress, v1::TargetProgress* message) {
   message->set_message(progress.message);
 }
 
-void ToMessage(const HoldOutcome& outcome, v1::HoldOutcome* message) {
+void ToMessage(const Outcome& outcome, v1::HoldOutcome* message) {
   message->set_order_id(outcome.order_id);
   message->set_done(outcome.done);
   message->set_verdict(outcome.verdict);
   message->set_refusal(outcome.refusal);
   message->set_message(outcome.message);
   if (outcome.until) *message->mutable_until() = ToProto(*outcome.until);
+}
+
+void ToMessage(const Outcome& outcome, v1::ProgramOutcome* message) {
+  message->set_order_id(outcome.order_id);
+  message->set_done(outcome.done);
+  message->set_verdict(outcome.verdict);
+  message->set_refusal(outcome.refusal);
+  message->set_message(outcome.message);
 }
 
 void ToMessage(LoggedEvent logged, v1::StoredEvent* message) {
@@ -103,7 +139,7 @@ OrderRequest FromMessage(const v1::KillSlotsRequest& message) {
   OrderRequest request;
   request.id = message.request_id();
   for (const v1::KillTarget& target : message.targets()) {
-    request.targets.push_back({target.node(), target.slot(), target.incarnation()});
+    request.targets.push_back({target.node(), target.slot(), target.incarnation(), false});
   }
   if (message.has_grace()) request.grace = FromProto(message.grace());
   if (message.has_time_to_live()) request.time_to_live = FromProto(message.time_to_live());
@@ -116,9 +152,28 @@ OrderRequest FromMessage(const v1::HoldSlotsRequest& message) {
   request.id = message.request_id();
   request.act = message.release() ? Act::kRelease : Act::kHold;
   for (const v1::KillTarget& target : message.targets()) {
-    request.targets.push_back({target.node(), target.slot(), target.incarnation()});
+    request.targets.push_back({target.node(), target.slot(), target.incarnation(), false});
   }
   if (message.has_hold_for()) request.hold_for = FromProto(message.hold_for());
+  if (message.has_time_to_live()) request.time_to_live = FromProto(message.time_to_live());
+  request.reason = message.reason();
+  return request;
+}
+
+absl::StatusOr<OrderRequest> FromMessage(const v1::ControlProgramsRequest& message) {
+  const std::optional<Act> act = ActOf(message.action());
+  if (!act) {
+    return absl::InvalidArgumentError(
+        fmt::format("action {} is none; it must be START, STOP, RESTART, RETRY or RELOAD",
+                    static_cast<int>(message.action())));
+  }
+  OrderRequest request;
+  request.id = message.request_id();
+  request.act = *act;
+  for (const v1::ProgramTarget& target : message.targets()) {
+    request.targets.push_back(
+        {target.node(), target.program(), target.incarnation(), !target.has_incarnation()});
+  }
   if (message.has_time_to_live()) request.time_to_live = FromProto(message.time_to_live());
   request.reason = message.reason();
   return request;

@@ -8,9 +8,10 @@
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"
-#include "controller/rpc/hold_call.h"
 #include "controller/rpc/kill_stream.h"
+#include "controller/rpc/outcome_call.h"
 #include "controller/rpc/page_token.h"
+#include "controller/rpc/read_output_call.h"
 #include "proto/support/status.h"
 #include "proto/support/time_convert.h"
 #include "proto/support/version.h"
@@ -53,6 +54,15 @@ absl::StatusOr<std::int64_t> Position(const std::string& text) {
         "page_token is none of this list's; leave it out to start again");
   }
   return position;
+}
+
+// Where a list of rows begins: at its first, or where the page before ended.
+absl::StatusOr<RowKeyset> StartOf(const std::string& page_token, std::string_view list,
+                                  const Filter& filter) {
+  if (page_token.empty()) return RowKeyset{};
+  auto keys = ReadPageToken(page_token, list, filter.fingerprint(), 2);
+  if (!keys.ok()) return keys.status();
+  return RowKeyset{std::move((*keys)[0]), std::move((*keys)[1])};
 }
 
 }  // namespace
@@ -143,12 +153,9 @@ absl::Status FleetServiceImpl::FillSlots(const v1::ListSlotsRequest& request,
   if (!filter.ok()) return filter.status();
   const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
   if (!size.ok()) return size.status();
-  std::optional<SlotKeyset> at = SlotKeyset{};
-  if (!request.page_token().empty()) {
-    auto keys = ReadPageToken(request.page_token(), "slots", filter->fingerprint(), 2);
-    if (!keys.ok()) return keys.status();
-    at = SlotKeyset{std::move((*keys)[0]), std::move((*keys)[1])};
-  }
+  auto start = StartOf(request.page_token(), "slots", *filter);
+  if (!start.ok()) return start.status();
+  std::optional<RowKeyset> at = *std::move(start);
   const MonoTime now = MonoNow();
   size_t bytes = 0;
   bool full = false;
@@ -170,6 +177,37 @@ absl::Status FleetServiceImpl::FillSlots(const v1::ListSlotsRequest& request,
   if (at) {
     response->set_next_page_token(
         MakePageToken("slots", filter->fingerprint(), {at->node, at->label}));
+  }
+  *response->mutable_as_of() = ToProto(WallNow());
+  return absl::OkStatus();
+}
+
+absl::Status FleetServiceImpl::FillPrograms(const v1::ListProgramsRequest& request,
+                                            v1::ListProgramsResponse* response) {
+  const auto filter = Filter::Parse(request.filter(), ProgramFilterSchema());
+  if (!filter.ok()) return filter.status();
+  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
+  if (!size.ok()) return size.status();
+  auto start = StartOf(request.page_token(), "programs", *filter);
+  if (!start.ok()) return start.status();
+  std::optional<RowKeyset> at = *std::move(start);
+  const MonoTime now = MonoNow();
+  size_t bytes = 0;
+  bool full = false;
+  while (at && !full) {
+    world_->fleet->Read([&](const FleetView& view) {
+      at = view.VisitPrograms(*filter, *at, kRowsPerHold,
+                              [&](const NodeRow& node, const ProgramRow& program) {
+                                ToMessage(node, program, now, response->add_programs());
+                                bytes += program.packed.size();
+                                full = response->programs_size() >= *size || bytes > kMostPageBytes;
+                                return !full;
+                              });
+    });
+  }
+  if (at) {
+    response->set_next_page_token(
+        MakePageToken("programs", filter->fingerprint(), {at->node, at->label}));
   }
   *response->mutable_as_of() = ToProto(WallNow());
   return absl::OkStatus();
@@ -236,7 +274,9 @@ grpc::ServerUnaryReactor* FleetServiceImpl::Describe(grpc::CallbackServerContext
   if (going_down_.load()) return Answer(context, GoingDown());
   const auto call = DescribeCall::Make(world_->fleet, request->node(), response);
   calls_.Add(call);
-  world_->details->Ask(request->node(), request->generation(), call);
+  v1::DetailRequest question;
+  question.set_generation(request->generation());
+  world_->details->Ask(request->node(), std::move(question), call);
   return call.get();
 }
 
@@ -250,9 +290,50 @@ grpc::ServerUnaryReactor* FleetServiceImpl::HoldSlots(grpc::CallbackServerContex
     return Answer(context, checked);
   if (going_down_.load()) return Answer(context, GoingDown());
   hold.issuer = caller->ToString();
-  const auto call = HoldCall::Make(response);
+  const auto call = OutcomeCall<v1::HoldSlotsResponse>::Make(response);
   calls_.Add(call);
-  world_->holds->Start(std::move(hold), call);
+  world_->answers->Start(std::move(hold), call);
+  return call.get();
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListPrograms(grpc::CallbackServerContext* context,
+                                                         const v1::ListProgramsRequest* request,
+                                                         v1::ListProgramsResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListPrograms");
+  return Answer(context, caller.ok() ? FillPrograms(*request, response) : caller.status());
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ControlPrograms(
+    grpc::CallbackServerContext* context, const v1::ControlProgramsRequest* request,
+    v1::ControlProgramsResponse* response) {
+  const auto caller =
+      world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ControlPrograms");
+  if (!caller.ok()) return Answer(context, caller.status());
+  absl::StatusOr<OrderRequest> order = FromMessage(*request);
+  if (!order.ok()) return Answer(context, order.status());
+  if (absl::Status checked = CheckOrderRequest(*order); !checked.ok())
+    return Answer(context, checked);
+  if (going_down_.load()) return Answer(context, GoingDown());
+  order->issuer = caller->ToString();
+  const auto call = OutcomeCall<v1::ControlProgramsResponse>::Make(response);
+  calls_.Add(call);
+  world_->answers->Start(*std::move(order), call);
+  return call.get();
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ReadOutput(grpc::CallbackServerContext* context,
+                                                       const v1::ReadOutputRequest* request,
+                                                       v1::ReadOutputResponse* response) {
+  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ReadOutput");
+  if (!caller.ok()) return Answer(context, caller.status());
+  if (absl::Status checked = CheckReadOutput(*request); !checked.ok())
+    return Answer(context, checked);
+  if (going_down_.load()) return Answer(context, GoingDown());
+  const auto call = ReadOutputCall::Make(response);
+  calls_.Add(call);
+  v1::DetailRequest question;
+  *question.mutable_output() = request->read();
+  world_->details->Ask(request->node(), std::move(question), call);
   return call.get();
 }
 

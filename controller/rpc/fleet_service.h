@@ -1,4 +1,4 @@
-// FleetService: lists from memory, events from the reader threads, kills, holds and details by
+// FleetService: lists from memory, events from the reader threads, orders, details and output by
 // their desks. And NodeService, whose one method only makes a session. Every handler begins with
 // the gatekeeper.
 #pragma once
@@ -42,6 +42,16 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                       const v1::HoldSlotsRequest* request,
                                       v1::HoldSlotsResponse* response) override;
 
+  grpc::ServerUnaryReactor* ListPrograms(grpc::CallbackServerContext* context,
+                                         const v1::ListProgramsRequest* request,
+                                         v1::ListProgramsResponse* response) override;
+  grpc::ServerUnaryReactor* ControlPrograms(grpc::CallbackServerContext* context,
+                                            const v1::ControlProgramsRequest* request,
+                                            v1::ControlProgramsResponse* response) override;
+  grpc::ServerUnaryReactor* ReadOutput(grpc::CallbackServerContext* context,
+                                       const v1::ReadOutputRequest* request,
+                                       v1::ReadOutputResponse* response) override;
+
   // Takes no more calls that others have to work for.
   void StopOrders() { going_down_.store(true); }
   // Ends those under way.
@@ -50,6 +60,8 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
  private:
   absl::Status FillNodes(const v1::ListNodesRequest& request, v1::ListNodesResponse* response);
   absl::Status FillSlots(const v1::ListSlotsRequest& request, v1::ListSlotsResponse* response);
+  absl::Status FillPrograms(const v1::ListProgramsRequest& request,
+                            v1::ListProgramsResponse* response);
   absl::Status FillEvents(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
 
   const std::string fleet_name_;

@@ -27,6 +27,14 @@ constexpr size_t kMostWaitingBytes = 64 << 20;
 constexpr size_t kMostOrders = 10'000;
 constexpr size_t kMostFactBytes = 256;
 
+// One of these for each kind of order.
+template <typename... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
 std::string Short(const std::string& fact) {
   // What a node writes about itself is shown to people.
   return Printable(std::string_view(fact).substr(0, kMostFactBytes));
@@ -44,6 +52,7 @@ NodeFacts FactsOf(const v1::Hello& hello, const std::string& peer) {
   for (const std::string& feature : hello.features()) {
     facts.holds = facts.holds || feature == "holds";
     facts.details = facts.details || feature == "details";
+    facts.programs = facts.programs || feature == "programs";
   }
   return facts;
 }
@@ -241,15 +250,14 @@ void NodeSession::OnDone() {
 // --- From the rest of the controller
 // ----------------------------------------------------------------
 
-bool NodeSession::SendOrder(v1::Order order) {
+bool NodeSession::Send(OrderMessage order) {
   v1::SessionResponse response;
-  *response.mutable_order() = std::move(order);
-  return Queue(std::move(response));
-}
-
-bool NodeSession::SendHold(v1::HoldOrder order) {
-  v1::SessionResponse response;
-  *response.mutable_hold() = std::move(order);
+  std::visit(Overloaded{[&](v1::Order& stop) { *response.mutable_order() = std::move(stop); },
+                        [&](v1::HoldOrder& hold) { *response.mutable_hold() = std::move(hold); },
+                        [&](v1::ProgramOrder& program) {
+                          *response.mutable_program() = std::move(program);
+                        }},
+             order);
   return Queue(std::move(response));
 }
 
@@ -397,7 +405,7 @@ void NodeSession::Welcome(std::int64_t epoch, const v1::Hello& hello,
   }
   spdlog::info("session {} of node {} from {} begins", epoch, node_, peer_);
   world_->kills->OnNodeReturned(node_);
-  world_->holds->OnNodeReturned(node_);
+  world_->answers->OnNodeReturned(node_);
   Pump();
 }
 
@@ -411,17 +419,10 @@ absl::Status NodeSession::TakeOpen(v1::SessionRequest* request) {
     return absl::AbortedError(fmt::format("superseded by a newer session of node {}", node_));
   }
   switch (request->message_case()) {
-    case v1::SessionRequest::kSnapshotChunk: {
-      const v1::SnapshotChunk& chunk = request->snapshot_chunk();
-      return AfterRows(world_->fleet->ApplySnapshot(
-          node_, epoch, {chunk.snapshot(), chunk.last(), chunk.revision()}, chunk.slots()));
-    }
-    case v1::SessionRequest::kDelta: {
-      const v1::SlotDelta& delta = request->delta();
-      return AfterRows(world_->fleet->ApplyDelta(node_, epoch, delta.from_revision(),
-                                                 delta.to_revision(), delta.upserts(),
-                                                 delta.removes()));
-    }
+    case v1::SessionRequest::kSnapshotChunk:
+      return AfterRows(world_->fleet->ApplySnapshot(node_, epoch, request->snapshot_chunk()));
+    case v1::SessionRequest::kDelta:
+      return AfterRows(world_->fleet->ApplyDelta(node_, epoch, request->delta()));
     case v1::SessionRequest::kEvents:
       return TakeEvents(request->mutable_events());
     case v1::SessionRequest::kHeartbeat:
@@ -451,7 +452,8 @@ absl::Status NodeSession::AfterRows(FleetView::Applied applied) {
     }
     case FleetView::Applied::kTooMany:
       return absl::InvalidArgumentError(
-          fmt::format("node {} reports more than {} slots", node_, FleetView::kMostSlotsPerNode));
+          fmt::format("node {} reports more than {} slots or {} programs", node_,
+                      FleetView::kMostSlotsPerNode, ProgramTable::kMostRows));
   }
   return absl::OkStatus();
 }
@@ -470,11 +472,11 @@ absl::Status NodeSession::TakeEvents(v1::EventBatch* batch) {
   }
   // Orders are completed by what is committed even if this session is gone by then.
   world_->engine->commit_log().Append(
-      std::move(taken), [weak = weak_from_this(), kills = world_->kills, holds = world_->holds,
+      std::move(taken), [weak = weak_from_this(), kills = world_->kills, answers = world_->answers,
                          bytes](const absl::StatusOr<procctl::controller::Committed>& committed) {
         if (committed.ok()) {
           kills->OnCommitted(committed->fresh);
-          holds->OnCommitted(committed->fresh);
+          answers->OnCommitted(committed->fresh);
         }
         if (const auto self = weak.lock()) self->Committed(committed, bytes);
       });

@@ -19,10 +19,10 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/rpc/answer_desk.h"
 #include "controller/rpc/detail_desk.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
-#include "controller/rpc/hold_desk.h"
 #include "controller/rpc/kill_desk.h"
 #include "controller/store/engine.h"
 #include "procctl/v1/node_service.grpc.pb.h"
@@ -35,7 +35,7 @@ struct SessionWorld {
   Fleet* fleet = nullptr;
   Engine* engine = nullptr;
   KillDesk* kills = nullptr;
-  HoldDesk* holds = nullptr;
+  AnswerDesk* answers = nullptr;
   DetailDesk* details = nullptr;
   Gatekeeper* gatekeeper = nullptr;
   std::string controller_id;
@@ -50,8 +50,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
   static NodeSession* Start(const SessionWorld* world, grpc::CallbackServerContext* context,
                             Identity identity);
 
-  bool SendOrder(v1::Order order) override;
-  bool SendHold(v1::HoldOrder order) override;
+  bool Send(OrderMessage order) override;
   bool AskDetail(v1::DetailRequest request) override;
   void Supersede() override;
   void Tick(MonoTime now) override;
@@ -117,7 +116,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
 
   // What waits to be written, most urgent first.
   std::unique_ptr<v1::Welcome> welcome_ ABSL_GUARDED_BY(mutex_);
-  // Orders to stop, to hold and to release, in the order in which they were given.
+  // Orders of all kinds, in the order in which they were given.
   std::deque<v1::SessionResponse> orders_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::DetailRequest> questions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::int64_t, std::int64_t> acks_ ABSL_GUARDED_BY(mutex_);  // by epoch, the latest wins

@@ -47,13 +47,13 @@ class ServerImpl final : public Server {
         readers_(kReaderThreads),
         fleet_(options.liveness, &engine_->commit_log()),
         kills_(&fleet_, engine_.get(), &readers_, &known_requests_),
-        holds_(&fleet_, engine_.get(), &readers_, &known_requests_),
+        answers_(&fleet_, engine_.get(), &readers_, &known_requests_),
         details_(&fleet_),
         gatekeeper_(options.identity.fleet, &engine_->commit_log()),
         world_{&fleet_,
                engine_.get(),
                &kills_,
-               &holds_,
+               &answers_,
                &details_,
                &gatekeeper_,
                options.identity.id,
@@ -100,7 +100,7 @@ class ServerImpl final : public Server {
       keep_awake_->Poke();
       fleet_.Tick();
       kills_.Tick();
-      holds_.Tick();
+      answers_.Tick();
       details_.Tick();
     });
     accept_loop_->Start(std::move(acceptor));
@@ -137,7 +137,7 @@ class ServerImpl final : public Server {
   Fleet fleet_;
   KnownRequests known_requests_;
   KillDesk kills_;
-  HoldDesk holds_;
+  AnswerDesk answers_;
   DetailDesk details_;
   Gatekeeper gatekeeper_;
   const SessionWorld world_;

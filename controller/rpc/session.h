@@ -2,8 +2,8 @@
 #pragma once
 
 #include "controller/core/mono_time.h"
+#include "controller/core/order_message.h"
 #include "procctl/v1/detail.pb.h"
-#include "procctl/v1/order.pb.h"
 
 namespace procctl::controller {
 
@@ -12,10 +12,10 @@ class Session {
  public:
   virtual ~Session() = default;
   // Queues the order before everything else. False: the session is ending, the order went nowhere.
-  virtual bool SendOrder(v1::Order order) = 0;
-  // Likewise; only to a node that names the feature "holds".
-  virtual bool SendHold(v1::HoldOrder order) = 0;
-  // Queues the question behind orders. Only to a node that names the feature "details". True: an
+  // Holds and orders about programs only to a node that names the feature "holds" or "programs".
+  virtual bool Send(OrderMessage order) = 0;
+  // Queues the question behind orders. Only to a node that names the feature "details"; for output
+  // of programs, "programs". True: an
   // answer or the session's end will be told to the detail desk.
   virtual bool AskDetail(v1::DetailRequest request) = 0;
   // A newer session of the node has begun.

@@ -29,6 +29,10 @@ std::string_view Column(int key) {
       return "pid";
     case kEventKeyKill:
       return "kill";
+    case kEventKeyProgram:
+      return "program";
+    case kEventKeyRun:
+      return "run";
   }
   return "";
 }
@@ -36,7 +40,8 @@ std::string_view Column(int key) {
 // `exact` is for the plain column, which its index serves; the rest must treat NULL as empty text.
 std::string TextTerm(const FilterTerm& term, Condition* condition) {
   const std::string column(Column(term.key));
-  const bool nullable = term.key == kEventKeyOrder;
+  const bool nullable =
+      term.key == kEventKeyOrder || term.key == kEventKeyProgram || term.key == kEventKeyRun;
   const std::string text = nullable ? fmt::format("ifnull({}, '')", column) : column;
   std::vector<std::string> any;
   for (const Glob& glob : term.texts) {

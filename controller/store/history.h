@@ -41,7 +41,7 @@ struct EventPage {
 
 struct RecordedRequest {
   OrderRequest request;
-  // The first event that answers each order (IsAnswer), where there is one, in the order of
+  // The first event that answers each order (AnswerKinds), where there is one, in the order of
   // targets.
   std::vector<v1::Event> answers;
 };

@@ -139,24 +139,26 @@ absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id
     if (!*row) break;
     OrderTarget& target = recorded.request.targets.emplace_back();
     target.node = targets->Text(0);
-    target.slot = targets->Text(1);
+    target.label = targets->Text(1);
     target.incarnation.set_boot_id(std::string(targets->Text(2)));
     target.incarnation.set_pid(static_cast<std::int32_t>(targets->Integer(3)));
     target.incarnation.set_start_ticks(targets->Integer(4));
     target.incarnation.set_generation(targets->Integer(5));
+    if (IsProgramAct(recorded.request.act) && target.incarnation.generation() == 0) {
+      target.incarnation.Clear();
+      target.any_life = true;
+    }
   }
+  const std::vector<v1::EventKind>& answers = AnswerKinds(recorded.request.act);
+  const std::vector<int> kinds(answers.begin(), answers.end());
   for (std::size_t i = 0; i < recorded.request.targets.size(); ++i) {
     // A node cannot answer for another: the answer must come from the target's own.
     auto answer = database->Prepare(
-        "SELECT body FROM events WHERE order_id = ? AND kind IN (?, ?, ?) AND node = ? "
-        "ORDER BY position LIMIT 1");
+        fmt::format("SELECT body FROM events WHERE order_id = ? AND kind IN ({}) AND node = ? "
+                    "ORDER BY position LIMIT 1",
+                    fmt::join(kinds, ",")));
     if (!answer.ok()) return answer.status();
-    auto row = answer->Bind(OrderId(id, i))
-                   .Bind(v1::EVENT_KIND_VERDICT)
-                   .Bind(v1::EVENT_KIND_HOLD_PLACED)
-                   .Bind(v1::EVENT_KIND_HOLD_ENDED)
-                   .Bind(recorded.request.targets[i].node)
-                   .Step();
+    auto row = answer->Bind(OrderId(id, i)).Bind(recorded.request.targets[i].node).Step();
     if (!row.ok()) return row.status();
     if (!*row) continue;
     const std::string_view body = answer->Text(0);

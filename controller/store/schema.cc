@@ -47,6 +47,14 @@ ALTER TABLE events ADD COLUMN kill INTEGER;
 CREATE INDEX events_kill ON events(kill) WHERE kill IS NOT NULL;
 ALTER TABLE requests ADD COLUMN act INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE requests ADD COLUMN hold_for_ns INTEGER;
+)sql",
+    // NULL where an event is about no program, so that the indexes hold only programs; what was
+    // recorded before is about none.
+    R"sql(
+ALTER TABLE events ADD COLUMN program TEXT;
+ALTER TABLE events ADD COLUMN run TEXT;
+CREATE INDEX events_program ON events(program) WHERE program IS NOT NULL;
+CREATE INDEX events_run ON events(run) WHERE run IS NOT NULL;
 )sql"};
 static_assert(kSteps.size() + 1 == kSchemaVersion);
 

@@ -89,8 +89,8 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
   // The cursor has left out what is there already; the unique index stands behind it.
   auto query = database_->Prepare(
       "INSERT INTO events(origin, epoch, seq, received_ns, node, slot, name, pid, kind, cause, "
-      "verdict, "
-      "order_id, kill, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "verdict, order_id, kill, program, run, body) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!query.ok()) return query.status();
   query->Bind(event.id().origin())
       .Bind(event.id().epoch())
@@ -103,12 +103,13 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
       .Bind(event.kind())
       .Bind(event.cause())
       .Bind(event.verdict());
-  if (event.order_id().empty()) {
-    query->BindNull();
-  } else {
-    query->Bind(event.order_id());
-  }
+  const auto bind_or_null = [&](const std::string& text) {
+    text.empty() ? query->BindNull() : query->Bind(text);
+  };
+  bind_or_null(event.order_id());
   event.kill() == 0 ? query->BindNull() : query->Bind(event.kill());
+  bind_or_null(event.program());
+  bind_or_null(event.run());
   return query->BindBlob(event.SerializeAsString()).Run();
 }
 
@@ -128,7 +129,7 @@ absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, Wa
     const OrderTarget& target = request.targets[i];
     auto row = database_->Prepare("INSERT INTO targets VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     if (!row.ok()) return row.status();
-    row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.slot);
+    row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.label);
     row->Bind(target.incarnation.boot_id())
         .Bind(target.incarnation.pid())
         .Bind(target.incarnation.start_ticks())

@@ -107,13 +107,10 @@ void Relay::OnMalformed() {
 std::optional<v1::LinkDown> Relay::NextDown() {
   const BootTime now = BootClock::now();
   absl::MutexLock lock(&mutex_);
-  v1::LinkDown message;
   // Before orders to stop: a hold waits for no disk, and one that comes behind such an order is
   // there to prevent what that would do.
-  if (std::optional<v1::LinkHoldOrder> hold = holds_.Front(now)) {
-    *message.mutable_hold() = *std::move(hold);
-    return message;
-  }
+  if (std::optional<v1::LinkDown> order = unjournaled_.Front(now)) return order;
+  v1::LinkDown message;
   if (std::optional<PendingOrders::Ready> ready = orders_.Front(now)) {
     if (!ready->intent_written && !late_intent_logged_) {
       spdlog::warn(
@@ -154,7 +151,7 @@ void Relay::DownSent(const v1::LinkDown& message) {
       snapshot_request_ = false;
       break;
     case v1::LinkDown::kHold:
-      holds_.Pop();
+      unjournaled_.Pop();
       break;
     case v1::LinkDown::kDetail:
       details_.Asked(message.detail());
@@ -285,9 +282,9 @@ void Relay::OnHold(v1::HoldOrder order) {
   absl::MutexLock lock(&mutex_);
   FitForLink(&order);
   const std::string order_id = order.order_id();
-  if (!holds_.Add(std::move(order), received)) {
+  if (!unjournaled_.Add(std::move(order), received)) {
     spdlog::error("hold {}: not passed on, the guardian has not taken {} before it",
-                  Printable(order_id), holds_.size());
+                  Printable(order_id), unjournaled_.size());
     return;
   }
   link_wake_->Wake();

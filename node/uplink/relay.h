@@ -22,10 +22,10 @@
 #include "node/uplink/order_journal.h"
 #include "node/uplink/outbox.h"
 #include "node/uplink/pending_details.h"
-#include "node/uplink/pending_holds.h"
 #include "node/uplink/pending_orders.h"
 #include "node/uplink/slot_mirror.h"
 #include "node/uplink/spool.h"
+#include "node/uplink/unjournaled_orders.h"
 #include "node/uplink/wake_fd.h"
 #include "procctl/v1/link.pb.h"
 #include "procctl/v1/node_service.pb.h"
@@ -114,7 +114,7 @@ class Relay : public SpoolListener {
 
   OrderJournal journal_ ABSL_GUARDED_BY(mutex_);
   PendingOrders orders_ ABSL_GUARDED_BY(mutex_);
-  PendingHolds holds_ ABSL_GUARDED_BY(mutex_);
+  UnjournaledOrders unjournaled_ ABSL_GUARDED_BY(mutex_);
   // Of the present session.
   PendingDetails details_ ABSL_GUARDED_BY(mutex_);
   bool late_intent_logged_ ABSL_GUARDED_BY(mutex_) = false;

@@ -29,21 +29,28 @@ class FleetViewTest : public ::testing::Test {
   }
   Applied Snapshot(const std::string& node, std::int64_t epoch, std::int64_t number, bool last,
                    const std::vector<v1::Slot>& slots, std::int64_t revision = 1) {
-    google::protobuf::RepeatedPtrField<v1::Slot> rows(slots.begin(), slots.end());
-    return view_.ApplySnapshot(node, epoch, {number, last, revision}, rows, now_);
+    v1::SnapshotChunk piece;
+    piece.set_snapshot(number);
+    piece.set_last(last);
+    piece.set_revision(revision);
+    for (const v1::Slot& slot : slots) *piece.add_slots() = slot;
+    return view_.ApplySnapshot(node, epoch, piece, now_);
   }
   Applied Delta(const std::string& node, std::int64_t epoch, std::int64_t from,
                 const std::vector<v1::Slot>& upserts,
                 const std::vector<std::int64_t>& removes = {}) {
-    google::protobuf::RepeatedPtrField<v1::Slot> rows(upserts.begin(), upserts.end());
-    google::protobuf::RepeatedField<std::int64_t> gone(removes.begin(), removes.end());
-    return view_.ApplyDelta(node, epoch, from, from + 1, rows, gone, now_);
+    v1::SlotDelta delta;
+    delta.set_from_revision(from);
+    delta.set_to_revision(from + 1);
+    for (const v1::Slot& slot : upserts) *delta.add_upserts() = slot;
+    for (const std::int64_t generation : removes) delta.add_removes(generation);
+    return view_.ApplyDelta(node, epoch, delta, now_);
   }
   std::vector<std::string> List(std::string_view text = "", size_t page = 1000,
                                 size_t budget = 1000) {
     const Filter filter = *Filter::Parse(text, SlotFilterSchema());
     std::vector<std::string> all;
-    std::optional<SlotKeyset> at = SlotKeyset{};
+    std::optional<RowKeyset> at = RowKeyset{};
     while (at) {
       size_t rows = 0;
       at = view_.VisitSlots(filter, *at, budget, [&](const NodeRow& node, const SlotRow& slot) {

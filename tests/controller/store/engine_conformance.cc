@@ -38,7 +38,7 @@ OrderRequest MakeRequest(const std::string& id, const std::vector<std::string>& 
   for (const std::string& node : nodes) {
     OrderTarget& target = request.targets.emplace_back();
     target.node = node;
-    target.slot = "encoder";
+    target.label = "encoder";
     target.incarnation.set_boot_id("boot");
     target.incarnation.set_pid(4242);
     target.incarnation.set_start_ticks(1'000'000'000'000);

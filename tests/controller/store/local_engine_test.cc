@@ -132,7 +132,7 @@ TEST_P(MigrationTest, ADatabaseOfTheFirstReleaseIsBroughtUpToDateWithAllItHolds)
   engine_.reset();
   auto database = Raw();
   ASSERT_TRUE(database.ok());
-  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "2");
+  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "3");
   // By number, a kill is found without reading the whole log.
   auto plan = database->Prepare(
       "EXPLAIN QUERY PLAN SELECT body FROM events WHERE kill IN (?) AND position >= ?");

@@ -6,10 +6,10 @@
 #include "node/uplink/order_journal.h"
 #include "node/uplink/order_text.h"
 #include "node/uplink/pending_details.h"
-#include "node/uplink/pending_holds.h"
 #include "node/uplink/pending_orders.h"
 #include "node/uplink/reconnect_rule.h"
 #include "node/uplink/time_to_live.h"
+#include "node/uplink/unjournaled_orders.h"
 #include "node/uplink/welcome_rules.h"
 #include "proto/support/time_convert.h"
 #include "tests/node/uplink/fixtures.h"
@@ -158,28 +158,28 @@ TEST(PendingOrders, RefusesMoreThanItsBound) {
   EXPECT_FALSE(orders.Add(MakeOrder("b", seconds(1)), false, 0, At(seconds(0))));
 }
 
-TEST(PendingHolds, GoInOrderWithWhatIsLeftOfTheirTimeAlsoWhenNothingIs) {
-  PendingHolds holds(2);
+TEST(UnjournaledOrders, GoInOrderWithWhatIsLeftOfTheirTimeAlsoWhenNothingIs) {
+  UnjournaledOrders orders(2);
   v1::HoldOrder order;
   order.set_order_id("h/0");
   *order.mutable_time_to_live() = ToProto(seconds(10));
-  ASSERT_TRUE(holds.Add(order, At(seconds(0))));
+  ASSERT_TRUE(orders.Add(order, At(seconds(0))));
   order.set_order_id("h/1");
   order.clear_time_to_live();
-  ASSERT_TRUE(holds.Add(order, At(seconds(0))));
-  EXPECT_FALSE(holds.Add(order, At(seconds(0)))) << "two are the most";
-  auto front = holds.Front(At(seconds(4)));
+  ASSERT_TRUE(orders.Add(order, At(seconds(0))));
+  EXPECT_FALSE(orders.Add(order, At(seconds(0)))) << "two are the most";
+  auto front = orders.Front(At(seconds(4)));
   ASSERT_TRUE(front.has_value());
-  EXPECT_EQ(front->order().order_id(), "h/0");
-  EXPECT_EQ(FromProto(front->order().time_to_live()), seconds(6));
-  EXPECT_EQ(FromProto(front->expires_at()), At(seconds(10)).time_since_epoch());
-  front = holds.Front(At(seconds(11)));
-  ASSERT_TRUE(front.has_value() && front->order().has_time_to_live());
-  EXPECT_EQ(FromProto(front->order().time_to_live()), nanoseconds(0));
-  holds.Pop();
-  EXPECT_EQ(FromProto(holds.Front(At(seconds(0)))->order().time_to_live()), seconds(30));
-  holds.Pop();
-  EXPECT_FALSE(holds.Front(At(seconds(0))).has_value());
+  EXPECT_EQ(front->hold().order().order_id(), "h/0");
+  EXPECT_EQ(FromProto(front->hold().order().time_to_live()), seconds(6));
+  EXPECT_EQ(FromProto(front->hold().expires_at()), At(seconds(10)).time_since_epoch());
+  front = orders.Front(At(seconds(11)));
+  ASSERT_TRUE(front.has_value() && front->hold().order().has_time_to_live());
+  EXPECT_EQ(FromProto(front->hold().order().time_to_live()), nanoseconds(0));
+  orders.Pop();
+  EXPECT_EQ(FromProto(orders.Front(At(seconds(0)))->hold().order().time_to_live()), seconds(30));
+  orders.Pop();
+  EXPECT_FALSE(orders.Front(At(seconds(0))).has_value());
 }
 
 v1::DetailRequest MakeQuestion(std::int64_t request, std::int64_t generation) {

@@ -1,7 +1,8 @@
-// Requests to hold or to release under way: which target of which request has been answered.
+// Requests under way whose targets each end in exactly one event: to hold and to release, to start
+// and to stop programs, to reload. Which target of which request has been answered.
 //
-// A target is answered when the event that ends its order is committed: HOLD_PLACED, HOLD_ENDED, or
-// a VERDICT that says why not. A request is finished when all its targets are answered *and* it is
+// A target is answered when the event that ends its order is committed (AnswerKinds: it is done, or
+// a VERDICT says why not). A request is finished when all its targets are answered *and* it is
 // recorded itself, or when its time is over: then it leaves the book, and the store answers for it.
 // Pure: no clock, no lock, no store, no session.
 #pragma once
@@ -15,17 +16,17 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/order_message.h"
 #include "controller/core/order_request.h"
 #include "procctl/v1/event.pb.h"
-#include "procctl/v1/order.pb.h"
 
 namespace procctl::controller {
 
 // How one target stands: what its callers are told.
-struct HoldOutcome {
+struct Outcome {
   std::string order_id;
   bool answered = false;
-  // It is held, or released.
+  // What was ordered is in force.
   bool done = false;
   v1::Verdict verdict = v1::VERDICT_UNSPECIFIED;
   v1::Refusal refusal = v1::REFUSAL_UNSPECIFIED;
@@ -33,17 +34,17 @@ struct HoldOutcome {
   std::optional<WallTime> until;
 };
 
-class HoldBook {
+class AnswerBook {
  public:
   // A thousand outcomes go into one answer, whatever a node writes into its events: longer messages
   // are cut, at a character. The event keeps all of it.
   static constexpr size_t kMostMessageBytes = 1000;
-  // Bounds memory; far above what an operator holds at a time.
+  // Bounds memory; far above what an operator orders at a time.
   static constexpr size_t kMostTargets = 100'000;
   // An answer may take this much longer than the time to live: the way back.
   static constexpr std::chrono::seconds kSlack{5};
 
-  // Takes `request` (act kHold or kRelease) into the book; its id must not be in it. `recorded`: it
+  // Takes `request` (not to stop) into the book; its id must not be in it. `recorded`: it
   // is in the store already. UNAVAILABLE if the book is full.
   absl::Status Begin(OrderRequest request, bool recorded, MonoTime now);
 
@@ -55,7 +56,7 @@ class HoldBook {
   struct Dispatch {
     size_t target;
     std::string node;
-    v1::HoldOrder order;
+    OrderMessage order;
   };
   std::vector<Dispatch> OrdersOf(std::string_view request_id, MonoTime now) const;
   std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now);
@@ -67,7 +68,7 @@ class HoldBook {
 
   struct Finished {
     std::string request_id;
-    std::vector<HoldOutcome> outcomes;  // in the order of targets
+    std::vector<Outcome> outcomes;  // in the order of targets
   };
   // An event is committed. An event of another node than the target's is nobody's: a node cannot
   // answer for another. The first answer stands.
@@ -88,12 +89,12 @@ class HoldBook {
     bool recorded = false;
     MonoTime began;
     MonoTime overdue;
-    std::vector<HoldOutcome> outcomes;
+    std::vector<Outcome> outcomes;
     std::vector<Way> ways;
     size_t open = 0;  // targets without an answer
   };
   using Requests = absl::flat_hash_map<std::string, Running>;
-  static std::optional<v1::HoldOrder> OrderOf(const Running& running, size_t target, MonoTime now);
+  static std::optional<OrderMessage> OrderOf(const Running& running, size_t target, MonoTime now);
   std::optional<Finished> TakeIfFinished(Requests::iterator it);
   Finished Take(Requests::iterator it);
 

@@ -1,11 +1,11 @@
-// Takes requests to hold or to release, sends their orders, records them, and tells whoever waits
-// how they ended.
+// Takes requests whose targets each end in one answer (to hold and to release), sends their orders,
+// records them, and tells whoever waits how they ended.
 //
 //   caller -> Start -> (orders to sessions)                      no storage wait before this
 //                   -> (request record, refused verdicts) -> commit
 //   node's answer -> commit -> OnCommitted -> caller             only what is committed is told
 //
-// As the kill desk, without progress: a hold is answered once. Thread-safe, never blocks; a lookup
+// As the kill desk, without progress. Thread-safe, never blocks; a lookup
 // of an older request goes to the reader threads. Never calls a listener, a session or the store
 // with its lock held.
 #pragma once
@@ -18,7 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "controller/core/hold_book.h"
+#include "controller/core/answer_book.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/known_requests.h"
 #include "controller/rpc/reader_threads.h"
@@ -28,22 +28,22 @@ namespace procctl::controller {
 
 // One caller of one request; exactly one of these is called, once. Calls are thread-safe and do not
 // block.
-class HoldListener {
+class OutcomeListener {
  public:
-  virtual ~HoldListener() = default;
+  virtual ~OutcomeListener() = default;
   // In the order of targets.
-  virtual void Finished(const std::vector<HoldOutcome>& outcomes) = 0;
+  virtual void Finished(const std::vector<Outcome>& outcomes) = 0;
   // The request was not taken.
   virtual void Refused(const absl::Status& why) = 0;
 };
 
-class HoldDesk {
+class AnswerDesk {
  public:
-  HoldDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known)
+  AnswerDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known)
       : fleet_(fleet), engine_(engine), readers_(readers), known_(known) {}
 
-  // `request` is to hold or to release, has passed CheckOrderRequest and names its issuer.
-  void Start(OrderRequest request, std::shared_ptr<HoldListener> listener);
+  // `request` is not to stop, has passed CheckOrderRequest and names its issuer.
+  void Start(OrderRequest request, std::shared_ptr<OutcomeListener> listener);
 
   // Events that are committed, in the order of their commits.
   void OnCommitted(const std::vector<v1::Event>& events);
@@ -55,7 +55,7 @@ class HoldDesk {
   void Tick();
 
  private:
-  using Listener = std::shared_ptr<HoldListener>;
+  using Listener = std::shared_ptr<OutcomeListener>;
   struct Waiting {
     OrderRequest request;
     Listener listener;
@@ -68,8 +68,8 @@ class HoldDesk {
   };
   // Who is to be told what. Made in the critical section that takes the request out of the book.
   struct Call {
-    std::vector<std::weak_ptr<HoldListener>> listeners;
-    std::vector<HoldOutcome> outcomes;
+    std::vector<std::weak_ptr<OutcomeListener>> listeners;
+    std::vector<Outcome> outcomes;
   };
 
   // For an id that the store does not know.
@@ -81,8 +81,8 @@ class HoldDesk {
   void Resume(const RecordedRequest& recorded);
   Lookup TakeLookup(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sends orders; those that cannot leave get their verdict here if `refuse`.
-  void Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispatch> orders, bool refuse);
-  void AddressTo(std::optional<HoldBook::Finished> finished, std::vector<Call>* calls)
+  void Dispatch(const OrderRequest& request, std::vector<AnswerBook::Dispatch> orders, bool refuse);
+  void AddressTo(std::optional<AnswerBook::Finished> finished, std::vector<Call>* calls)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deliver(const std::vector<Call>& calls);
 
@@ -92,9 +92,9 @@ class HoldDesk {
   KnownRequests* const known_;
 
   absl::Mutex mutex_;
-  HoldBook book_ ABSL_GUARDED_BY(mutex_);
+  AnswerBook book_ ABSL_GUARDED_BY(mutex_);
   // Weak: a caller that goes away does not stop the request.
-  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<HoldListener>>> listeners_
+  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<OutcomeListener>>> listeners_
       ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Lookup> lookups_ ABSL_GUARDED_BY(mutex_);
 };

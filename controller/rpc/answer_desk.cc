@@ -1,4 +1,4 @@
-#include "controller/rpc/hold_desk.h"
+#include "controller/rpc/answer_desk.h"
 
 #include <algorithm>
 #include <iterator>
@@ -25,7 +25,7 @@ v1::Refusal RefusalOf(Fleet::Sent sent) {
 
 }  // namespace
 
-void HoldDesk::Start(OrderRequest request, Listener listener) {
+void AnswerDesk::Start(OrderRequest request, Listener listener) {
   const std::string id = request.id;
   Waiting waiting{std::move(request), listener};
   enum class Way { kAttached, kOther, kNew, kLookUp } way = Way::kAttached;
@@ -58,11 +58,11 @@ void HoldDesk::Start(OrderRequest request, Listener listener) {
   }
 }
 
-void HoldDesk::StartNew(Waiting waiting) {
+void AnswerDesk::StartNew(Waiting waiting) {
   const OrderRequest request = waiting.request;
   absl::Status begun;
   bool raced = false;
-  std::vector<HoldBook::Dispatch> orders;
+  std::vector<AnswerBook::Dispatch> orders;
   {
     absl::MutexLock lock(&mutex_);
     // A second caller with the same id came in between.
@@ -80,8 +80,7 @@ void HoldDesk::StartNew(Waiting waiting) {
   if (!begun.ok()) return waiting.listener->Refused(begun);
 
   spdlog::info("{} orders {} targets to be {}, request {}: {}", request.issuer,
-               request.targets.size(), request.act == Act::kHold ? "held" : "released", request.id,
-               request.reason);
+               request.targets.size(), DoneTo(request.act), request.id, request.reason);
   Dispatch(request, std::move(orders), /*refuse=*/true);
   engine_->history().RecordRequest(
       request, WallNow(), [this, id = request.id](const absl::Status& recorded) {
@@ -98,11 +97,11 @@ void HoldDesk::StartNew(Waiting waiting) {
       });
 }
 
-void HoldDesk::Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispatch> orders,
-                        bool refuse) {
+void AnswerDesk::Dispatch(const OrderRequest& request, std::vector<AnswerBook::Dispatch> orders,
+                          bool refuse) {
   std::vector<v1::Event> refused;
-  for (HoldBook::Dispatch& dispatch : orders) {
-    const Fleet::Sent sent = fleet_->SendHold(dispatch.node, std::move(dispatch.order));
+  for (AnswerBook::Dispatch& dispatch : orders) {
+    const Fleet::Sent sent = fleet_->Send(dispatch.node, std::move(dispatch.order));
     if (sent == Fleet::Sent::kYes || !refuse || !Refuse(request.id, dispatch.target)) continue;
     refused.push_back(RefusedVerdict(request, dispatch.target, RefusalOf(sent), WallNow()));
   }
@@ -114,12 +113,12 @@ void HoldDesk::Dispatch(const OrderRequest& request, std::vector<HoldBook::Dispa
                                   });
 }
 
-bool HoldDesk::Refuse(const std::string& id, size_t target) {
+bool AnswerDesk::Refuse(const std::string& id, size_t target) {
   absl::MutexLock lock(&mutex_);
   return book_.Refuse(id, target);
 }
 
-void HoldDesk::LookUp(const std::string& id) {
+void AnswerDesk::LookUp(const std::string& id) {
   const bool submitted =
       readers_->Submit([this, id] { FinishLookup(id, engine_->history().FindRequest(id)); });
   if (!submitted) {
@@ -128,14 +127,14 @@ void HoldDesk::LookUp(const std::string& id) {
   }
 }
 
-HoldDesk::Lookup HoldDesk::TakeLookup(const std::string& id) {
+AnswerDesk::Lookup AnswerDesk::TakeLookup(const std::string& id) {
   Lookup lookup = std::move(lookups_[id]);
   lookups_.erase(id);
   return lookup;
 }
 
-void HoldDesk::FinishLookup(const std::string& id,
-                            absl::StatusOr<std::optional<RecordedRequest>> recorded) {
+void AnswerDesk::FinishLookup(const std::string& id,
+                              absl::StatusOr<std::optional<RecordedRequest>> recorded) {
   if (recorded.ok() && recorded->has_value()) return Resume(**recorded);
   Lookup lookup;
   {
@@ -151,10 +150,10 @@ void HoldDesk::FinishLookup(const std::string& id,
   }
 }
 
-void HoldDesk::Resume(const RecordedRequest& recorded) {
+void AnswerDesk::Resume(const RecordedRequest& recorded) {
   const OrderRequest& request = recorded.request;
   std::vector<Call> calls;
-  std::vector<HoldBook::Dispatch> orders;
+  std::vector<AnswerBook::Dispatch> orders;
   std::vector<Waiting> refused;
   absl::Status why = OtherTargets(request.id);
   {
@@ -188,12 +187,11 @@ void HoldDesk::Resume(const RecordedRequest& recorded) {
   Dispatch(request, std::move(orders), /*refuse=*/false);
 }
 
-void HoldDesk::OnCommitted(const std::vector<v1::Event>& events) {
+void AnswerDesk::OnCommitted(const std::vector<v1::Event>& events) {
   std::vector<Call> calls;
   {
     absl::MutexLock lock(&mutex_);
     for (const v1::Event& event : events) {
-      if (!IsAnswer(event)) continue;
       const auto order = ParseOrderId(event.order_id());
       if (!order) continue;
       const auto lookup = lookups_.find(std::string(order->first));
@@ -204,23 +202,23 @@ void HoldDesk::OnCommitted(const std::vector<v1::Event>& events) {
   Deliver(calls);
 }
 
-void HoldDesk::OnNodeReturned(const std::string& node) {
-  std::vector<HoldBook::Dispatch> orders;
+void AnswerDesk::OnNodeReturned(const std::string& node) {
+  std::vector<AnswerBook::Dispatch> orders;
   {
     absl::MutexLock lock(&mutex_);
     orders = book_.OrdersFor(node, MonoNow());
   }
-  for (HoldBook::Dispatch& dispatch : orders) {
+  for (AnswerBook::Dispatch& dispatch : orders) {
     // Not sent: the session ended already, and the next one comes here again.
-    (void)fleet_->SendHold(node, std::move(dispatch.order));
+    (void)fleet_->Send(node, std::move(dispatch.order));
   }
 }
 
-void HoldDesk::Tick() {
+void AnswerDesk::Tick() {
   std::vector<Call> calls;
   {
     absl::MutexLock lock(&mutex_);
-    for (HoldBook::Finished& finished : book_.Expire(MonoNow())) {
+    for (AnswerBook::Finished& finished : book_.Expire(MonoNow())) {
       spdlog::warn("request {} has not been answered by all its nodes in time",
                    finished.request_id);
       AddressTo(std::move(finished), &calls);
@@ -229,7 +227,7 @@ void HoldDesk::Tick() {
   Deliver(calls);
 }
 
-void HoldDesk::AddressTo(std::optional<HoldBook::Finished> finished, std::vector<Call>* calls) {
+void AnswerDesk::AddressTo(std::optional<AnswerBook::Finished> finished, std::vector<Call>* calls) {
   if (!finished.has_value()) return;
   Call& call = calls->emplace_back();
   call.outcomes = std::move(finished->outcomes);
@@ -239,9 +237,9 @@ void HoldDesk::AddressTo(std::optional<HoldBook::Finished> finished, std::vector
   listeners_.erase(listeners);
 }
 
-void HoldDesk::Deliver(const std::vector<Call>& calls) {
+void AnswerDesk::Deliver(const std::vector<Call>& calls) {
   for (const Call& call : calls) {
-    for (const std::weak_ptr<HoldListener>& weak : call.listeners) {
+    for (const std::weak_ptr<OutcomeListener>& weak : call.listeners) {
       if (const Listener listener = weak.lock()) listener->Finished(call.outcomes);
     }
   }

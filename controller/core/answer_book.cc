@@ -1,4 +1,4 @@
-#include "controller/core/hold_book.h"
+#include "controller/core/answer_book.h"
 
 #include <utility>
 
@@ -15,12 +15,53 @@ std::string Cut(const std::string& text, size_t most) {
   return text.substr(0, most);
 }
 
+v1::HoldOrder MakeHoldOrder(const OrderRequest& request, const OrderTarget& target) {
+  v1::HoldOrder order;
+  order.set_slot(target.label);
+  *order.mutable_incarnation() = target.incarnation;
+  order.set_release(request.act == Act::kRelease);
+  if (request.hold_for) *order.mutable_hold_for() = ToProto(*request.hold_for);
+  return order;
+}
+
+v1::ProgramAction ActionOf(Act act) {
+  switch (act) {
+    case Act::kProgramStart:
+      return v1::PROGRAM_ACTION_START;
+    case Act::kProgramStop:
+      return v1::PROGRAM_ACTION_STOP;
+    case Act::kProgramRestart:
+      return v1::PROGRAM_ACTION_RESTART;
+    case Act::kProgramRetry:
+      return v1::PROGRAM_ACTION_RETRY;
+    case Act::kReload:
+      return v1::PROGRAM_ACTION_RELOAD;
+    case Act::kStop:
+    case Act::kHold:
+    case Act::kRelease:
+      break;
+  }
+  return v1::PROGRAM_ACTION_UNSPECIFIED;
+}
+
+v1::ProgramOrder MakeProgramOrder(Act act, const OrderTarget& target) {
+  v1::ProgramOrder order;
+  order.set_action(ActionOf(act));
+  order.set_program(target.label);
+  if (!target.any_life) *order.mutable_incarnation() = target.incarnation;
+  return order;
+}
+
+bool IsDone(const v1::Event& answer) {
+  return answer.kind() != v1::EVENT_KIND_VERDICT && answer.kind() != v1::EVENT_KIND_CONFIG_REFUSED;
+}
+
 }  // namespace
 
-absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
+absl::Status AnswerBook::Begin(OrderRequest request, bool recorded, MonoTime now) {
   if (targets_ + request.targets.size() > kMostTargets) {
     return absl::UnavailableError(fmt::format(
-        "{} holds wait for their nodes already and {} is the most at a time; repeat with the same "
+        "{} orders wait for their nodes already and {} is the most at a time; repeat with the same "
         "request id in a minute",
         targets_, kMostTargets));
   }
@@ -41,33 +82,35 @@ absl::Status HoldBook::Begin(OrderRequest request, bool recorded, MonoTime now) 
   return absl::OkStatus();
 }
 
-const OrderRequest* HoldBook::Find(std::string_view request_id) const {
+const OrderRequest* AnswerBook::Find(std::string_view request_id) const {
   const auto it = requests_.find(std::string(request_id));
   return it == requests_.end() ? nullptr : &it->second.request;
 }
 
-std::optional<v1::HoldOrder> HoldBook::OrderOf(const Running& running, size_t target,
-                                               MonoTime now) {
+std::optional<OrderMessage> AnswerBook::OrderOf(const Running& running, size_t target,
+                                                MonoTime now) {
   if (running.outcomes[target].answered) return std::nullopt;
   if (running.ways[target] == Way::kRefused) return std::nullopt;
   const OrderRequest& request = running.request;
   const std::chrono::nanoseconds left =
       request.time_to_live.value_or(kDefaultTimeToLive) - (now - running.began);
   if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
-  v1::HoldOrder order;
-  order.set_order_id(running.outcomes[target].order_id);
-  order.set_slot(request.targets[target].slot);
-  *order.mutable_incarnation() = request.targets[target].incarnation;
-  order.set_release(request.act == Act::kRelease);
-  if (request.hold_for) *order.mutable_hold_for() = ToProto(*request.hold_for);
-  *order.mutable_time_to_live() = ToProto(left);
-  order.set_issuer(request.issuer);
-  order.set_reason(request.reason);
-  return order;
+  OrderMessage message = IsProgramAct(request.act)
+                             ? OrderMessage(MakeProgramOrder(request.act, request.targets[target]))
+                             : OrderMessage(MakeHoldOrder(request, request.targets[target]));
+  std::visit(
+      [&](auto& order) {
+        order.set_order_id(running.outcomes[target].order_id);
+        *order.mutable_time_to_live() = ToProto(left);
+        order.set_issuer(request.issuer);
+        order.set_reason(request.reason);
+      },
+      message);
+  return message;
 }
 
-std::vector<HoldBook::Dispatch> HoldBook::OrdersOf(std::string_view request_id,
-                                                   MonoTime now) const {
+std::vector<AnswerBook::Dispatch> AnswerBook::OrdersOf(std::string_view request_id,
+                                                       MonoTime now) const {
   std::vector<Dispatch> orders;
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end()) return orders;
@@ -79,7 +122,7 @@ std::vector<HoldBook::Dispatch> HoldBook::OrdersOf(std::string_view request_id,
   return orders;
 }
 
-std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoTime now) {
+std::vector<AnswerBook::Dispatch> AnswerBook::OrdersFor(std::string_view node, MonoTime now) {
   std::vector<Dispatch> orders;
   for (auto& [id, running] : requests_) {
     for (size_t i = 0; i < running.outcomes.size(); ++i) {
@@ -93,27 +136,29 @@ std::vector<HoldBook::Dispatch> HoldBook::OrdersFor(std::string_view node, MonoT
   return orders;
 }
 
-bool HoldBook::Refuse(std::string_view request_id, size_t target) {
+bool AnswerBook::Refuse(std::string_view request_id, size_t target) {
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end() || it->second.ways[target] == Way::kGiven) return false;
   it->second.ways[target] = Way::kRefused;
   return true;
 }
 
-std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) {
-  if (!IsAnswer(event)) return std::nullopt;
+std::optional<AnswerBook::Finished> AnswerBook::OnCommitted(const v1::Event& event) {
   const auto parsed = ParseOrderId(event.order_id());
   if (!parsed) return std::nullopt;
   const auto it = requests_.find(std::string(parsed->first));
   if (it == requests_.end() || parsed->second >= it->second.outcomes.size()) return std::nullopt;
   Running& running = it->second;
-  HoldOutcome& outcome = running.outcomes[parsed->second];
-  if (outcome.answered || running.request.targets[parsed->second].node != event.node()) {
+  Outcome& outcome = running.outcomes[parsed->second];
+  if (outcome.answered || !IsAnswer(running.request.act, event) ||
+      running.request.targets[parsed->second].node != event.node()) {
     return std::nullopt;
   }
   outcome.answered = true;
-  outcome.done = event.kind() != v1::EVENT_KIND_VERDICT;
+  outcome.done = IsDone(event);
   outcome.verdict = event.verdict();
+  // An event of its own says this; to the caller it is an order that was not obeyed.
+  if (event.kind() == v1::EVENT_KIND_CONFIG_REFUSED) outcome.verdict = v1::VERDICT_REFUSED;
   outcome.refusal = event.refusal();
   outcome.message = Cut(event.message(), kMostMessageBytes);
   if (event.has_hold_until()) outcome.until = FromProto(event.hold_until());
@@ -121,19 +166,19 @@ std::optional<HoldBook::Finished> HoldBook::OnCommitted(const v1::Event& event) 
   return TakeIfFinished(it);
 }
 
-std::optional<HoldBook::Finished> HoldBook::OnRecorded(std::string_view request_id) {
+std::optional<AnswerBook::Finished> AnswerBook::OnRecorded(std::string_view request_id) {
   const auto it = requests_.find(std::string(request_id));
   if (it == requests_.end()) return std::nullopt;
   it->second.recorded = true;
   return TakeIfFinished(it);
 }
 
-std::vector<HoldBook::Finished> HoldBook::Expire(MonoTime now) {
+std::vector<AnswerBook::Finished> AnswerBook::Expire(MonoTime now) {
   std::vector<std::string> overdue;
   for (auto& [id, running] : requests_) {
     if (now <= running.overdue) continue;
     overdue.push_back(id);
-    for (HoldOutcome& outcome : running.outcomes) {
+    for (Outcome& outcome : running.outcomes) {
       if (outcome.answered && running.recorded) continue;
       const bool answer_came = outcome.answered;
       outcome = {.order_id = std::move(outcome.order_id)};
@@ -151,12 +196,12 @@ std::vector<HoldBook::Finished> HoldBook::Expire(MonoTime now) {
   return finished;
 }
 
-std::optional<HoldBook::Finished> HoldBook::TakeIfFinished(Requests::iterator it) {
+std::optional<AnswerBook::Finished> AnswerBook::TakeIfFinished(Requests::iterator it) {
   if (it->second.open > 0 || !it->second.recorded) return std::nullopt;
   return Take(it);
 }
 
-HoldBook::Finished HoldBook::Take(Requests::iterator it) {
+AnswerBook::Finished AnswerBook::Take(Requests::iterator it) {
   targets_ -= it->second.outcomes.size();
   Finished finished{it->first, std::move(it->second.outcomes)};
   requests_.erase(it);

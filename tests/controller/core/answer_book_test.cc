@@ -1,4 +1,4 @@
-#include "controller/core/hold_book.h"
+#include "controller/core/answer_book.h"
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ OrderRequest MakeHold(const std::string& id, const std::vector<std::string>& nod
   for (const std::string& node : nodes) {
     OrderTarget& target = request.targets.emplace_back();
     target.node = node;
-    target.slot = "encoder";
+    target.label = "encoder";
     target.incarnation.set_generation(7);
   }
   return request;
@@ -36,17 +36,17 @@ v1::Event Answer(const std::string& node, const std::string& order,
   return event;
 }
 
-class HoldBookTest : public ::testing::Test {
+class AnswerBookTest : public ::testing::Test {
  protected:
   void Begin(const OrderRequest& request, bool recorded = true) {
     ASSERT_TRUE(book_.Begin(request, recorded, now_).ok());
   }
 
   MonoTime now_{std::chrono::hours(1)};
-  HoldBook book_;
+  AnswerBook book_;
 };
 
-TEST_F(HoldBookTest, IsFinishedWhenAllTargetsAreAnswered) {
+TEST_F(AnswerBookTest, IsFinishedWhenAllTargetsAreAnswered) {
   Begin(MakeHold("h", {"a", "b"}));
   v1::Event held = Answer("a", "h/0");
   held.mutable_hold_until()->set_seconds(4'000);
@@ -68,7 +68,7 @@ TEST_F(HoldBookTest, IsFinishedWhenAllTargetsAreAnswered) {
   EXPECT_EQ(book_.targets(), 0U);
 }
 
-TEST_F(HoldBookTest, IsFinishedOnlyWhenItIsRecordedToo) {
+TEST_F(AnswerBookTest, IsFinishedOnlyWhenItIsRecordedToo) {
   Begin(MakeHold("h", {"a"}), /*recorded=*/false);
   EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/0")).has_value());
   const auto finished = book_.OnRecorded("h");
@@ -77,7 +77,7 @@ TEST_F(HoldBookTest, IsFinishedOnlyWhenItIsRecordedToo) {
   EXPECT_FALSE(book_.OnRecorded("h").has_value()) << "once";
 }
 
-TEST_F(HoldBookTest, OnlyTheFirstAnswerOfTheTargetsOwnNodeCounts) {
+TEST_F(AnswerBookTest, OnlyTheFirstAnswerOfTheTargetsOwnNodeCounts) {
   Begin(MakeHold("h", {"a", "a"}));
   EXPECT_FALSE(book_.OnCommitted(Answer("b", "h/0")).has_value());
   EXPECT_FALSE(book_.OnCommitted(Answer("a", "h/0", v1::EVENT_KIND_HELD)).has_value());
@@ -92,20 +92,20 @@ TEST_F(HoldBookTest, OnlyTheFirstAnswerOfTheTargetsOwnNodeCounts) {
   EXPECT_TRUE(finished->outcomes[0].done);
 }
 
-TEST_F(HoldBookTest, ALongMessageIsCutAtACharacter) {
+TEST_F(AnswerBookTest, ALongMessageIsCutAtACharacter) {
   Begin(MakeHold("h", {"a"}));
   v1::Event refused = Answer("a", "h/0", v1::EVENT_KIND_VERDICT);
   for (int i = 0; i < 1000; ++i) refused.mutable_message()->append("\xe2\x82\xac");  // Three bytes.
   EXPECT_EQ(book_.OnCommitted(refused)->outcomes[0].message.size(), 999U);
 }
 
-TEST_F(HoldBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
+TEST_F(AnswerBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
   Begin(MakeHold("h", {"a", "b"}));
   now_ += seconds(4);
   auto orders = book_.OrdersFor("b", now_);
   ASSERT_EQ(orders.size(), 1U);
   EXPECT_EQ(orders[0].target, 1U);
-  const v1::HoldOrder& order = orders[0].order;
+  const auto& order = std::get<v1::HoldOrder>(orders[0].order);
   EXPECT_EQ(order.order_id(), "h/1");
   EXPECT_EQ(order.slot(), "encoder");
   EXPECT_EQ(order.incarnation().generation(), 7);
@@ -120,7 +120,7 @@ TEST_F(HoldBookTest, OrdersSayAllOfTheRequestAndWhatIsLeftOfTheirTime) {
   EXPECT_TRUE(book_.OrdersFor("b", now_).empty()) << "what is answered is not sent again";
 }
 
-TEST_F(HoldBookTest, EitherTheNodeAnswersOrTheControllerRefusesNeverBoth) {
+TEST_F(AnswerBookTest, EitherTheNodeAnswersOrTheControllerRefusesNeverBoth) {
   Begin(MakeHold("h", {"a", "b"}));
   EXPECT_TRUE(book_.Refuse("h", 0));
   EXPECT_TRUE(book_.OrdersFor("a", now_).empty()) << "its refusal is on its way into the log";
@@ -128,10 +128,10 @@ TEST_F(HoldBookTest, EitherTheNodeAnswersOrTheControllerRefusesNeverBoth) {
   EXPECT_FALSE(book_.Refuse("h", 1)) << "the node came back and has it";
 }
 
-TEST_F(HoldBookTest, OverdueIsOneNanosecondAfterTimeToLiveAndSlack) {
+TEST_F(AnswerBookTest, OverdueIsOneNanosecondAfterTimeToLiveAndSlack) {
   Begin(MakeHold("h", {"a", "b"}));
   (void)book_.OnCommitted(Answer("a", "h/0"));
-  now_ += seconds(10) + HoldBook::kSlack;
+  now_ += seconds(10) + AnswerBook::kSlack;
   EXPECT_TRUE(book_.Expire(now_).empty());
   const auto finished = book_.Expire(now_ + nanoseconds(1));
   ASSERT_EQ(finished.size(), 1U);
@@ -142,7 +142,7 @@ TEST_F(HoldBookTest, OverdueIsOneNanosecondAfterTimeToLiveAndSlack) {
   EXPECT_EQ(book_.targets(), 0U);
 }
 
-TEST_F(HoldBookTest, AnAnswerToWhatCouldNotBeRecordedIsNotTold) {
+TEST_F(AnswerBookTest, AnAnswerToWhatCouldNotBeRecordedIsNotTold) {
   Begin(MakeHold("h", {"a"}), /*recorded=*/false);
   (void)book_.OnCommitted(Answer("a", "h/0"));
   const auto finished = book_.Expire(now_ + seconds(3600));
@@ -152,9 +152,9 @@ TEST_F(HoldBookTest, AnAnswerToWhatCouldNotBeRecordedIsNotTold) {
   EXPECT_NE(finished[0].outcomes[0].message.find("disk"), std::string::npos);
 }
 
-TEST_F(HoldBookTest, AFullBookRefuses) {
+TEST_F(AnswerBookTest, AFullBookRefuses) {
   OrderRequest large = MakeHold("h", {});
-  large.targets.resize(HoldBook::kMostTargets);
+  large.targets.resize(AnswerBook::kMostTargets);
   Begin(large);
   EXPECT_TRUE(absl::IsUnavailable(book_.Begin(MakeHold("i", {"a"}), true, now_)));
   (void)book_.Expire(now_ + seconds(3600));
