@@ -214,6 +214,49 @@ absl::StatusOr<v1::HoldSlotsResponse> Client::Hold(const v1::HoldSlotsRequest& r
   return response;
 }
 
+absl::StatusOr<ProgramList> Client::ListPrograms(const std::string& filter, Timeout timeout) {
+  ProgramList list;
+  v1::ListProgramsRequest request;
+  request.set_filter(filter);
+  const grpc::Status status = AllPages<v1::ListProgramsRequest, v1::ListProgramsResponse>(
+      request, timeout,
+      [&](auto* context, const auto& r, auto* response) {
+        return stub_->ListPrograms(context, r, response);
+      },
+      [&](v1::ListProgramsResponse page) {
+        list.as_of = page.as_of();
+        for (v1::FleetProgram& row : *page.mutable_programs()) {
+          list.programs.push_back(std::move(row));
+        }
+        return true;
+      });
+  if (!status.ok()) return Explain(status);
+  return list;
+}
+
+absl::StatusOr<v1::ControlProgramsResponse> Client::ControlPrograms(
+    const v1::ControlProgramsRequest& request, Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::ControlProgramsResponse response;
+  const grpc::Status status = stub_->ControlPrograms(&context, request, &response);
+  if (!status.ok()) return Explain(status);
+  return response;
+}
+
+absl::StatusOr<v1::OutputChunk> Client::ReadOutput(const v1::ReadOutputRequest& request,
+                                                   Timeout timeout, const std::stop_token& stop) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  // From the thread that requests the stop; TryCancel allows that.
+  const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+  v1::ReadOutputResponse response;
+  const grpc::Status status = stub_->ReadOutput(&context, request, &response);
+  if (stop.stop_requested()) return absl::CancelledError("interrupted");
+  if (!status.ok()) return Explain(status);
+  return std::move(*response.mutable_chunk());
+}
+
 absl::Status Client::Kill(const v1::KillSlotsRequest& request, Deadline deadline,
                           std::stop_token stop,
                           const std::function<void(const v1::KillSlotsResponse&)>& on_message) {

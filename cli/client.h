@@ -51,6 +51,15 @@ class Client {
 
   absl::StatusOr<v1::HoldSlotsResponse> Hold(const v1::HoldSlotsRequest& request, Timeout timeout);
 
+  absl::StatusOr<ProgramList> ListPrograms(const std::string& filter, Timeout timeout);
+
+  absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
+      const v1::ControlProgramsRequest& request, Timeout timeout);
+
+  // CANCELLED once `stop` is requested.
+  absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request, Timeout timeout,
+                                             const std::stop_token& stop);
+
   // Until the stream ends, or `stop` is requested (then CANCELLED; the kill goes on).
   absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
                     const std::function<void(const v1::KillSlotsResponse&)>& on_message);

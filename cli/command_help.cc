@@ -8,18 +8,22 @@ const char kFooter[] = R"(Examples
   procctl-cli events --since 10m
   procctl-cli why web-01/encoder
   procctl-cli hold web-01/encoder --for 30m --reason "debugging"
+  procctl-cli programs web-01
+  procctl-cli restart -l app=web --max-unavailable 10%
+  procctl-cli logs web-01/tor -f
 
 Help on: exit-codes, environment, filters (procctl-cli help TOPIC).)";
 
 const char kListFooter[] =
     R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
-half its timeout), UP how long it has been registered, AGE when its node was last heard. Of a node
+half its timeout; "-": it need not beat), UP how long it has been registered, AGE when its node was last heard. Of a node
 that cannot be heard the rows are stale: what they say was true AGE ago. STATUS is who holds it and
 how long, why a due kill is withheld, and what the process itself says: its phase and its note.
 
 Examples
   procctl-cli list
   procctl-cli list nodes
+  procctl-cli list programs -l app=web
   procctl-cli list --node 'web-*' --state hung
   procctl-cli list -o wide
   procctl-cli list -o json)";
@@ -47,6 +51,7 @@ const char kWhyFooter[] =
     R"(Tells the latest kill of a slot, or the kill that an event belongs to, from what is recorded and
 nothing else: which heart passed which limit, where the process was, what was sent when, by what it
 was withheld, how it ended and what happens next. Of a slot that was never stopped it says how it is.
+Of a program that ended last without being stopped it tells that end, and its last words.
 
 Examples
   procctl-cli why web-01/encoder
@@ -54,7 +59,7 @@ Examples
   procctl-cli why web-01/encoder -o json)";
 
 const char kDescribeFooter[] =
-    R"(Asks the node itself. If it cannot be heard, what the controller knows is shown with its age, and
+    R"(Asks the node itself. Of a program its row is shown as well, also while it does not run. If it cannot be heard, what the controller knows is shown with its age, and
 the exit code is 5.
 
 Examples
@@ -77,5 +82,89 @@ const char kReleaseFooter[] =
 Examples
   procctl-cli release web-01/encoder
   procctl-cli release -l 'node=web-*' --yes)";
+
+const char kProgramsFooter[] =
+    R"(Columns: UP is how long it has been running, RESTARTS how often it was started after an end that
+nobody had ordered, NEXT when it is started by itself (backoff, parked, scheduled), LAST how it ended
+last. Of a node that cannot be heard the rows are stale: what they say was true once. `-o wide` adds
+what it uses, how it is watched, its labels and its cgroup.
+
+States: stopped, waiting (for others to be ready), starting, running, stopping, backoff (started
+again soon), parked (ended too often), scheduled, done.
+
+Examples
+  procctl-cli programs
+  procctl-cli programs web-01 db-01/postgres
+  procctl-cli programs -l app=web --state backoff,parked
+  procctl-cli programs -o wide)";
+
+const char kHistoryFooter[] =
+    R"(Newest last. RAN is how long it ran, HOW what the kernel said of its end, CAUSE why it ended, NEXT
+START when it was to be started again ("-": it was not, by itself). NODE/web means all instances of it.
+
+Examples
+  procctl-cli history web-01/tor
+  procctl-cli history web-01/tor -n 3 --stderr
+  procctl-cli history web-01/web@2 --all -o json)";
+
+const char kLogsFooter[] =
+    R"(Reads from the node. On a terminal control characters are shown as \xNN; into a pipe or a file bytes
+go as they are. What is gone before it was read is marked on stderr: [output lost here]. With -f a
+node that cannot be heard is tried again until Ctrl-C. `-o json` gives one object per line for each
+piece: {"data":..., "lost":..., "cursor":...}.
+
+Examples
+  procctl-cli logs web-01/tor
+  procctl-cli logs web-01/web@2 -f --tail 10
+  procctl-cli logs web-01/tor --stderr --tail 1000 > tor.txt)";
+
+const char kStartFooter[] =
+    R"(NODE/web means all instances of it. One target is started at once; several are shown first and need a
+yes. Waits until each runs (is ready) or has failed, on a terminal and in a script alike; with
+--no-wait only until its node has taken the order. Ctrl-C stops waiting, not the order.
+
+Examples
+  procctl-cli start web-01/tor
+  procctl-cli start web-01/web --yes
+  procctl-cli start -l app=web --no-wait --yes)";
+
+const char kStopFooter[] =
+    R"(It stays stopped until somebody starts it, also when its node restarts. It is stopped only if it is
+still the very process that the list shows. One target is stopped at once; several are shown first and
+need a yes. Waits until each is stopped; with --no-wait only until its node has taken the order.
+
+Examples
+  procctl-cli stop web-01/tor --reason "disk is being replaced"
+  procctl-cli stop web-01/web@1 web-01/web@2 --yes)";
+
+const char kRestartFooter[] =
+    R"(It is stopped only if it is still the very process that the list shows, and started whatever its
+policy says. Waits until each runs (is ready) in a new life, or has failed.
+
+--max-unavailable makes it a rolling restart: never more than so many of the selected instances are not
+running at a time (a share is rounded down, at least 1), each is waited for before the next begins, and
+the first that fails ends it. What is stopped, scheduled or done is left alone then.
+
+Examples
+  procctl-cli restart web-01/tor
+  procctl-cli restart web-01/web --max-unavailable 1 --yes
+  procctl-cli restart -l app=web --max-unavailable 10% --wait-timeout 2m --reason "new release")";
+
+const char kRetryFooter[] =
+    R"(A program in backoff, parked or scheduled is started now instead of at its time; of a parked one its
+node forgets why. Waits until it runs or has failed; with --no-wait only until its node has the order.
+
+Examples
+  procctl-cli retry web-01/tor
+  procctl-cli retry --filter 'node=web-* state=parked' --yes)";
+
+const char kReloadFooter[] =
+    R"(The node says what came of it; a configuration with a mistake changes nothing. `procctl-node check
+FILE` on the node shows what is wrong, and what would be done. Several nodes are shown first and need a
+yes.
+
+Examples
+  procctl-cli reload web-01
+  procctl-cli reload web-01 web-02 --reason "new limits" --yes)";
 
 }  // namespace procctl::cli

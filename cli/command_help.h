@@ -12,5 +12,13 @@ extern const char kWhyFooter[];
 extern const char kDescribeFooter[];
 extern const char kHoldFooter[];
 extern const char kReleaseFooter[];
+extern const char kProgramsFooter[];
+extern const char kHistoryFooter[];
+extern const char kLogsFooter[];
+extern const char kStartFooter[];
+extern const char kStopFooter[];
+extern const char kRestartFooter[];
+extern const char kRetryFooter[];
+extern const char kReloadFooter[];
 
 }  // namespace procctl::cli

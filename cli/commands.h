@@ -12,6 +12,8 @@
 
 namespace procctl::cli {
 
+struct ProgramPlan;
+
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client);
@@ -22,11 +24,26 @@ ExitCode DescribeCommand(const Options& options, const Screen& screen, Client* c
 // `options.verb` says whether to hold or to release.
 ExitCode HoldCommand(const Options& options, const Screen& screen, Client* client);
 
-// Called once, when a kill is about to begin: its token says when to stop waiting for it.
+// Called once, when something is about to be waited for: its token says when to stop waiting.
 using WatchInterrupt = std::function<std::stop_token()>;
 
 ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt);
+
+ExitCode ProgramsCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode HistoryCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode ReloadCommand(const Options& options, const Screen& screen, Client* client);
+
+ExitCode LogsCommand(const Options& options, const Screen& screen, Client* client,
+                     const WatchInterrupt& watch_interrupt);
+
+// start, stop, restart, retry: `options.verb` says which.
+ExitCode ControlCommand(const Options& options, const Screen& screen, Client* client,
+                        const WatchInterrupt& watch_interrupt);
+
+// Its rolling restart, of what has been agreed to.
+ExitCode RollingCommand(const Options& options, const ProgramPlan& plan, const Screen& screen,
+                        Client* client, const WatchInterrupt& watch_interrupt);
 
 // `client` is null where no controller is named.
 ExitCode VersionCommand(const Options& options, const Screen& screen, Client* client);

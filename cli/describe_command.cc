@@ -6,7 +6,9 @@
 #include "cli/commands.h"
 #include "cli/event_name.h"
 #include "cli/json.h"
+#include "cli/program_target.h"
 #include "cli/render_detail.h"
+#include "cli/render_programs.h"
 #include "cli/target.h"
 #include "cli/time_text.h"
 #include "proto/support/escape.h"
@@ -50,17 +52,69 @@ std::string EvidenceText(const v1::FleetSlot& row, const v1::Event& event) {
                      ShellName(row.node(), row.slot().label()), RenderEvidence(event));
 }
 
+struct ProgramRows {
+  // The one with exactly that label.
+  std::optional<v1::FleetProgram> row;
+  // Labels of the instances, where the name is theirs.
+  std::vector<std::string> instances;
+  google::protobuf::Timestamp as_of;
+};
+
+// What may be a program. A controller from before programs knows none.
+absl::StatusOr<ProgramRows> FindProgram(const TargetName& target, Timeout timeout, Client* client) {
+  ProgramRows rows;
+  if (target.pid) return rows;
+  const auto name = ParseProgram(target.ToString());
+  if (!name.ok()) return rows;
+  auto list = client->ListPrograms(FilterFor({*name}), timeout);
+  if (absl::IsUnimplemented(list.status())) return rows;
+  if (!list.ok()) return list.status();
+  rows.as_of = list->as_of;
+  for (v1::FleetProgram& row : list->programs) {
+    if (!IsOf(*name, row)) continue;
+    rows.instances.push_back(row.program().label());
+    if (row.program().label() == name->program) rows.row = std::move(row);
+  }
+  return rows;
+}
+
+absl::Status NothingThere(const TargetName& name, const ProgramRows& programs) {
+  if (!programs.instances.empty()) {
+    return absl::NotFoundError(fmt::format("{} has {} instances, name one of them: {}",
+                                           name.ToString(), programs.instances.size(),
+                                           fmt::join(programs.instances, ", ")));
+  }
+  return absl::NotFoundError(
+      fmt::format("nothing is guarded as {}; `procctl-cli list` shows what there is, "
+                  "`procctl-cli why {}` what became of it",
+                  name.ToString(), name.ToString()));
+}
+
+// A program that has no slot: it does not run.
+ExitCode DescribeProgram(const ProgramRows& programs, const Screen& screen) {
+  if (screen.json()) {
+    screen.Print(fmt::format(
+        "{{\"apiVersion\":\"{}\",\"asOf\":{},\"slot\":null,\n\"program\":{},\n\"detail\":null,\n"
+        "\"evidence\":null}}\n",
+        kApiVersion, JsonTime(programs.as_of), ProgramJson(*programs.row)));
+  } else {
+    screen.Print(RenderProgramDetail(*programs.row, programs.as_of));
+  }
+  if (programs.row->node_state() == v1::NODE_STATE_CONNECTED) return ExitCode::kOk;
+  return screen.Fail(ExitCode::kUnreachable,
+                     absl::UnavailableError(programs.row->node() + " cannot be heard now"));
+}
+
 ExitCode DescribeSlot(const TargetName& name, Timeout timeout, const Screen& screen,
                       Client* client) {
   const auto list = client->ListSlots(FilterFor({name}), timeout);
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   const v1::FleetSlot* row = Match(name, list->slots);
+  const auto programs = FindProgram(name, timeout, client);
+  if (!programs.ok()) return screen.Fail(ExitCodeFor(programs.status()), programs.status());
   if (row == nullptr) {
-    const auto status = absl::NotFoundError(
-        fmt::format("nothing is guarded as {}; `procctl-cli list` shows what there is, "
-                    "`procctl-cli why {}` what became of it",
-                    name.ToString(), name.ToString()));
-    return screen.Fail(ExitCode::kNothingMatched, status);
+    if (programs->row) return DescribeProgram(*programs, screen);
+    return screen.Fail(ExitCode::kNothingMatched, NothingThere(name, *programs));
   }
   const auto detail =
       client->Describe(row->node(), row->slot().incarnation().generation(), timeout);
@@ -68,14 +122,19 @@ ExitCode DescribeSlot(const TargetName& name, Timeout timeout, const Screen& scr
   const bool shown = evidence.ok() && evidence->has_value();
   if (screen.json()) {
     screen.Print(fmt::format(
-        "{{\"apiVersion\":\"{}\",\"asOf\":{},\"slot\":{},\n\"detail\":{},\n\"evidence\":{}}}\n",
+        "{{\"apiVersion\":\"{}\",\"asOf\":{},\"slot\":{},\n\"program\":{},\n\"detail\":{},\n"
+        "\"evidence\":{}}}\n",
         kApiVersion, JsonTime(list->as_of),
         JsonObject(*row, IncarnationText(row->slot().incarnation())),
+        programs->row ? ProgramJson(*programs->row) : "null",
         detail.ok() ? JsonObject(detail->slot()) : "null",
         shown ? JsonObject(**evidence, EventIdText((*evidence)->event().id())) : "null"));
   } else {
     screen.Print(detail.ok() ? RenderSlotDetail(*row, detail->slot(), list->as_of)
                              : RenderRow(*row, list->as_of));
+    if (programs->row) {
+      screen.Print("\n" + RenderProgramDetail(*programs->row, programs->as_of));
+    }
     if (shown) screen.Print(EvidenceText(*row, (*evidence)->event()));
   }
   if (!detail.ok())

@@ -16,6 +16,25 @@ ExitCode ForRefusal(v1::Refusal refusal) {
   }
 }
 
+// Of an order that is done, or ended in a verdict that says why not.
+template <typename Outcome>
+ExitCode ForOutcome(const Outcome& outcome) {
+  if (outcome.done()) return ExitCode::kOk;
+  switch (outcome.verdict()) {
+    case v1::VERDICT_GONE_ALREADY:
+      return ExitCode::kNothingMatched;
+    case v1::VERDICT_IDENTITY_MISMATCH:
+      return ExitCode::kNotTheSame;
+    case v1::VERDICT_REFUSED:
+      return ForRefusal(outcome.refusal());
+    case v1::VERDICT_UNSPECIFIED:  // no answer came
+    case v1::VERDICT_EXPIRED:
+      return ExitCode::kUnreachable;
+    default:
+      return ExitCode::kFailed;
+  }
+}
+
 }  // namespace
 
 ExitCode ExitCodeFor(const absl::Status& status) {
@@ -57,22 +76,9 @@ ExitCode ExitCodeFor(const v1::TargetProgress& progress) {
   }
 }
 
-ExitCode ExitCodeFor(const v1::HoldOutcome& outcome) {
-  if (outcome.done()) return ExitCode::kOk;
-  switch (outcome.verdict()) {
-    case v1::VERDICT_GONE_ALREADY:
-      return ExitCode::kNothingMatched;
-    case v1::VERDICT_IDENTITY_MISMATCH:
-      return ExitCode::kNotTheSame;
-    case v1::VERDICT_REFUSED:
-      return ForRefusal(outcome.refusal());
-    case v1::VERDICT_UNSPECIFIED:  // no answer came
-    case v1::VERDICT_EXPIRED:
-      return ExitCode::kUnreachable;
-    default:
-      return ExitCode::kFailed;
-  }
-}
+ExitCode ExitCodeFor(const v1::HoldOutcome& outcome) { return ForOutcome(outcome); }
+
+ExitCode ExitCodeFor(const v1::ProgramOutcome& outcome) { return ForOutcome(outcome); }
 
 ExitCode Combine(const std::vector<ExitCode>& targets) {
   if (targets.empty()) return ExitCode::kFailed;

@@ -38,7 +38,10 @@ ExitCode ExitCodeFor(const v1::TargetProgress& progress);
 // For one target of a hold or a release.
 ExitCode ExitCodeFor(const v1::HoldOutcome& outcome);
 
-// For all targets of a kill, a hold or a release: the common code if they agree; PARTLY if some are
+// For one target of an order about programs: whether the order is in force, not what came of it.
+ExitCode ExitCodeFor(const v1::ProgramOutcome& outcome);
+
+// For all targets of what changes something: the common code if they agree; PARTLY if some are
 // done and some not; FAILED if none is done, for different reasons.
 ExitCode Combine(const std::vector<ExitCode>& targets);
 

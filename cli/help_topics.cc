@@ -6,19 +6,21 @@ namespace {
 constexpr std::string_view kExitCodes = R"(Exit codes
 
     0  done; a list that is empty is done too
-    1  what was asked could not be done
+    1  what was asked could not be done; a program that was started failed, or was not
+       there in time
     2  the command line, or a file it names, is wrong
     3  nothing matched, or it has ended already where a hold was asked for
     4  not allowed: no usable certificate, or its role may not do this
     5  the controller or a node cannot be reached, or did not answer in time
     6  the process is no longer the one you saw; nobody was signalled
-    7  partly done: some targets are stopped (held, released), some are not
+    7  partly done: some targets are stopped (held, released, started), some are not
     9  declined at the question, or --yes is missing where nobody can be asked
-  130  interrupted; a kill that had begun goes on
+  130  interrupted; a kill or an order that had begun goes on
 
-A kill, hold or release of several targets exits with their common code, 7 if some are
-done and some are not, and 1 if none is done for different reasons. `describe` of what
-cannot be heard shows what the controller knows, and exits with 5.
+A kill, hold, release, start, stop, restart, retry or reload of several targets exits
+with their common code, 7 if some are done and some are not, and 1 if none is done for
+different reasons. `describe` of what cannot be heard shows what the controller knows,
+and exits with 5.
 )";
 
 constexpr std::string_view kEnvironment =
@@ -43,13 +45,18 @@ VALUE may be several values (a,b: any of them) and may hold * and ? as in a shel
   list slots   node, name, slot, state, pid, door
   hold -l      the same, and so does release -l
   list nodes   node, state
-  events       node, slot, name, kind, cause, verdict, order, pid, kill
+  programs     node, program, name, state, label (KEY=VALUE, as in label=app=web)
+  start ...    the same with --filter, and so do stop, restart and retry
+  events       node, slot, name, kind, cause, verdict, order, pid, kill, program, run
 
 States of slots: alive, quiet, starting, busy, hung, no_progress, gave_up, term_sent,
 kill_sent, unkillable, held, stale.
 States of nodes: connected, suspect, lost.
+States of programs: stopped, waiting, starting, running, stopping, backoff, parked,
+scheduled, done.
 
-The options --node, --name, --state, --slot and --kind are terms too; all add up.
+The options --node, --name, --state, --slot, --program and --kind are terms too, and -l
+app=web of programs is label=app=web; all add up.
 
 Examples
   procctl-cli list --node 'web-*' --state hung,held

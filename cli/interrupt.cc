@@ -6,7 +6,10 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "proto/support/logging.h"
 
 namespace procctl::cli {
@@ -53,6 +56,12 @@ Interrupt::~Interrupt() {
   (void)write(write_end_.get(), &byte, 1);  // a pipe of ours that is nearly empty takes it
   thread_.join();
   signal_pipe.store(-1);
+}
+
+bool Pause(std::chrono::nanoseconds duration, std::stop_token stop) {
+  absl::Notification stopped;
+  const std::stop_callback on_stop(std::move(stop), [&] { stopped.Notify(); });
+  return !stopped.WaitForNotificationWithTimeout(absl::FromChrono(duration));
 }
 
 }  // namespace procctl::cli

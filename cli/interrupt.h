@@ -1,6 +1,7 @@
 // Ctrl-C as a stop token.
 #pragma once
 
+#include <chrono>
 #include <stop_token>
 #include <thread>
 
@@ -26,5 +27,8 @@ class Interrupt {
   UniqueFd write_end_;
   std::thread thread_;
 };
+
+// Waits so long. False when `stop` came first.
+bool Pause(std::chrono::nanoseconds duration, std::stop_token stop);
 
 }  // namespace procctl::cli

@@ -1,9 +1,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/plan.h"
 #include "cli/render.h"
@@ -42,13 +41,6 @@ v1::KillSlotsRequest RequestFor(const Options& options, const Plan& plan) {
   return request;
 }
 
-// False when `stop` came first.
-bool Pause(std::stop_token stop) {
-  absl::Notification stopped;
-  const std::stop_callback on_stop(std::move(stop), [&] { stopped.Notify(); });
-  return !stopped.WaitForNotificationWithTimeout(absl::FromChrono(kBetweenTries));
-}
-
 // Follows the kill to its end. A stream that breaks is taken up again by the same request id, which
 // signals nobody twice.
 absl::Status Follow(const v1::KillSlotsRequest& request, Deadline deadline, const Screen& screen,
@@ -67,7 +59,7 @@ absl::Status Follow(const v1::KillSlotsRequest& request, Deadline deadline, cons
     }
     if (!accepted || !absl::IsUnavailable(status)) return status;
     if (std::chrono::steady_clock::now() + kBetweenTries >= deadline) return status;
-    if (!Pause(detach)) return absl::CancelledError("interrupted");
+    if (!Pause(kBetweenTries, detach)) return absl::CancelledError("interrupted");
   }
 }
 

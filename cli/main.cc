@@ -1,6 +1,7 @@
 // procctl-cli: the fleet, for people and scripts.
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -28,10 +29,18 @@ bool AskOnTerminal(const std::string& question) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
+// The reader of a pipe went away: seen without writing to it.
+bool IsReaderGone() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+}
+
 Screen::Streams TerminalStreams() {
   const bool shown = isatty(STDOUT_FILENO) != 0;
   Screen::Streams streams{&std::cout, &std::cerr, /*colour=*/false, nullptr};
   streams.colour = shown && Variable("NO_COLOR").empty() && Variable("TERM") != "dumb";
+  streams.terminal = shown;
+  streams.closed = IsReaderGone;
   // Somebody who cannot see the targets cannot agree to them.
   if (shown && isatty(STDIN_FILENO) != 0) streams.ask = AskOnTerminal;
   return streams;

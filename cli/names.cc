@@ -40,5 +40,11 @@ std::string Word(v1::Symptom symptom) {
 std::string Word(v1::HeldBy held_by) {
   return Lower(held_by, v1::HeldBy_Name(held_by), "HELD_BY_");
 }
+std::string Word(v1::ProgramState state) {
+  return Lower(state, v1::ProgramState_Name(state), "PROGRAM_STATE_");
+}
+std::string Word(v1::ProgramAction action) {
+  return Lower(action, v1::ProgramAction_Name(action), "PROGRAM_ACTION_");
+}
 
 }  // namespace procctl::cli

@@ -6,6 +6,8 @@
 
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/fleet_service.pb.h"
+#include "procctl/v1/order.pb.h"
+#include "procctl/v1/program.pb.h"
 #include "procctl/v1/slot.pb.h"
 
 namespace procctl::cli {
@@ -19,5 +21,7 @@ std::string Word(v1::Verdict verdict);
 std::string Word(v1::Refusal refusal);
 std::string Word(v1::Symptom symptom);
 std::string Word(v1::HeldBy held_by);
+std::string Word(v1::ProgramState state);
+std::string Word(v1::ProgramAction action);
 
 }  // namespace procctl::cli

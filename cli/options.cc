@@ -7,6 +7,8 @@
 #include "cli/command_help.h"
 #include "cli/filter.h"
 #include "cli/help_topics.h"
+#include "cli/options_raw.h"
+#include "cli/program_options.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
 #include "proto/support/nearest_name.h"
@@ -21,27 +23,14 @@ constexpr size_t kMostTargets = 1000;
 constexpr auto kMostGrace = std::chrono::hours(1);
 constexpr auto kMostHold = std::chrono::hours(24);
 
-// What CLI11 fills in: text, checked afterwards.
-struct Raw {
-  Options options;
-  std::string output = "table";
-  std::string timeout;
-  std::string what = "slots";
-  std::string node, name, state, slot, kind, filter;
-  std::string grace;
-  std::string since;
-  std::string hold_for;
-  int newest = -1;
-  std::string topic;
-};
-
 CLI::App* AddList(CLI::App* app, Raw* raw) {
-  CLI::App* list = app->add_subcommand("list", "Slots or nodes of the fleet");
-  list->add_option("what", raw->what, "slots (default) or nodes")
-      ->check(CLI::IsMember({"slots", "nodes"}));
+  CLI::App* list = app->add_subcommand("list", "Slots, nodes or programs of the fleet");
+  list->add_option("what", raw->what, "slots (default), nodes or programs")
+      ->check(CLI::IsMember({"slots", "nodes", "programs"}));
   list->add_option("--node", raw->node, "Only these nodes, e.g. 'web-*'");
-  list->add_option("--name", raw->name, "Only slots registered under these names");
+  list->add_option("--name", raw->name, "Only slots or programs of these names");
   list->add_option("--state", raw->state, "Only these states, e.g. hung,held");
+  AddLabelOption(list, raw);
   list->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
   list->footer(kListFooter);
   return list;
@@ -65,6 +54,7 @@ CLI::App* AddEvents(CLI::App* app, Raw* raw) {
   events->add_option("--since", raw->since, "Only those of the last ... (10m, 2h)");
   events->add_option("--node", raw->node, "Only of these nodes");
   events->add_option("--slot", raw->slot, "Only of this slot: SLOT or NODE/SLOT");
+  events->add_option("--program", raw->program, "Only of this program: PROGRAM or NODE/PROGRAM");
   events->add_option("--kind", raw->kind, "Only these kinds, e.g. verdict,hung");
   events->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
   events->add_option("-n,--newest", raw->newest, "At most so many, the newest")
@@ -122,10 +112,12 @@ void AddConnection(CLI::App* app, Raw* raw) {
   app->add_option("--key", connection->tls.key, "Your private key [PROCCTL_KEY]");
   app->add_option("--server-name", connection->server_name,
                   "Name in the controller's certificate [PROCCTL_SERVER_NAME]");
-  app->add_option("-o,--output", raw->output, "table, wide (of list) or json")
+  app->add_option("-o,--output", raw->output, "table, wide (of list and programs) or json")
       ->check(CLI::IsMember({"table", "wide", "json"}));
-  app->add_option("--timeout", raw->timeout,
-                  "Wait at most so long (10s; hold: 30s; kill: 60s and the grace)");
+  app->add_option(
+      "--timeout", raw->timeout,
+      "Wait at most so long for an answer (10s; hold, start ...: 30s; kill: 60s and the "
+      "grace)");
 }
 
 absl::Status ParsePositive(std::string_view option, const std::string& text,
@@ -209,24 +201,42 @@ absl::Status Check(const Options& options) {
     case Verb::kVersion:
     case Verb::kWhy:
     case Verb::kDescribe:
+    case Verb::kListPrograms:
+    case Verb::kHistory:
+    case Verb::kLogs:
       return absl::OkStatus();
+    case Verb::kStart:
+    case Verb::kStop:
+    case Verb::kRestart:
+    case Verb::kRetry:
+    case Verb::kReload:
+      return CheckTargetsAndReason(options, "order");
   }
   return absl::OkStatus();
 }
 
-void BuildFilter(const Raw& raw, Options* options) {
-  FilterBuilder filter;
-  // NODE/SLOT names the node as well; a slot of its own may hold a slash only behind one.
-  const size_t slash = raw.slot.find('/');
+// NODE/NAME names the node as well; a name of its own may hold a slash only behind one.
+void AddWithNode(std::string_view key, const std::string& text, FilterBuilder* filter) {
+  const size_t slash = text.find('/');
   const bool with_node = slash != std::string::npos;
-  filter.Add("node", raw.node)
-      .Add("name", raw.name)
-      .Add("state", raw.state)
-      .Add("kind", raw.kind)
-      .Add("node", with_node ? raw.slot.substr(0, slash) : "")
-      .Add("slot", with_node ? raw.slot.substr(slash + 1) : raw.slot)
-      .AddTerms(raw.filter);
+  filter->Add("node", with_node ? text.substr(0, slash) : "")
+      .Add(key, with_node ? text.substr(slash + 1) : text);
+}
+
+absl::Status BuildFilter(const Raw& raw, Options* options) {
+  if (!raw.labels.empty() &&
+      (options->verb == Verb::kListSlots || options->verb == Verb::kListNodes)) {
+    return absl::InvalidArgumentError("-l: labels are of programs; use: procctl-cli list programs");
+  }
+  std::string labels;
+  if (auto s = LabelTerms(raw.labels, &labels); !s.ok()) return s;
+  FilterBuilder filter;
+  filter.Add("node", raw.node).Add("name", raw.name).Add("state", raw.state).Add("kind", raw.kind);
+  AddWithNode("slot", raw.slot, &filter);
+  AddWithNode("program", raw.program, &filter);
+  filter.AddTerms(labels).AddTerms(raw.filter);
   options->filter = filter.text();
+  return absl::OkStatus();
 }
 
 absl::Status Finish(const Environment& environment, Raw* raw) {
@@ -238,8 +248,13 @@ absl::Status Finish(const Environment& environment, Raw* raw) {
   if (auto s = ParsePositive("--grace", raw->grace, &options->grace); !s.ok()) return s;
   if (auto s = ParsePositive("--since", raw->since, &options->since); !s.ok()) return s;
   if (auto s = ParsePositive("--for", raw->hold_for, &options->hold_for); !s.ok()) return s;
+  if (auto s = ParsePositive("--wait-timeout", raw->wait_timeout, &options->wait_timeout);
+      !s.ok()) {
+    return s;
+  }
   if (raw->newest > 0) options->newest = raw->newest;
-  BuildFilter(*raw, options);
+  if (auto s = BuildFilter(*raw, options); !s.ok()) return s;
+  if (auto s = FinishProgramOptions(raw); !s.ok()) return s;
   const auto fall_back = [&](std::string* value, const char* variable) {
     if (value->empty()) *value = environment(variable);
   };
@@ -311,9 +326,12 @@ std::string UsageRefusal(const CLI::App& app, const std::vector<std::string>& ar
                        meant.empty() ? fmt::format("there are: {}", fmt::join(known, ", "))
                                      : fmt::format("did you mean \"{}\"?", meant));
   }
-  const bool takes_target = name == "kill " || name == "why " || name == "describe ";
-  if (takes_target && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
-    return fmt::format("{}; e.g. procctl-cli {}web-01/encoder", Printable(error.what()), name);
+  const bool takes_target = name == "kill " || name == "why " || name == "describe " ||
+                            name == "history " || name == "logs ";
+  if ((takes_target || name == "reload ") &&
+      dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    return fmt::format("{}; e.g. procctl-cli {}{}", Printable(error.what()), name,
+                       takes_target ? "web-01/encoder" : "web-01");
   }
   return fmt::format("{}; {}", Printable(error.what()), see);
 }
@@ -336,6 +354,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   const CLI::App* describe = AddDescribe(&app, &raw);
   const CLI::App* hold = AddHold(&app, &raw);
   const CLI::App* release = AddRelease(&app, &raw);
+  const std::vector<CommandVerb> program_verbs = AddProgramCommands(&app, &raw);
   const CLI::App* version = app.add_subcommand("version",
                                                "Versions of this program and, if one is "
                                                "named, of the controller");
@@ -373,15 +392,17 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
     }
     return parsed;
   }
-  const std::pair<const CLI::App*, Verb> verbs[] = {
-      {list, raw.what == "nodes" ? Verb::kListNodes : Verb::kListSlots},
-      {kill, Verb::kKill},
-      {events, Verb::kEvents},
-      {why, Verb::kWhy},
-      {describe, Verb::kDescribe},
-      {hold, Verb::kHold},
-      {release, Verb::kRelease},
-      {version, Verb::kVersion}};
+  std::vector<CommandVerb> verbs = {{list, raw.what == "nodes"      ? Verb::kListNodes
+                                           : raw.what == "programs" ? Verb::kListPrograms
+                                                                    : Verb::kListSlots},
+                                    {kill, Verb::kKill},
+                                    {events, Verb::kEvents},
+                                    {why, Verb::kWhy},
+                                    {describe, Verb::kDescribe},
+                                    {hold, Verb::kHold},
+                                    {release, Verb::kRelease},
+                                    {version, Verb::kVersion}};
+  verbs.insert(verbs.end(), program_verbs.begin(), program_verbs.end());
   for (const auto& [command, verb] : verbs) {
     if (app.got_subcommand(command)) raw.options.verb = verb;
   }

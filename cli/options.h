@@ -24,7 +24,15 @@ enum class Verb {
   kWhy,
   kDescribe,
   kHold,
-  kRelease
+  kRelease,
+  kListPrograms,
+  kHistory,
+  kLogs,
+  kStart,
+  kStop,
+  kRestart,
+  kRetry,
+  kReload
 };
 // kWide: a table with more columns, where a command has any.
 enum class Output { kTable, kWide, kJson };
@@ -33,6 +41,12 @@ struct Connection {
   std::string controller;
   TlsFiles tls;
   std::string server_name;
+};
+
+// A number, or hundredths of all.
+struct Share {
+  int number = 1;
+  bool percent = false;
 };
 
 struct Options {
@@ -44,7 +58,8 @@ struct Options {
   // Of list and events: all terms together.
   std::string filter;
 
-  // kill, hold and release; why and describe: the one that is asked about
+  // kill, hold, release, and what changes programs; why, describe, history and logs: the one that
+  // is asked about
   std::vector<std::string> targets;
   std::string reason;
   std::optional<std::chrono::nanoseconds> grace;
@@ -52,13 +67,24 @@ struct Options {
   bool dry_run = false;
   bool yes = false;
 
-  // hold and release: the slots that match, instead of `targets`
+  // hold, release, and what changes programs: all that match, instead of `targets`
   std::string target_filter;
   std::optional<std::chrono::nanoseconds> hold_for;
 
-  // events
+  // events; history has `newest`
   std::optional<std::chrono::nanoseconds> since;
   std::optional<int> newest;
+
+  // start, stop, restart, retry
+  bool wait = true;
+  std::optional<std::chrono::nanoseconds> wait_timeout;
+  // restart: one after another, with at most so many not running
+  std::optional<Share> max_unavailable;
+
+  // logs; history has `of_stderr`
+  bool follow = false;
+  int tail = 50;
+  bool of_stderr = false;
 };
 
 // Exactly one of the three holds: options to act on; text to print on stdout (help), exit 0; or a

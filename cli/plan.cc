@@ -121,14 +121,20 @@ absl::StatusOr<Plan> PlanTargets(const Options& options, Hearts hearts,
 
 absl::Status Confirm(const Options& options, const Plan& plan, const Question& question,
                      const Screen& screen) {
-  if (plan.targets.size() == 1 || options.yes) return absl::OkStatus();
+  return Confirm(options, plan.targets.size(),
+                 RenderTargets(plan.rows, plan.as_of, screen.colour()), question, screen);
+}
+
+absl::Status Confirm(const Options& options, size_t targets, const std::string& table,
+                     const Question& question, const Screen& screen) {
+  if (targets == 1 || options.yes) return absl::OkStatus();
   if (!screen.can_ask()) {
     return absl::FailedPreconditionError(
         fmt::format("{} targets need a confirmation and nobody can be asked; {}. Add --yes",
-                    plan.targets.size(), question.nothing_done));
+                    targets, question.nothing_done));
   }
-  screen.Print(RenderTargets(plan.rows, plan.as_of, screen.colour()));
-  if (screen.Ask(fmt::format("\n{} these {}? [y/N] ", question.verb, plan.targets.size()))) {
+  screen.Print(table);
+  if (screen.Ask(fmt::format("\n{} these {}? [y/N] ", question.verb, targets))) {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(fmt::format("declined; {}", question.nothing_done));

@@ -2,6 +2,7 @@
 // and the yes of whoever asked.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,10 @@ struct Question {
 // OK to go on: one target, --yes, or a yes. Else FAILED_PRECONDITION says why not.
 absl::Status Confirm(const Options& options, const Plan& plan, const Question& question,
                      const Screen& screen);
+
+// The same for `targets` of any kind, which `table` shows.
+absl::Status Confirm(const Options& options, size_t targets, const std::string& table,
+                     const Question& question, const Screen& screen);
 
 // The targets as members of a JSON array, without its brackets.
 std::string TargetsJson(const Plan& plan);

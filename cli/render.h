@@ -24,6 +24,11 @@ struct NodeList {
   google::protobuf::Timestamp as_of;
 };
 
+struct ProgramList {
+  std::vector<v1::FleetProgram> programs;
+  google::protobuf::Timestamp as_of;
+};
+
 enum class Columns { kUsual, kWide };
 
 // A table and a line that sums it up. `filtered`: not all slots were asked for. The last column is

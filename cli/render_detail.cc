@@ -42,7 +42,8 @@ void AddIdentity(const v1::FleetSlot& row, const v1::Slot& slot,
     fields->Add("Registered", fmt::format("{} ({} ago)", DateText(slot.registered_at()),
                                           FormatDuration(Between(slot.registered_at(), as_of))));
   }
-  fields->Add("Timeout", ExactText(FromProto(slot.timeout())));
+  fields->Add("Timeout",
+              slot.has_timeout() ? ExactText(FromProto(slot.timeout())) : "none: it need not beat");
   if (slot.has_special_limit()) {
     fields->Add("Limit in force", ExactText(FromProto(slot.special_limit())));
   }
@@ -85,7 +86,7 @@ std::string RenderSlotDetail(const v1::FleetSlot& row, const v1::SlotDetail& det
   Fields fields;
   fields.Add("State", Word(slot.state()));
   AddIdentity(row, slot, as_of, &fields);
-  fields.Add("Silence", ExactText(FromProto(slot.silence())));
+  if (slot.has_timeout()) fields.Add("Silence", ExactText(FromProto(slot.silence())));
   fields.Add("Beats", std::to_string(detail.beats()));
   if (slot.has_progress_limit() || detail.progress() > 0) {
     fields.Add("Progress", std::to_string(detail.progress()) +
@@ -106,7 +107,7 @@ std::string RenderSlotDetail(const v1::FleetSlot& row, const v1::SlotDetail& det
   if (detail.kill() != 0) fields.Add("Kill under way", std::to_string(detail.kill()));
   AddWords(slot, as_of, &fields);
   std::string out = Title(row) + fields.Render(2);
-  if (detail.has_headroom()) {
+  if (detail.has_headroom() && slot.has_timeout()) {
     out += "\nGaps between beats\n" + RenderHeadroom(detail.headroom(), timeout);
   }
   return out;

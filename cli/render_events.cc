@@ -42,7 +42,7 @@ std::string RenderEvents(const std::vector<v1::StoredEvent>& events, bool colour
     table.Add({{DateText(event.at())},
                {Cell(event.node())},
                {Word(event.kind()), ColourOf(event.severity())},
-               {Cell(event.slot())},
+               {Cell(event.slot().empty() ? event.program() : event.slot())},
                {pid > 0 ? std::to_string(pid) : "-"},
                {Known(event.cause())},
                {Known(event.verdict())},

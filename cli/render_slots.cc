@@ -53,6 +53,7 @@ Colour ColourOf(v1::SlotState state) {
 std::string BeatText(const v1::FleetSlot& row) {
   if (row.node_state() != v1::NODE_STATE_CONNECTED) return "-";
   if (Believable(row) == v1::SLOT_STATE_STALE) return "-";
+  if (!row.slot().has_timeout()) return "-";  // it need not beat
   if (row.slot().state() == v1::SLOT_STATE_ALIVE) {
     return "<" + FormatDuration(FromProto(row.slot().timeout()) / 2);
   }
@@ -127,7 +128,7 @@ std::vector<TableCell> RowOf(const v1::FleetSlot& row, const google::protobuf::T
       {Word(state), ColourOf(state)},
       {std::to_string(slot.incarnation().pid())},
       {BeatText(row)},
-      {FormatDuration(FromProto(slot.timeout()))},
+      {slot.has_timeout() ? FormatDuration(FromProto(slot.timeout())) : "-"},
       {slot.has_registered_at() ? FormatDuration(Between(slot.registered_at(), as_of)) : "-"},
       {FormatDuration(FromProto(row.age()))}};
   if (columns == Columns::kWide) {

@@ -46,6 +46,19 @@ ExitCode Run(const std::vector<std::string>& arguments, const Environment& envir
     case Verb::kHold:
     case Verb::kRelease:
       return HoldCommand(options, screen, &*client);
+    case Verb::kListPrograms:
+      return ProgramsCommand(options, screen, &*client);
+    case Verb::kHistory:
+      return HistoryCommand(options, screen, &*client);
+    case Verb::kLogs:
+      return LogsCommand(options, screen, &*client, watch_interrupt);
+    case Verb::kStart:
+    case Verb::kStop:
+    case Verb::kRestart:
+    case Verb::kRetry:
+      return ControlCommand(options, screen, &*client, watch_interrupt);
+    case Verb::kReload:
+      return ReloadCommand(options, screen, &*client);
     case Verb::kVersion:
       return VersionCommand(options, screen, &*client);
   }

@@ -20,6 +20,10 @@ class Screen {
     bool colour;
     // Puts a question to a person and returns true for yes; null where nobody can be asked.
     std::function<bool(const std::string& question)> ask;
+    // `out` is a terminal, which acts on what a program wrote.
+    bool terminal = false;
+    // True once nobody reads `out` any more; null where that cannot be known.
+    std::function<bool()> closed = nullptr;
   };
 
   explicit Screen(Streams streams) : streams_(std::move(streams)) {}
@@ -28,6 +32,8 @@ class Screen {
   bool json() const { return output_ == Output::kJson; }
   bool colour() const { return streams_.colour && !json(); }
   bool can_ask() const { return streams_.ask != nullptr && !json(); }
+  bool terminal() const { return streams_.terminal; }
+  bool Closed() const { return !streams_.out->good() || (streams_.closed && streams_.closed()); }
   bool Ask(const std::string& question) const { return streams_.ask(question); }
 
   // Flushed at once, because it may be progress. `text` must be safe to print.

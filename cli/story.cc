@@ -13,7 +13,8 @@ namespace {
 
 // Something that happened, but is no part of a kill.
 std::vector<std::string> TellEvent(const v1::Event& event) {
-  const std::string where = event.slot().empty() ? Cell(event.node()) : Who(event);
+  std::string where = event.slot().empty() ? Cell(event.node()) : Who(event);
+  if (event.slot().empty() && !event.program().empty()) where += "/" + Cell(event.program());
   std::string text =
       fmt::format("At {} on {}: {}", DateText(event.at()), where, Word(event.kind()));
   if (!event.issuer().empty()) text += " by " + Cell(event.issuer());

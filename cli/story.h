@@ -32,6 +32,14 @@ std::vector<std::string> TellKill(const StoryFacts& facts);
 std::vector<std::string> TellSlot(const v1::FleetSlot& row, const v1::Event* would_kill,
                                   const google::protobuf::Timestamp& as_of);
 
+// How a program ended, or could not be started, where that was no kill: `event` carries the death.
+// `row` is the program as the controller gave it at `as_of`, null if there is none.
+std::vector<std::string> TellDeath(const v1::Event& event, const v1::FleetProgram* row,
+                                   const google::protobuf::Timestamp& as_of);
+
+// How a program stands now: one sentence.
+std::string ProgramNow(const v1::FleetProgram& row, const google::protobuf::Timestamp& as_of);
+
 // One paragraph, broken at blanks into lines of at most `columns`; ends with a line break.
 std::string Paragraph(const std::vector<std::string>& sentences, size_t columns);
 

@@ -30,6 +30,7 @@ std::string Standing(const v1::FleetSlot& row) {
   const std::string timeout = ExactText(FromProto(slot.timeout()));
   switch (slot.state()) {
     case v1::SLOT_STATE_ALIVE:
+      if (!slot.has_timeout()) return "runs; it need not beat, only its end is watched";
       return fmt::format("is alive: its last beat is at most {} old, half its timeout of {}",
                          ExactText(FromProto(slot.timeout()) / 2), timeout);
     case v1::SLOT_STATE_QUIET:

@@ -7,7 +7,8 @@
 #include "cli/commands.h"
 #include "cli/event_name.h"
 #include "cli/json.h"
-#include "cli/render.h"
+#include "cli/program_target.h"
+#include "cli/render_programs.h"
 #include "cli/story.h"
 #include "cli/target.h"
 #include "spdlog/fmt/fmt.h"
@@ -28,12 +29,25 @@ struct Answer {
   Events events;  // oldest first
   std::optional<v1::FleetSlot> row;
   std::optional<v1::Event> would_kill;  // without events only
+  std::optional<v1::FleetProgram> program;
+  // How the program ended last: alone, or by the kill that `events` are of.
+  std::optional<v1::StoredEvent> death;
   // When `row` was asked for; absent where no slot was.
   std::optional<google::protobuf::Timestamp> as_of;
 };
 
 bool IsSameProcess(const v1::Incarnation& a, const v1::Incarnation& b) {
   return a.boot_id() == b.boot_id() && a.pid() == b.pid() && a.start_ticks() == b.start_ticks();
+}
+
+bool IsDeath(const v1::Event& event) {
+  return event.kind() == v1::EVENT_KIND_PROGRAM_ENDED ||
+         event.kind() == v1::EVENT_KIND_PROGRAM_START_FAILED;
+}
+
+// A controller from before programs knows neither their list nor their filters.
+bool IsOlderController(const absl::Status& status) {
+  return absl::IsUnimplemented(status) || absl::IsInvalidArgument(status);
 }
 
 class Inquiry {
@@ -46,7 +60,15 @@ class Inquiry {
     if (!stored.ok()) return stored.status();
     Answer answer;
     const v1::Event& event = stored->event();
-    answer.about = event.slot().empty() ? event.node() : event.node() + "/" + event.slot();
+    const std::string& label = event.slot().empty() ? event.program() : event.slot();
+    answer.about = label.empty() ? event.node() : event.node() + "/" + label;
+    if (!event.program().empty()) {
+      if (auto s = FindProgram({event.node(), event.program()}, &answer); !s.ok()) return s;
+    }
+    if (IsDeath(event) && event.kill() == 0) {
+      answer.death = *std::move(stored);
+      return answer;
+    }
     if (!event.slot().empty()) {
       TargetName name;
       name.node = event.node();
@@ -78,6 +100,18 @@ class Inquiry {
           &last);
       if (!s.ok()) return s;
     }
+    const auto program = name.pid ? absl::StatusOr<ProgramName>(absl::NotFoundError("a pid"))
+                                  : ParseProgram(answer.about);
+    std::optional<v1::StoredEvent> death;
+    if (program.ok()) {
+      if (s = FindProgram(*program, &answer); !s.ok()) return s;
+      if (s = FindDeath(*program, &death); !s.ok()) return s;
+    }
+    if (death && !IsByKill(death->event(), last) &&
+        (!last || death->position() > last->position())) {
+      answer.death = std::move(death);
+      return answer;
+    }
     if (last) {
       if (name.pid && !answer.row) {
         // The name may have been taken again, by a process with another pid.
@@ -90,6 +124,7 @@ class Inquiry {
       if (!s.ok()) return s;
       return answer;
     }
+    if (!answer.row && answer.program) return answer;
     if (!answer.row) {
       return absl::NotFoundError(fmt::format(
           "nothing is guarded as {}, and no kill of it is recorded; `procctl-cli list` and "
@@ -117,6 +152,37 @@ class Inquiry {
     answer->as_of = list->as_of;
     if (const v1::FleetSlot* row = Match(name, list->slots)) answer->row = *row;
     return absl::OkStatus();
+  }
+
+  absl::Status FindProgram(const ProgramName& name, Answer* answer) {
+    const auto list = client_->ListPrograms(FilterFor({name}), timeout_);
+    if (!list.ok()) {
+      return IsOlderController(list.status()) ? absl::OkStatus() : list.status();
+    }
+    answer->as_of = list->as_of;
+    for (const v1::FleetProgram& row : list->programs) {
+      if (row.node() == name.node && row.program().label() == name.program) answer->program = row;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status FindDeath(const ProgramName& name, std::optional<v1::StoredEvent>* death) {
+    auto s = FindLast(
+        FilterFor({name}) + " kind=program_ended,program_start_failed",
+        [&](const v1::Event& event) {
+          return event.node() == name.node && event.program() == name.program;
+        },
+        death);
+    return IsOlderController(s) ? absl::OkStatus() : s;
+  }
+
+  // The end was what a kill was for; then the kill is the story.
+  static bool IsByKill(const v1::Event& death, const std::optional<v1::StoredEvent>& last) {
+    if (!last) return false;
+    if (death.kill() != 0) return death.kill() == last->event().kill();
+    const v1::Cause cause = death.death().cause();
+    const bool decided = cause >= v1::CAUSE_HEARTBEAT && cause <= v1::CAUSE_SCHEDULE;
+    return decided && IsSameProcess(death.incarnation(), last->event().incarnation());
   }
 
   template <typename Wanted>
@@ -150,6 +216,12 @@ class Inquiry {
     std::erase_if(answer->events, [&](const v1::StoredEvent& other) {
       return other.event().kill() != event.kill() || other.event().node() != event.node();
     });
+    // The end of its program is told by itself: the kill's own events end with its verdict.
+    for (const v1::StoredEvent& other : answer->events) {
+      if (IsDeath(other.event())) answer->death = other;
+    }
+    std::erase_if(answer->events,
+                  [](const v1::StoredEvent& other) { return IsDeath(other.event()); });
     if (answer->events.empty()) answer->events = {stored};
     return AddContext(answer);
   }
@@ -214,13 +286,24 @@ absl::StatusOr<Answer> Ask(const Options& options, Client* client) {
 }
 
 std::vector<std::string> Tell(const Answer& answer) {
-  if (answer.events.empty()) {
-    return TellSlot(*answer.row, answer.would_kill ? &*answer.would_kill : nullptr, *answer.as_of);
+  const v1::FleetProgram* program = answer.program ? &*answer.program : nullptr;
+  const auto as_of = answer.as_of.value_or(google::protobuf::Timestamp());
+  if (answer.events.empty() && answer.death) {
+    return TellDeath(answer.death->event(), program, as_of);
   }
-  StoryFacts facts;
-  for (const v1::StoredEvent& stored : answer.events) facts.events.push_back(stored.event());
-  facts.row = answer.row;
-  return TellKill(facts);
+  std::vector<std::string> out;
+  if (!answer.events.empty()) {
+    StoryFacts facts;
+    for (const v1::StoredEvent& stored : answer.events) facts.events.push_back(stored.event());
+    facts.row = answer.row;
+    out = TellKill(facts);
+  } else if (answer.row) {
+    out = TellSlot(*answer.row, answer.would_kill ? &*answer.would_kill : nullptr, as_of);
+  } else {
+    out.push_back(fmt::format("No end of {} is recorded.", answer.about));
+  }
+  if (program != nullptr) out.push_back(ProgramNow(*program, as_of));
+  return out;
 }
 
 std::string StoryJson(const Answer& answer, const std::vector<std::string>& sentences) {
@@ -232,12 +315,16 @@ std::string StoryJson(const Answer& answer, const std::vector<std::string>& sent
   }
   return fmt::format(
       "{{\"apiVersion\":\"{}\",\"asOf\":{},\"about\":{},\"kill\":{},\n\"sentences\":[{}],\n"
-      "\"facts\":{{\"slot\":{},\n\"wouldKill\":{},\n\"events\":[{}]}}}}\n",
+      "\"facts\":{{\"slot\":{},\n\"wouldKill\":{},\n\"program\":{},\n\"death\":{},\n"
+      "\"events\":[{}]}}}}\n",
       kApiVersion, answer.as_of ? JsonTime(*answer.as_of) : "null", JsonString(answer.about),
       answer.kill, fmt::join(told, ",\n"),
       answer.row ? JsonObject(*answer.row, IncarnationText(answer.row->slot().incarnation()))
                  : "null",
-      answer.would_kill ? JsonObject(*answer.would_kill) : "null", fmt::join(events, ",\n"));
+      answer.would_kill ? JsonObject(*answer.would_kill) : "null",
+      answer.program ? ProgramJson(*answer.program) : "null",
+      answer.death ? JsonObject(*answer.death, EventIdText(answer.death->event().id())) : "null",
+      fmt::join(events, ",\n"));
 }
 
 }  // namespace
