@@ -10,18 +10,10 @@ namespace {
 bool IsUrgent(const v1::Slot& slot) { return slot.state() >= v1::SLOT_STATE_HUNG; }
 bool IsUrgent(const v1::Program& program) { return program.state() == v1::PROGRAM_STATE_PARKED; }
 
-bool IsProgram(const RowKey& key) { return key.generation == RowKey::kProgram; }
+RowKey KeyOf(const v1::Slot& slot) { return RowKey::OfSlot(slot.incarnation().generation()); }
+RowKey KeyOf(const v1::Program& program) { return RowKey::OfProgram(program.label()); }
 
-// A slot's generation is the guardian's, so that the highest of all is as good as none.
-bool IsNameless(const RowKey& key) {
-  return IsProgram(key) ? key.label.empty() : key.generation <= 0;
-}
-
-RowKey KeyOf(const v1::Slot& slot) {
-  const std::int64_t generation = slot.incarnation().generation();
-  return {generation == RowKey::kProgram ? 0 : generation, ""};
-}
-RowKey KeyOf(const v1::Program& program) { return {RowKey::kProgram, program.label()}; }
+bool IsNameless(const RowKey& key) { return key.program ? key.label.empty() : key.generation <= 0; }
 
 template <typename Row>
 bool AnyUrgent(const Row& row) {
@@ -70,9 +62,10 @@ int SlotMirror::Apply(v1::LinkSlots slots, BootTime now) {
     if (slots.last()) EndSnapshot(now);
     return nameless;
   }
-  for (const std::int64_t generation : slots.removes()) TakeRemoval({generation, ""}, now);
+  for (const std::int64_t generation : slots.removes())
+    TakeRemoval(RowKey::OfSlot(generation), now);
   for (const std::string& label : slots.program_removes()) {
-    TakeRemoval({RowKey::kProgram, label}, now);
+    TakeRemoval(RowKey::OfProgram(label), now);
   }
   return nameless;
 }
@@ -197,7 +190,7 @@ v1::SlotDelta SlotMirror::TakeDelta() {
     if (it != rows_.end()) {
       bytes += BytesOf(it->second);
       std::visit([&](const auto& message) { AddTo(message, &delta); }, it->second);
-    } else if (IsProgram(key)) {
+    } else if (key.program) {
       bytes += key.label.size() + 4;
       delta.add_program_removes(key.label);
     } else {

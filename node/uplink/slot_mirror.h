@@ -36,10 +36,12 @@ inline constexpr std::size_t kMaxTrackedChanges = 50'000;
 // Names a row: a slot by its generation, a program by its label. Slots come first, so that a
 // program's row goes out behind that of the slot it names.
 struct RowKey {
-  std::int64_t generation = 0;  // kProgram: a program
-  std::string label;            // of a program only
-  static constexpr std::int64_t kProgram = INT64_MAX;
+  bool program = false;
+  std::int64_t generation = 0;
+  std::string label;
 
+  static RowKey OfSlot(std::int64_t generation) { return {false, generation, ""}; }
+  static RowKey OfProgram(std::string label) { return {true, 0, std::move(label)}; }
   auto operator<=>(const RowKey&) const = default;
 };
 

@@ -22,7 +22,7 @@ using Labels = std::vector<std::string>;
 Numbers GenerationsOf(const std::vector<RowKey>& keys) {
   Numbers generations;
   for (const RowKey& key : keys) {
-    if (key.generation != RowKey::kProgram) generations.push_back(key.generation);
+    if (!key.program) generations.push_back(key.generation);
   }
   return generations;
 }
