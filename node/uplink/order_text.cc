@@ -13,16 +13,17 @@ void Cut(std::size_t limit, std::string* text) {
   text->resize(limit);
 }
 
-// `Message`: Order or HoldOrder, which name these alike.
+constexpr std::size_t kText = 4096;
+
+// `Message`: any order; they name these alike.
 template <typename Message>
 void FitTexts(Message* order) {
-  constexpr std::size_t kText = 4096;
   // What this version does not know the guardian does not know either, and it has no upper bound.
   order->DiscardUnknownFields();
   Cut(kText, order->mutable_reason());
   Cut(kText, order->mutable_issuer());
-  Cut(kText, order->mutable_slot());
-  Cut(kText, order->mutable_incarnation()->mutable_boot_id());
+  // Not made where there was none: to a program that means whichever life it is in.
+  if (order->has_incarnation()) Cut(kText, order->mutable_incarnation()->mutable_boot_id());
   Cut(1024, order->mutable_order_id());
 }
 
@@ -33,7 +34,26 @@ bool IsOrderId(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
-void FitForLink(v1::Order* order) { FitTexts(order); }
-void FitForLink(v1::HoldOrder* order) { FitTexts(order); }
+void FitForLink(v1::Order* order) {
+  FitTexts(order);
+  Cut(kText, order->mutable_slot());
+}
+
+void FitForLink(v1::HoldOrder* order) {
+  FitTexts(order);
+  Cut(kText, order->mutable_slot());
+}
+
+void FitForLink(v1::ProgramOrder* order) {
+  FitTexts(order);
+  Cut(kText, order->mutable_program());
+}
+
+void FitForLink(v1::DetailRequest* request) {
+  request->DiscardUnknownFields();
+  if (!request->has_output()) return;
+  Cut(kText, request->mutable_output()->mutable_program());
+  Cut(kText, request->mutable_output()->mutable_cursor());
+}
 
 }  // namespace procctl::uplink

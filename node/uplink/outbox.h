@@ -1,7 +1,7 @@
 // Decides what one session sends next. Pure: clock and randomness come in; the caller locks and
 // writes.
 //
-// Order of one session: events above the controller's cursors, then a snapshot of the slots, then
+// Order of one session: events above the controller's cursors, then a snapshot of the rows, then
 // deltas, events and heartbeats as they come. A controller can ask for a new snapshot at any time.
 #pragma once
 
@@ -75,7 +75,7 @@ class Outbox {
 
   bool snapshot_wanted_ = true;
   std::int64_t snapshot_number_ = 0;
-  std::optional<std::vector<std::int64_t>> snapshot_rows_;
+  std::optional<std::vector<RowKey>> snapshot_rows_;
   std::size_t snapshot_next_ = 0;
   std::int64_t snapshot_revision_ = 0;
   bool slots_turn_ = false;

@@ -4,10 +4,10 @@
 
 namespace procctl::uplink {
 
-bool PendingDetails::Add(const v1::DetailRequest& request, BootTime now) {
+bool PendingDetails::Add(v1::DetailRequest request, BootTime now) {
   DropOverdue(now);
   if (waiting_.size() >= limit_) return false;
-  waiting_[++last_number_] = {request.request(), request.generation(), now};
+  waiting_[++last_number_] = {std::move(request), now};
   to_ask_.push_back(last_number_);
   return true;
 }
@@ -15,9 +15,8 @@ bool PendingDetails::Add(const v1::DetailRequest& request, BootTime now) {
 std::optional<v1::DetailRequest> PendingDetails::Front(BootTime now) {
   DropOverdue(now);
   if (to_ask_.empty()) return std::nullopt;
-  v1::DetailRequest request;
+  v1::DetailRequest request = waiting_.at(to_ask_.front()).request;
   request.set_request(to_ask_.front());
-  request.set_generation(waiting_.at(to_ask_.front()).generation);
   return request;
 }
 
@@ -29,7 +28,7 @@ std::optional<v1::DetailReply> PendingDetails::Answer(v1::DetailReply reply, Boo
   DropOverdue(now);
   const auto it = waiting_.find(reply.request());
   if (it == waiting_.end()) return std::nullopt;
-  reply.set_request(it->second.asker);
+  reply.set_request(it->second.request.request());
   waiting_.erase(it);
   return reply;
 }

@@ -19,7 +19,8 @@
 
 namespace procctl::uplink {
 
-// A controller waits 5 s; what is older is asked of the guardian for nobody.
+// A controller waits 5 s, and a guardian 3 s at most before it answers that there is no output yet;
+// what is older is asked of the guardian for nobody.
 inline constexpr std::chrono::seconds kDetailPatience{6};
 
 class PendingDetails {
@@ -27,7 +28,7 @@ class PendingDetails {
   explicit PendingDetails(std::size_t limit = 256) : limit_(limit) {}
 
   // False if `limit` are under way, overdue ones not counted: the asker gets no answer.
-  bool Add(const v1::DetailRequest& request, BootTime now);
+  bool Add(v1::DetailRequest request, BootTime now);
 
   // The oldest question that the guardian has not been asked and somebody still waits for. It
   // stays the first until Asked.
@@ -45,8 +46,7 @@ class PendingDetails {
 
  private:
   struct Waiting {
-    std::int64_t asker = 0;  // the number that the asker gave it
-    std::int64_t generation = 0;
+    v1::DetailRequest request;  // under the asker's own number
     BootTime asked;
   };
   void DropOverdue(BootTime now);

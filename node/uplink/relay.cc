@@ -50,7 +50,7 @@ double Relay::UnitLocked() { return std::uniform_real_distribution<double>(0, 1)
 void Relay::OnSlots(v1::LinkSlots slots) {
   absl::MutexLock lock(&mutex_);
   const int nameless = slots_.Apply(std::move(slots), BootClock::now());
-  if (nameless > 0) spdlog::error("link: {} slot rows without a generation left out", nameless);
+  if (nameless > 0) spdlog::error("link: {} rows without generation or label left out", nameless);
   ChangedLocked();
 }
 
@@ -151,12 +151,12 @@ void Relay::DownSent(const v1::LinkDown& message) {
       snapshot_request_ = false;
       break;
     case v1::LinkDown::kHold:
+    case v1::LinkDown::kProgram:
       unjournaled_.Pop();
       break;
     case v1::LinkDown::kDetail:
       details_.Asked(message.detail());
       break;
-    case v1::LinkDown::kProgram:
     case v1::LinkDown::MESSAGE_NOT_SET:
       break;
   }
@@ -187,6 +187,7 @@ v1::Hello Relay::BeginSession() {
   *hello.mutable_clock() = ToProto(system_clock::now());
   hello.add_features("holds");
   hello.add_features("details");
+  hello.add_features("programs");
   absl::MutexLock lock(&mutex_);
   hello.set_max_session_epoch(max_session_epoch_);
   outbox_.reset();
@@ -277,23 +278,29 @@ void Relay::OnOrder(v1::Order order) {
   if (ticket == 0 || orders_.size() == 1) link_wake_->Wake();
 }
 
-void Relay::OnHold(v1::HoldOrder order) {
+void Relay::OnHold(v1::HoldOrder order) { PassOn("hold", std::move(order)); }
+
+void Relay::OnProgram(v1::ProgramOrder order) { PassOn("program order", std::move(order)); }
+
+template <typename Order>
+void Relay::PassOn(const char* what, Order order) {
   const BootTime received = BootClock::now();
   absl::MutexLock lock(&mutex_);
   FitForLink(&order);
   const std::string order_id = order.order_id();
   if (!unjournaled_.Add(std::move(order), received)) {
-    spdlog::error("hold {}: not passed on, the guardian has not taken {} before it",
+    spdlog::error("{} {}: not passed on, the guardian has not taken {} before it", what,
                   Printable(order_id), unjournaled_.size());
     return;
   }
   link_wake_->Wake();
 }
 
-void Relay::OnDetailRequest(const v1::DetailRequest& request) {
+void Relay::OnDetailRequest(v1::DetailRequest request) {
   absl::MutexLock lock(&mutex_);
   if (!outbox_.has_value()) return;
-  if (!details_.Add(request, BootClock::now())) {
+  FitForLink(&request);
+  if (!details_.Add(std::move(request), BootClock::now())) {
     spdlog::warn("session: {} questions for details wait for the guardian; one more is left out",
                  details_.size());
     return;

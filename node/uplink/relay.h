@@ -69,7 +69,8 @@ class Relay : public SpoolListener {
   void OnEventAck(const v1::EventAck& ack);
   void OnOrder(v1::Order order);
   void OnHold(v1::HoldOrder order);
-  void OnDetailRequest(const v1::DetailRequest& request);
+  void OnProgram(v1::ProgramOrder order);
+  void OnDetailRequest(v1::DetailRequest request);
   void OnResync(const v1::Resync& resync);
   // Writer: waits for the next message; nullopt: the session is over.
   std::optional<v1::SessionRequest> NextRequest();
@@ -89,6 +90,9 @@ class Relay : public SpoolListener {
   void OnPage(EventPosition after, std::vector<v1::Event> events, EventPosition scanned) override;
 
  private:
+  // `Order`: one of those without a journal.
+  template <typename Order>
+  void PassOn(const char* what, Order order);
   void AcceptLocked(v1::Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AcknowledgeLocked(EventPosition upto) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WantPageLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -200,8 +200,11 @@ absl::Status Session::Handle(v1::SessionResponse response, bool* welcomed) {
     case v1::SessionResponse::kHold:
       relay_->OnHold(std::move(*response.mutable_hold()));
       break;
+    case v1::SessionResponse::kProgram:
+      relay_->OnProgram(std::move(*response.mutable_program()));
+      break;
     case v1::SessionResponse::kDetail:
-      relay_->OnDetailRequest(response.detail());
+      relay_->OnDetailRequest(std::move(*response.mutable_detail()));
       break;
     case v1::SessionResponse::kResync:
       relay_->OnResync(response.resync());

@@ -5,12 +5,37 @@
 namespace procctl::uplink {
 namespace {
 
-// What an operator must see now: a row on the ladder, held, or stuck.
+// What a person must see now: a row on the ladder, held, or stuck; a program that is not started
+// again by itself.
 bool IsUrgent(const v1::Slot& slot) { return slot.state() >= v1::SLOT_STATE_HUNG; }
+bool IsUrgent(const v1::Program& program) { return program.state() == v1::PROGRAM_STATE_PARKED; }
 
-bool SameRow(const v1::Slot& a, const v1::Slot& b) {
-  return a.SerializeAsString() == b.SerializeAsString();
+RowKey KeyOf(const v1::Slot& slot) { return RowKey::OfSlot(slot.incarnation().generation()); }
+RowKey KeyOf(const v1::Program& program) { return RowKey::OfProgram(program.label()); }
+
+bool IsNameless(const RowKey& key) { return key.program ? key.label.empty() : key.generation <= 0; }
+
+template <typename Row>
+bool AnyUrgent(const Row& row) {
+  return std::visit([](const auto& message) { return IsUrgent(message); }, row);
 }
+
+// With its framing.
+template <typename Row>
+std::size_t BytesOf(const Row& row) {
+  return std::visit([](const auto& message) { return message.ByteSizeLong() + 4; }, row);
+}
+
+template <typename Row>
+bool SameRow(const Row& a, const Row& b) {
+  const auto bytes = [](const auto& message) { return message.SerializeAsString(); };
+  return std::visit(bytes, a) == std::visit(bytes, b);
+}
+
+void AddTo(const v1::Slot& slot, v1::SnapshotChunk* chunk) { *chunk->add_slots() = slot; }
+void AddTo(const v1::Program& row, v1::SnapshotChunk* chunk) { *chunk->add_programs() = row; }
+void AddTo(const v1::Slot& slot, v1::SlotDelta* delta) { *delta->add_upserts() = slot; }
+void AddTo(const v1::Program& row, v1::SlotDelta* delta) { *delta->add_program_upserts() = row; }
 
 }  // namespace
 
@@ -21,72 +46,93 @@ int SlotMirror::Apply(v1::LinkSlots slots, BootTime now) {
     staged_.clear();
   }
   if (!slots.snapshot()) ++revision_;
-  for (v1::Slot& slot : *slots.mutable_upserts()) {
-    const std::int64_t generation = slot.incarnation().generation();
-    if (generation <= 0) {
-      ++nameless;
-      continue;
+  const auto take = [&](auto* rows) {
+    for (auto& row : *rows) {
+      RowKey key = KeyOf(row);
+      if (IsNameless(key)) {
+        ++nameless;
+      } else {
+        TakeRow(std::move(key), std::move(row), slots.snapshot(), now);
+      }
     }
-    // A change between two pieces of a snapshot belongs to both.
-    if (staging_) staged_[generation] = slot;
-    if (!slots.snapshot()) Upsert(std::move(slot), now);
-  }
-  if (!slots.snapshot()) {
-    for (const std::int64_t generation : slots.removes()) {
-      if (staging_) staged_.erase(generation);
-      Remove(generation, now);
-    }
+  };
+  take(slots.mutable_upserts());
+  take(slots.mutable_program_upserts());
+  if (slots.snapshot()) {
+    if (slots.last()) EndSnapshot(now);
     return nameless;
   }
-  if (!slots.last()) return nameless;
-
-  ++revision_;
-  std::vector<std::int64_t> ended;
-  for (const auto& [generation, slot] : rows_) {
-    if (!staged_.contains(generation)) ended.push_back(generation);
+  for (const std::int64_t generation : slots.removes())
+    TakeRemoval(RowKey::OfSlot(generation), now);
+  for (const std::string& label : slots.program_removes()) {
+    TakeRemoval(RowKey::OfProgram(label), now);
   }
-  for (const std::int64_t generation : ended) Remove(generation, now);
-  int changed = static_cast<int>(ended.size());
-  for (auto& [generation, slot] : staged_) {
-    const auto it = rows_.find(generation);
-    if (it != rows_.end() && SameRow(it->second, slot)) continue;
-    Upsert(std::move(slot), now);
-    ++changed;
-  }
-  // All of them are one revision, and a delta cannot cut a revision in two.
-  if (tracking_ && changed > kMaxSnapshotChanges) GiveUpTracking();
-  staged_.clear();
-  staging_ = false;
-  ready_ = true;
   return nameless;
 }
 
-void SlotMirror::Upsert(v1::Slot slot, BootTime now) {
-  const std::int64_t generation = slot.incarnation().generation();
-  const bool urgent = IsUrgent(slot);
-  rows_[generation] = std::move(slot);
-  Touch(generation, urgent, now);
+void SlotMirror::TakeRow(RowKey key, Row row, bool snapshot, BootTime now) {
+  if (snapshot) {
+    staged_[std::move(key)] = std::move(row);
+    return;
+  }
+  // A change between two pieces of a snapshot belongs to both.
+  if (staging_) staged_[key] = row;
+  Upsert(key, std::move(row), now);
 }
 
-void SlotMirror::Remove(std::int64_t generation, BootTime now) {
-  const auto it = rows_.find(generation);
+void SlotMirror::TakeRemoval(const RowKey& key, BootTime now) {
+  if (staging_) staged_.erase(key);
+  Remove(key, now);
+}
+
+void SlotMirror::EndSnapshot(BootTime now) {
+  ++revision_;
+  std::vector<RowKey> ended;
+  for (const auto& [key, row] : rows_) {
+    if (!staged_.contains(key)) ended.push_back(key);
+  }
+  for (const RowKey& key : ended) Remove(key, now);
+  int changed = static_cast<int>(ended.size());
+  std::size_t bytes = 0;
+  for (auto& [key, row] : staged_) {
+    const auto it = rows_.find(key);
+    if (it != rows_.end() && SameRow(it->second, row)) continue;
+    bytes += BytesOf(row);
+    Upsert(key, std::move(row), now);
+    ++changed;
+  }
+  // All of them are one revision, and a delta cannot cut a revision in two.
+  if (tracking_ && (changed > kMaxSnapshotChanges || bytes > kMaxRowBytes)) GiveUpTracking();
+  staged_.clear();
+  staging_ = false;
+  ready_ = true;
+}
+
+void SlotMirror::Upsert(const RowKey& key, Row row, BootTime now) {
+  const bool urgent = AnyUrgent(row);
+  rows_[key] = std::move(row);
+  Touch(key, urgent, now);
+}
+
+void SlotMirror::Remove(const RowKey& key, BootTime now) {
+  const auto it = rows_.find(key);
   if (it == rows_.end()) return;
   // The end of a row that an operator was watching is as urgent as the row was.
-  const bool urgent = IsUrgent(it->second);
+  const bool urgent = AnyUrgent(it->second);
   rows_.erase(it);
-  Touch(generation, urgent, now);
+  Touch(key, urgent, now);
 }
 
-void SlotMirror::Touch(std::int64_t generation, bool urgent, BootTime now) {
+void SlotMirror::Touch(const RowKey& key, bool urgent, BootTime now) {
   if (!tracking_) return;
   const BootTime due = urgent ? now : now + kDeltaDelay;
   due_at_ = changes_.empty() ? due : std::min(due_at_, due);
-  const auto [it, is_new] = change_of_.try_emplace(generation, revision_);
+  const auto [it, is_new] = change_of_.try_emplace(key, revision_);
   if (!is_new) {
-    changes_.erase({it->second, generation});
+    changes_.erase({it->second, key});
     it->second = revision_;
   }
-  changes_.insert({revision_, generation});
+  changes_.insert({revision_, key});
   if (changes_.size() > kMaxTrackedChanges) GiveUpTracking();
 }
 
@@ -95,26 +141,26 @@ void SlotMirror::GiveUpTracking() {
   overflowed_ = true;
 }
 
-std::vector<std::int64_t> SlotMirror::BeginSnapshot() {
+std::vector<RowKey> SlotMirror::BeginSnapshot() {
   StopTracking();
   tracking_ = true;
   told_revision_ = revision_;
-  std::vector<std::int64_t> generations;
-  generations.reserve(rows_.size());
-  for (const auto& [generation, slot] : rows_) generations.push_back(generation);
-  return generations;
+  std::vector<RowKey> keys;
+  keys.reserve(rows_.size());
+  for (const auto& [key, row] : rows_) keys.push_back(key);
+  return keys;
 }
 
-std::size_t SlotMirror::FillChunk(const std::vector<std::int64_t>& generations, std::size_t next,
+std::size_t SlotMirror::FillChunk(const std::vector<RowKey>& keys, std::size_t next,
                                   v1::SnapshotChunk* chunk) const {
   std::size_t bytes = 0;
-  for (; next < generations.size(); ++next) {
-    const auto it = rows_.find(generations[next]);
+  for (; next < keys.size(); ++next) {
+    const auto it = rows_.find(keys[next]);
     if (it == rows_.end()) continue;
-    const std::size_t row = it->second.ByteSizeLong() + 4;
-    if (bytes > 0 && bytes + row > kMaxSlotBytes) break;
+    const std::size_t row = BytesOf(it->second);
+    if (bytes > 0 && bytes + row > kMaxRowBytes) break;
     bytes += row;
-    *chunk->add_slots() = it->second;
+    std::visit([&](const auto& message) { AddTo(message, chunk); }, it->second);
   }
   return next;
 }
@@ -136,20 +182,23 @@ v1::SlotDelta SlotMirror::TakeDelta() {
   delta.set_from_revision(told_revision_);
   std::size_t bytes = 0;
   while (!changes_.empty()) {
-    const auto [revision, generation] = *changes_.begin();
+    const auto& [revision, key] = *changes_.begin();
     // A revision is never cut in two: the controller would believe it whole.
-    if (bytes > kMaxSlotBytes && revision != told_revision_) break;
+    if (bytes > kMaxRowBytes && revision != told_revision_) break;
     told_revision_ = revision;
-    const auto it = rows_.find(generation);
-    if (it == rows_.end()) {
-      delta.add_removes(generation);
-      bytes += sizeof(generation);
+    const auto it = rows_.find(key);
+    if (it != rows_.end()) {
+      bytes += BytesOf(it->second);
+      std::visit([&](const auto& message) { AddTo(message, &delta); }, it->second);
+    } else if (key.program) {
+      bytes += key.label.size() + 4;
+      delta.add_program_removes(key.label);
     } else {
-      *delta.add_upserts() = it->second;
-      bytes += it->second.ByteSizeLong() + 4;
+      bytes += sizeof(key.generation);
+      delta.add_removes(key.generation);
     }
+    change_of_.erase(key);
     changes_.erase(changes_.begin());
-    change_of_.erase(generation);
   }
   // Later revisions changed only rows that are in this delta already, or nothing.
   if (changes_.empty()) told_revision_ = revision_;

@@ -1,38 +1,54 @@
-// The guardian's rows as the uplink last heard them, and what a controller has not heard yet. Pure;
-// the caller locks.
+// The guardian's rows, of slots and of programs, as the uplink last heard them, and what a
+// controller has not heard yet. Pure; the caller locks.
 //
 // revision() grows by one with each change that the guardian reports. Changes are tracked per row
 // from the moment a snapshot begins: a row that changes ten times between two deltas is sent once.
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "node/uplink/boot_clock.h"
 #include "procctl/v1/link.pb.h"
 #include "procctl/v1/node_service.pb.h"
+#include "procctl/v1/program.pb.h"
 #include "procctl/v1/slot.pb.h"
 
 namespace procctl::uplink {
 
-// Changes are gathered at most this long; from HUNG up they are not gathered at all.
+// Changes are gathered at most this long; of what needs a person they are not gathered at all.
 inline constexpr std::chrono::milliseconds kDeltaDelay{100};
 // Pieces of a snapshot or delta stay under 64 KiB with their framing.
-inline constexpr std::size_t kMaxSlotBytes = 60 * 1024;
-// Above this many untold changes, or this many rows that differ in a guardian's new snapshot, a
-// snapshot is the shorter way.
+inline constexpr std::size_t kMaxRowBytes = 60 * 1024;
+// Above this many untold changes, or this many rows that differ in a guardian's new snapshot (or
+// above kMaxRowBytes of them), a snapshot is the shorter way.
 inline constexpr int kMaxSnapshotChanges = 300;
 inline constexpr std::size_t kMaxTrackedChanges = 50'000;
 
+// Names a row: a slot by its generation, a program by its label. Slots come first, so that a
+// program's row goes out behind that of the slot it names.
+struct RowKey {
+  bool program = false;
+  std::int64_t generation = 0;
+  std::string label;
+
+  static RowKey OfSlot(std::int64_t generation) { return {false, generation, ""}; }
+  static RowKey OfProgram(std::string label) { return {true, 0, std::move(label)}; }
+  auto operator<=>(const RowKey&) const = default;
+};
+
 class SlotMirror {
  public:
-  // One message of the guardian. Rows without a generation cannot be addressed: they are left out,
-  // and counted in the result.
+  // One message of the guardian. Rows without a generation or a label cannot be addressed: they are
+  // left out, and counted in the result.
   int Apply(v1::LinkSlots slots, BootTime now);
 
   // A whole snapshot of the guardian has come.
@@ -43,10 +59,10 @@ class SlotMirror {
   std::size_t size() const { return rows_.size(); }
 
   // Starts a snapshot: the rows to send, in order. Tracks changes from here on.
-  std::vector<std::int64_t> BeginSnapshot();
-  // Fills `chunk` with rows of `generations` from `next` on, up to the size limit; rows that ended
+  std::vector<RowKey> BeginSnapshot();
+  // Fills `chunk` with rows of `keys` from `next` on, up to the size limit; rows that ended
   // meanwhile are left out (the next delta says so). Returns where to go on.
-  std::size_t FillChunk(const std::vector<std::int64_t>& generations, std::size_t next,
+  std::size_t FillChunk(const std::vector<RowKey>& keys, std::size_t next,
                         v1::SnapshotChunk* chunk) const;
 
   // Nobody listens any more.
@@ -60,14 +76,20 @@ class SlotMirror {
   v1::SlotDelta TakeDelta();
 
  private:
-  void Upsert(v1::Slot slot, BootTime now);
-  void Remove(std::int64_t generation, BootTime now);
-  void GiveUpTracking();
-  void Touch(std::int64_t generation, bool urgent, BootTime now);
+  using Row = std::variant<v1::Slot, v1::Program>;
+  using Rows = std::map<RowKey, Row>;
 
-  std::map<std::int64_t, v1::Slot> rows_;
+  void TakeRow(RowKey key, Row row, bool snapshot, BootTime now);
+  void TakeRemoval(const RowKey& key, BootTime now);
+  void EndSnapshot(BootTime now);
+  void Upsert(const RowKey& key, Row row, BootTime now);
+  void Remove(const RowKey& key, BootTime now);
+  void GiveUpTracking();
+  void Touch(const RowKey& key, bool urgent, BootTime now);
+
+  Rows rows_;
   // A snapshot of the guardian that has not come to its end.
-  std::map<std::int64_t, v1::Slot> staged_;
+  Rows staged_;
   bool staging_ = false;
   bool ready_ = false;
   std::int64_t revision_ = 0;
@@ -75,9 +97,9 @@ class SlotMirror {
   bool tracking_ = false;
   bool overflowed_ = false;
   std::int64_t told_revision_ = 0;
-  // Untold changes: (revision of the last change, generation), and the way back.
-  std::set<std::pair<std::int64_t, std::int64_t>> changes_;
-  std::map<std::int64_t, std::int64_t> change_of_;
+  // Untold changes: (revision of the last change, row), and the way back.
+  std::set<std::pair<std::int64_t, RowKey>> changes_;
+  std::map<RowKey, std::int64_t> change_of_;
   BootTime due_at_;
 };
 

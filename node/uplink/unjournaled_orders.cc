@@ -7,7 +7,7 @@
 namespace procctl::uplink {
 namespace {
 
-// `Message`: LinkHoldOrder, or one with the same two fields.
+// `Message`: LinkHoldOrder or LinkProgramOrder.
 template <typename Message>
 void SetTimes(BootTime expires, BootTime now, Message* message) {
   *message->mutable_order()->mutable_time_to_live() = LeftUntil(expires, now);
@@ -24,11 +24,20 @@ bool UnjournaledOrders::Add(v1::HoldOrder order, BootTime received) {
   return true;
 }
 
+bool UnjournaledOrders::Add(v1::ProgramOrder order, BootTime received) {
+  if (orders_.size() >= limit_) return false;
+  Pending& pending = orders_.emplace_back();
+  pending.expires = ExpiryOf(order, received);
+  *pending.message.mutable_program()->mutable_order() = std::move(order);
+  return true;
+}
+
 std::optional<v1::LinkDown> UnjournaledOrders::Front(BootTime now) const {
   if (orders_.empty()) return std::nullopt;
   const Pending& front = orders_.front();
   v1::LinkDown message = front.message;
-  SetTimes(front.expires, now, message.mutable_hold());
+  message.has_hold() ? SetTimes(front.expires, now, message.mutable_hold())
+                     : SetTimes(front.expires, now, message.mutable_program());
   return message;
 }
 

@@ -1,6 +1,7 @@
 // Orders on their way to the guardian that no journal stands before: to hold a slot or to release
-// it. They signal nobody behind anybody's back: the guardian is idempotent by order_id, and one
-// that is lost runs out by itself. They keep the order in which they came. Pure; the caller locks.
+// it, and about programs. The guardian is idempotent by order_id across its own restarts, so one
+// that comes twice does no harm, and one that is lost is sent again or expires. They keep the order
+// in which they came. Pure; the caller locks.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,7 @@ class UnjournaledOrders {
 
   // False if the guardian has not taken `limit` before it: the caller says so aloud.
   bool Add(v1::HoldOrder order, BootTime received);
+  bool Add(v1::ProgramOrder order, BootTime received);
 
   // The oldest, as the guardian is to get it: time_to_live without the time spent here. It stays
   // the first until Pop. An expired one goes too, so that it ends in a verdict.

@@ -95,13 +95,15 @@ void CheckSpooled(const v1::LinkSpooled& spooled) {
   PROCCTL_MUST(ring.last_seq() == kEvents);
 }
 
-// An order from a controller, as the uplink makes it fit before it passes it on.
-void CheckFit(v1::Order order) {
-  order.GetReflection()->MutableUnknownFields(&order)->AddLengthDelimited(
+// What a controller sends, as the uplink makes it fit before it passes it on. `place`: where in a
+// packet that is.
+template <typename Message>
+void CheckFit(Message sent, Message* (*place)(v1::LinkDown*)) {
+  sent.GetReflection()->MutableUnknownFields(&sent)->AddLengthDelimited(
       1000, std::string(64 * 1024, 'x'));
-  uplink::FitForLink(&order);
+  uplink::FitForLink(&sent);
   v1::LinkDown message;
-  message.mutable_order()->mutable_order()->Swap(&order);
+  place(&message)->Swap(&sent);
   const std::string packet = message.SerializeAsString();
   PROCCTL_MUST(packet.size() < 60 * 1024);
   PROCCTL_MUST(v1::LinkDown().ParseFromString(packet));
@@ -111,7 +113,7 @@ void CheckFit(v1::Order order) {
 }  // namespace procctl::fuzz
 
 // uint8 bits of MakeFacts, uint16 seconds since boot, then the packet. The packet is also read as
-// an order of a controller with a field of 64 KiB in it that this version does not know.
+// what a controller sent with a field of 64 KiB in it that this version does not know.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace procctl::fuzz;
   // It prints a line for each string that is no UTF-8.
@@ -122,12 +124,28 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   procctl::v1::LinkDown message;
   if (!message.ParseFromString(std::string(input.rest()))) return 0;
   if (message.has_spooled()) CheckSpooled(message.spooled());
+  if (message.has_hold()) {
+    CheckFit<procctl::v1::HoldOrder>(message.hold().order(), [](procctl::v1::LinkDown* down) {
+      return down->mutable_hold()->mutable_order();
+    });
+  }
+  if (message.has_program()) {
+    CheckFit<procctl::v1::ProgramOrder>(message.program().order(), [](procctl::v1::LinkDown* down) {
+      return down->mutable_program()->mutable_order();
+    });
+  }
+  if (message.has_detail()) {
+    CheckFit<procctl::v1::DetailRequest>(
+        message.detail(), [](procctl::v1::LinkDown* down) { return down->mutable_detail(); });
+  }
   if (!message.has_order()) return 0;
 
   const procctl::v1::LinkOrder& order = message.order();
   CheckId(order.order());
   CheckRules(order, since_boot);
   CheckVerdict(order, MakeFacts(order.order(), bits));
-  CheckFit(order.order());
+  CheckFit<procctl::v1::Order>(order.order(), [](procctl::v1::LinkDown* down) {
+    return down->mutable_order()->mutable_order();
+  });
   return 0;
 }

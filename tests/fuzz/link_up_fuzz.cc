@@ -16,24 +16,40 @@ namespace procctl::fuzz {
 namespace {
 
 using uplink::SlotMirror;
-using Rows = std::map<int64_t, std::string>;
+// What a row is called ("slot 7", "program web@1"), and all that it says.
+using Rows = std::map<std::string, std::string>;
 
-std::vector<v1::Slot> Snapshot(SlotMirror* mirror) {
-  std::vector<v1::Slot> slots;
-  const auto generations = mirror->BeginSnapshot();
-  for (size_t next = 0; next < generations.size();) {
-    v1::SnapshotChunk chunk;
-    const size_t after = mirror->FillChunk(generations, next, &chunk);
-    PROCCTL_MUST(after > next);
-    PROCCTL_MUST(chunk.slots_size() <= 1 || chunk.ByteSizeLong() < 64 * 1024);
-    next = after;
-    slots.insert(slots.end(), chunk.slots().begin(), chunk.slots().end());
-  }
-  return slots;
-}
+std::string NameOf(int64_t generation) { return "slot " + std::to_string(generation); }
+std::string NameOf(const std::string& label) { return "program " + label; }
 
 void Store(const v1::Slot& slot, Rows* rows) {
-  (*rows)[slot.incarnation().generation()] = slot.SerializeAsString();
+  PROCCTL_MUST(slot.incarnation().generation() > 0);
+  (*rows)[NameOf(slot.incarnation().generation())] = slot.SerializeAsString();
+}
+
+void Store(const v1::Program& program, Rows* rows) {
+  PROCCTL_MUST(!program.label().empty());
+  (*rows)[NameOf(program.label())] = program.SerializeAsString();
+}
+
+Rows Snapshot(SlotMirror* mirror) {
+  Rows rows;
+  bool programs_began = false;
+  const auto keys = mirror->BeginSnapshot();
+  for (size_t next = 0; next < keys.size();) {
+    v1::SnapshotChunk chunk;
+    const size_t after = mirror->FillChunk(keys, next, &chunk);
+    PROCCTL_MUST(after > next);
+    PROCCTL_MUST(chunk.slots_size() + chunk.programs_size() <= 1 ||
+                 chunk.ByteSizeLong() < 64 * 1024);
+    // A program's row goes out behind that of the slot it names.
+    PROCCTL_MUST(chunk.slots().empty() || !programs_began);
+    programs_began = programs_began || !chunk.programs().empty();
+    next = after;
+    for (const v1::Slot& slot : chunk.slots()) Store(slot, &rows);
+    for (const v1::Program& program : chunk.programs()) Store(program, &rows);
+  }
+  return rows;
 }
 
 // The guardian's rows by the words of link.proto: what the mirror must hold.
@@ -41,17 +57,24 @@ class Truth {
  public:
   void Apply(const v1::LinkSlots& slots) {
     if (slots.snapshot() && !incoming_) incoming_.emplace();
-    for (const v1::Slot& slot : slots.upserts()) {
-      if (slot.incarnation().generation() <= 0) continue;
-      if (!slots.snapshot()) Store(slot, &rows_);
+    const auto take = [&](const auto& row) {
+      if (!slots.snapshot()) Store(row, &rows_);
       // A change that comes before a snapshot's last piece is newer than the snapshot.
-      if (incoming_) Store(slot, &*incoming_);
+      if (incoming_) Store(row, &*incoming_);
+    };
+    for (const v1::Slot& slot : slots.upserts()) {
+      if (slot.incarnation().generation() > 0) take(slot);
+    }
+    for (const v1::Program& program : slots.program_upserts()) {
+      if (!program.label().empty()) take(program);
     }
     if (!slots.snapshot()) {
-      for (const int64_t generation : slots.removes()) {
-        rows_.erase(generation);
-        if (incoming_) incoming_->erase(generation);
-      }
+      const auto remove = [&](const std::string& name) {
+        rows_.erase(name);
+        if (incoming_) incoming_->erase(name);
+      };
+      for (const int64_t generation : slots.removes()) remove(NameOf(generation));
+      for (const std::string& label : slots.program_removes()) remove(NameOf(label));
     } else if (slots.last()) {
       rows_ = std::move(*incoming_);
       incoming_.reset();
@@ -69,8 +92,7 @@ class Truth {
 class Listener {
  public:
   void TakeSnapshot(SlotMirror* mirror) {
-    rows_.clear();
-    for (const v1::Slot& slot : Snapshot(mirror)) Store(slot, &rows_);
+    rows_ = Snapshot(mirror);
     revision_ = mirror->told_revision();
     listening_ = true;
   }
@@ -83,7 +105,9 @@ class Listener {
     PROCCTL_MUST(delta.to_revision() <= mirror->revision());
     revision_ = delta.to_revision();
     for (const v1::Slot& slot : delta.upserts()) Store(slot, &rows_);
-    for (const int64_t generation : delta.removes()) rows_.erase(generation);
+    for (const int64_t generation : delta.removes()) rows_.erase(NameOf(generation));
+    for (const v1::Program& program : delta.program_upserts()) Store(program, &rows_);
+    for (const std::string& label : delta.program_removes()) rows_.erase(NameOf(label));
   }
 
   void CatchUp(SlotMirror* mirror) {
@@ -128,10 +152,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       for (procctl::v1::Slot& slot : *message.mutable_slots()->mutable_upserts()) {
         slot.set_note(std::string(20 * 1024, 'x'));
       }
+      for (auto& program : *message.mutable_slots()->mutable_program_upserts()) {
+        program.set_message(std::string(20 * 1024, 'x'));
+      }
     }
     truth.Apply(message.slots());
     const int64_t before = mirror.revision();
-    const int upserts = message.slots().upserts_size();
+    const int upserts = message.slots().upserts_size() + message.slots().program_upserts_size();
     const int nameless = mirror.Apply(std::move(*message.mutable_slots()), now);
     PROCCTL_MUST(nameless >= 0 && nameless <= upserts);
     PROCCTL_MUST(mirror.revision() == before || mirror.revision() == before + 1);
@@ -141,11 +168,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
 
   listener.CatchUp(&mirror);
-  Rows rows;
-  for (const procctl::v1::Slot& slot : Snapshot(&mirror)) {
-    PROCCTL_MUST(slot.incarnation().generation() > 0);
-    Store(slot, &rows);
-  }
+  const Rows rows = Snapshot(&mirror);
   PROCCTL_MUST(rows.size() == mirror.size());
   PROCCTL_MUST(rows == listener.rows());
   PROCCTL_MUST(rows == truth.rows());

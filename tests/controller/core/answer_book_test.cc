@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "proto/support/time_convert.h"
 
 namespace procctl::controller {
@@ -34,6 +36,18 @@ v1::Event Answer(const std::string& node, const std::string& order,
   event.set_kind(kind);
   event.set_order_id(order);
   return event;
+}
+
+OrderRequest MakeRestart(const std::string& id, const std::vector<std::string>& nodes) {
+  OrderRequest request = MakeHold(id, nodes);
+  request.act = Act::kProgramRestart;
+  request.hold_for.reset();
+  for (OrderTarget& target : request.targets) {
+    target.label = "web@1";
+    target.incarnation.Clear();
+    target.any_life = true;
+  }
+  return request;
 }
 
 class AnswerBookTest : public ::testing::Test {
@@ -150,6 +164,89 @@ TEST_F(AnswerBookTest, AnAnswerToWhatCouldNotBeRecordedIsNotTold) {
   EXPECT_FALSE(finished[0].outcomes[0].done);
   EXPECT_EQ(finished[0].outcomes[0].order_id, "h/0");
   EXPECT_NE(finished[0].outcomes[0].message.find("disk"), std::string::npos);
+}
+
+TEST_F(AnswerBookTest, AnOrderAboutAProgramSaysAllOfTheRequest) {
+  OrderRequest request = MakeRestart("p", {"a", "a"});
+  request.targets[1].any_life = false;
+  request.targets[1].incarnation.set_generation(7);
+  Begin(request);
+  now_ += seconds(4);
+  const auto orders = book_.OrdersOf("p", now_);
+  ASSERT_EQ(orders.size(), 2U);
+  const auto& order = std::get<v1::ProgramOrder>(orders[0].order);
+  EXPECT_EQ(order.order_id(), "p/0");
+  EXPECT_EQ(order.action(), v1::PROGRAM_ACTION_RESTART);
+  EXPECT_EQ(order.program(), "web@1");
+  EXPECT_FALSE(order.has_incarnation()) << "whichever life it is in";
+  EXPECT_EQ(FromProto(order.time_to_live()), seconds(6));
+  EXPECT_EQ(order.issuer(), "operator/alice");
+  EXPECT_EQ(order.reason(), "migration");
+  EXPECT_EQ(std::get<v1::ProgramOrder>(orders[1].order).incarnation().generation(), 7);
+}
+
+TEST_F(AnswerBookTest, EachActHasItsActionAndOnlyItsOwnEventsAnswerIt) {
+  const std::vector<v1::EventKind> kinds = {
+      v1::EVENT_KIND_HOLD_PLACED, v1::EVENT_KIND_HOLD_ENDED, v1::EVENT_KIND_PROGRAM_ORDERED,
+      v1::EVENT_KIND_CONFIG_APPLIED, v1::EVENT_KIND_CONFIG_REFUSED};
+  struct Case {
+    Act act;
+    v1::ProgramAction action;
+    std::vector<v1::EventKind> answers;
+  };
+  const std::vector<v1::EventKind> ordered = {v1::EVENT_KIND_PROGRAM_ORDERED};
+  for (const Case& each :
+       std::vector<Case>{{Act::kProgramStart, v1::PROGRAM_ACTION_START, ordered},
+                         {Act::kProgramStop, v1::PROGRAM_ACTION_STOP, ordered},
+                         {Act::kProgramRestart, v1::PROGRAM_ACTION_RESTART, ordered},
+                         {Act::kProgramRetry, v1::PROGRAM_ACTION_RETRY, ordered},
+                         {Act::kReload,
+                          v1::PROGRAM_ACTION_RELOAD,
+                          {v1::EVENT_KIND_CONFIG_APPLIED, v1::EVENT_KIND_CONFIG_REFUSED}}}) {
+    SCOPED_TRACE(v1::ProgramAction_Name(each.action));
+    for (const v1::EventKind kind : kinds) {
+      AnswerBook book;
+      OrderRequest request = MakeRestart("p", {"a"});
+      request.act = each.act;
+      ASSERT_TRUE(book.Begin(request, true, now_).ok());
+      EXPECT_EQ(std::get<v1::ProgramOrder>(book.OrdersOf("p", now_)[0].order).action(),
+                each.action);
+      const auto finished = book.OnCommitted(Answer("a", "p/0", kind));
+      EXPECT_EQ(finished.has_value(),
+                std::count(each.answers.begin(), each.answers.end(), kind) > 0)
+          << v1::EventKind_Name(kind);
+      // A verdict says why not, of all of them.
+      if (!finished) {
+        EXPECT_TRUE(book.OnCommitted(Answer("a", "p/0", v1::EVENT_KIND_VERDICT)).has_value());
+      }
+    }
+  }
+}
+
+TEST_F(AnswerBookTest, ARefusedConfigurationIsAnOrderThatWasRefused) {
+  OrderRequest reload = MakeRestart("p", {"a", "b"});
+  reload.act = Act::kReload;
+  Begin(reload);
+  (void)book_.OnCommitted(Answer("a", "p/0", v1::EVENT_KIND_CONFIG_APPLIED));
+  v1::Event refused = Answer("b", "p/1", v1::EVENT_KIND_CONFIG_REFUSED);
+  refused.set_message("line 7: unknown key");
+  const auto finished = book_.OnCommitted(refused);
+  ASSERT_TRUE(finished.has_value());
+  EXPECT_TRUE(finished->outcomes[0].done);
+  EXPECT_EQ(finished->outcomes[0].verdict, v1::VERDICT_UNSPECIFIED);
+  EXPECT_FALSE(finished->outcomes[1].done);
+  EXPECT_EQ(finished->outcomes[1].verdict, v1::VERDICT_REFUSED);
+  EXPECT_EQ(finished->outcomes[1].message, "line 7: unknown key");
+}
+
+TEST_F(AnswerBookTest, HoldsAndProgramsShareTheBookAndItsBound) {
+  Begin(MakeHold("h", {"a"}));
+  Begin(MakeRestart("p", {"a"}));
+  EXPECT_EQ(book_.targets(), 2U);
+  EXPECT_EQ(book_.OrdersFor("a", now_).size(), 2U);
+  EXPECT_FALSE(book_.OnCommitted(Answer("a", "p/0")).has_value()) << "a hold answers no program";
+  EXPECT_TRUE(book_.OnCommitted(Answer("a", "h/0")).has_value());
+  EXPECT_TRUE(book_.OnCommitted(Answer("a", "p/0", v1::EVENT_KIND_PROGRAM_ORDERED)).has_value());
 }
 
 TEST_F(AnswerBookTest, AFullBookRefuses) {

@@ -54,7 +54,7 @@ class FakeNode {
   grpc::ClientContext context_;
   std::unique_ptr<v1::NodeService::Stub> stub_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
-  std::vector<std::string> features_ = {"holds", "details"};
+  std::vector<std::string> features_ = {"holds", "details", "programs"};
   v1::Welcome welcome_;
   bool ended_ = false;
 };

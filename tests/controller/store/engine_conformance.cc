@@ -283,6 +283,8 @@ TEST_P(EngineConformance, EventsCanBeFilteredByEveryKey) {
   verdict.set_order_id("r/0");
   verdict.set_name("my [worker]");
   verdict.set_kill(1'099'511'627'777);
+  verdict.set_program("web@1");
+  verdict.set_run("web@1/17");
   ASSERT_TRUE(Append("a", a, {MakeEvent("a", 7, 1), verdict}).ok());
   ASSERT_TRUE(Append("b", b, Range("b", 3, 1, 1)).ok());
   const std::vector<std::string> one = {"a 7/2"};
@@ -302,6 +304,13 @@ TEST_P(EngineConformance, EventsCanBeFilteredByEveryKey) {
   EXPECT_EQ(Events("kill=0"), others);
   EXPECT_EQ(Events("kill!=0"), one);
   EXPECT_EQ(Events("kill=0,1099511627777").size(), 3U);
+  EXPECT_EQ(Events("program=web@1"), one);
+  EXPECT_EQ(Events("program=web@*,db"), one);
+  EXPECT_EQ(Events("program!=web@1"), others);
+  EXPECT_EQ(Events("program!=w*"), others);
+  EXPECT_EQ(Events("run=web@1/17"), one);
+  EXPECT_EQ(Events("run!=web@1/17"), others);
+  EXPECT_TRUE(Events("run=web@1/1").empty());
   EXPECT_EQ(Events("name=my\\x20[worker]"), one);
   EXPECT_EQ(Events("name=my*[w*"), one);
   EXPECT_EQ(Events("name!=my*"), others);
@@ -451,6 +460,51 @@ TEST_P(EngineConformance, AHoldIsFoundWithWhatItWasAndHowItWasAnswered) {
   EXPECT_EQ((*released)->request.act, Act::kRelease);
   ASSERT_EQ((*released)->answers.size(), 1U);
   EXPECT_EQ((*released)->answers[0].kind(), v1::EVENT_KIND_HOLD_ENDED);
+}
+
+TEST_P(EngineConformance, AnOrderAboutAProgramIsFoundWithWhatItWasAndHowItWasAnswered) {
+  OrderRequest restart = MakeRequest("p", {"a", "a", "a"});
+  restart.act = Act::kProgramRestart;
+  restart.grace.reset();
+  for (OrderTarget& target : restart.targets) target.label = "web@1";
+  restart.targets[0].incarnation.Clear();
+  restart.targets[0].any_life = true;
+  ASSERT_TRUE(Record(restart).ok());
+  OrderRequest reload = MakeRequest("c", {"a", "a"});
+  reload.act = Act::kReload;
+  for (OrderTarget& target : reload.targets) target = {"a", "", {}, true};
+  ASSERT_TRUE(Record(reload).ok());
+  const std::int64_t a = Claim("a");
+  const auto answer = [](std::int64_t seq, const std::string& order, v1::EventKind kind) {
+    v1::Event event = MakeEvent("a", 7, seq);
+    event.set_kind(kind);
+    event.set_order_id(order);
+    return event;
+  };
+  ASSERT_TRUE(Append("a", a,
+                     {answer(1, "p/0", v1::EVENT_KIND_PROGRAM_ENDED),
+                      answer(2, "p/0", v1::EVENT_KIND_PROGRAM_ORDERED),
+                      answer(3, "p/1", v1::EVENT_KIND_VERDICT),
+                      answer(4, "p/2", v1::EVENT_KIND_HOLD_PLACED),
+                      answer(5, "c/0", v1::EVENT_KIND_CONFIG_APPLIED),
+                      answer(6, "c/1", v1::EVENT_KIND_CONFIG_REFUSED)})
+                  .ok());
+  Reopen();
+  const auto found = engine_->history().FindRequest("p");
+  ASSERT_TRUE(found.ok() && found->has_value()) << found.status();
+  EXPECT_TRUE(SameTargets((*found)->request, restart));
+  EXPECT_TRUE((*found)->request.targets[0].any_life);
+  EXPECT_FALSE((*found)->request.targets[1].any_life);
+  EXPECT_EQ((*found)->request.targets[0].label, "web@1");
+  ASSERT_EQ((*found)->answers.size(), 2U) << "a hold answers no program";
+  EXPECT_EQ((*found)->answers[0].kind(), v1::EVENT_KIND_PROGRAM_ORDERED);
+  EXPECT_EQ((*found)->answers[1].kind(), v1::EVENT_KIND_VERDICT);
+  const auto reloaded = engine_->history().FindRequest("c");
+  ASSERT_TRUE(reloaded.ok() && reloaded->has_value()) << reloaded.status();
+  EXPECT_EQ((*reloaded)->request.act, Act::kReload);
+  ASSERT_EQ((*reloaded)->answers.size(), 2U);
+  EXPECT_EQ((*reloaded)->answers[0].kind(), v1::EVENT_KIND_CONFIG_APPLIED);
+  EXPECT_EQ((*reloaded)->answers[1].kind(), v1::EVENT_KIND_CONFIG_REFUSED);
 }
 
 }  // namespace procctl::controller

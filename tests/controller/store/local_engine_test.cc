@@ -126,20 +126,29 @@ TEST_P(MigrationTest, ADatabaseOfTheFirstReleaseIsBroughtUpToDateWithAllItHolds)
   EXPECT_EQ(session, 10) << "one more than the old database knew";
   v1::Event event = MakeEvent("a", 7, 2);
   event.set_kill(12);
+  event.set_program("web@1");
+  event.set_run("web@1/17");
   ASSERT_TRUE(Append("a", session, {event}).ok());
   EXPECT_EQ(Events("kill=12"), (std::vector<std::string>{"a 7/2"}));
   EXPECT_EQ(Events("kill!=12"), (std::vector<std::string>{"a 7/1"}));
+  EXPECT_EQ(Events("program=web@1"), (std::vector<std::string>{"a 7/2"}));
+  EXPECT_EQ(Events("program!=web@1"), (std::vector<std::string>{"a 7/1"}));
+  EXPECT_EQ(Events("run=web@1/17"), (std::vector<std::string>{"a 7/2"}));
   engine_.reset();
   auto database = Raw();
   ASSERT_TRUE(database.ok());
   EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "3");
-  // By number, a kill is found without reading the whole log.
-  auto plan = database->Prepare(
-      "EXPLAIN QUERY PLAN SELECT body FROM events WHERE kill IN (?) AND position >= ?");
-  ASSERT_TRUE(plan.ok()) << plan.status();
-  auto row = plan->Step();
-  ASSERT_TRUE(row.ok() && *row);
-  EXPECT_NE(plan->Text(3).find("events_kill"), std::string_view::npos) << plan->Text(3);
+  // By number, label or run, events are found without reading the whole log.
+  for (const auto& [condition, index] :
+       {std::pair{"kill IN (?)", "events_kill"}, std::pair{"program = ?", "events_program"},
+        std::pair{"run = ?", "events_run"}}) {
+    auto plan = database->Prepare(std::string("EXPLAIN QUERY PLAN SELECT body FROM events WHERE ") +
+                                  condition + " AND position >= ?");
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    auto row = plan->Step();
+    ASSERT_TRUE(row.ok() && *row);
+    EXPECT_NE(plan->Text(3).find(index), std::string_view::npos) << plan->Text(3);
+  }
 }
 
 TEST_P(MigrationTest, OneThatFailsHalfwayLeavesTheOldDatabaseAsItWas) {

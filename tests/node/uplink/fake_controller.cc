@@ -172,12 +172,18 @@ void FakeController::TakeSlotsLocked(const v1::SessionRequest& request) {
     const v1::SnapshotChunk& chunk = request.snapshot_chunk();
     if (request.ByteSizeLong() > 64 * 1024) BreachLocked("a chunk over 64 KiB");
     if (chunk.snapshot() < staged_number_) BreachLocked("a chunk of an older snapshot");
-    if (chunk.snapshot() != staged_number_) staged_.clear();
+    if (chunk.snapshot() != staged_number_) {
+      staged_.clear();
+      staged_programs_.clear();
+    }
     staged_number_ = chunk.snapshot();
     for (const v1::Slot& slot : chunk.slots()) staged_[slot.incarnation().generation()] = slot;
+    for (const v1::Program& program : chunk.programs()) staged_programs_[program.label()] = program;
     if (!chunk.last()) return;
     slots_ = std::move(staged_);
     staged_.clear();
+    programs_ = std::move(staged_programs_);
+    staged_programs_.clear();
     revision_ = chunk.revision();
     ++snapshots_;
     return;
@@ -189,6 +195,8 @@ void FakeController::TakeSlotsLocked(const v1::SessionRequest& request) {
   }
   for (const v1::Slot& slot : delta.upserts()) slots_[slot.incarnation().generation()] = slot;
   for (const std::int64_t generation : delta.removes()) slots_.erase(generation);
+  for (const v1::Program& program : delta.program_upserts()) programs_[program.label()] = program;
+  for (const std::string& label : delta.program_removes()) programs_.erase(label);
   revision_ = delta.to_revision();
 }
 
@@ -206,10 +214,23 @@ void FakeController::SendHold(const v1::HoldOrder& order) {
   WriteLocked(response);
 }
 
-void FakeController::AskDetail(std::int64_t request, std::int64_t generation) {
+void FakeController::SendProgram(const v1::ProgramOrder& order) {
   v1::SessionResponse response;
-  response.mutable_detail()->set_request(request);
-  response.mutable_detail()->set_generation(generation);
+  *response.mutable_program() = order;
+  absl::MutexLock lock(&mutex_);
+  WriteLocked(response);
+}
+
+void FakeController::AskDetail(std::int64_t request, std::int64_t generation) {
+  v1::DetailRequest detail;
+  detail.set_request(request);
+  detail.set_generation(generation);
+  Ask(detail);
+}
+
+void FakeController::Ask(const v1::DetailRequest& request) {
+  v1::SessionResponse response;
+  *response.mutable_detail() = request;
   absl::MutexLock lock(&mutex_);
   WriteLocked(response);
 }
@@ -283,6 +304,11 @@ std::vector<v1::Hello> FakeController::Hellos() const {
 std::map<std::int64_t, v1::Slot> FakeController::Slots() const {
   absl::MutexLock lock(&mutex_);
   return slots_;
+}
+
+std::map<std::string, v1::Program> FakeController::Programs() const {
+  absl::MutexLock lock(&mutex_);
+  return programs_;
 }
 
 std::int64_t FakeController::Snapshots() const {

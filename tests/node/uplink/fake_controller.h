@@ -44,7 +44,9 @@ class FakeController final : public v1::NodeService::Service {
 
   void SendOrder(const v1::Order& order);
   void SendHold(const v1::HoldOrder& order);
+  void SendProgram(const v1::ProgramOrder& order);
   void AskDetail(std::int64_t request, std::int64_t generation);
+  void Ask(const v1::DetailRequest& request);
   void SendResync();
   // Ends the present session with that status.
   void EndSession(const grpc::Status& status);
@@ -63,6 +65,7 @@ class FakeController final : public v1::NodeService::Service {
   std::vector<v1::Hello> Hellos() const;
   // Rows of the last complete snapshot with the deltas since.
   std::map<std::int64_t, v1::Slot> Slots() const;
+  std::map<std::string, v1::Program> Programs() const;
   std::int64_t Snapshots() const;
   int Heartbeats() const;
   std::vector<v1::DetailReply> Details() const;
@@ -114,6 +117,8 @@ class FakeController final : public v1::NodeService::Service {
   std::map<std::int64_t, v1::Slot> staged_ ABSL_GUARDED_BY(mutex_);
   std::int64_t staged_number_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::int64_t, v1::Slot> slots_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Program> staged_programs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Program> programs_ ABSL_GUARDED_BY(mutex_);
   std::int64_t revision_ ABSL_GUARDED_BY(mutex_) = -1;
   std::int64_t snapshots_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -143,13 +143,22 @@ void FakeGuardian::SetSlots(const std::vector<v1::Slot>& slots) {
   v1::LinkUp message;
   std::size_t bytes = 0;
   message.mutable_slots()->set_snapshot(true);
+  const auto send_if_full = [&] {
+    if (bytes < kPacketBytes) return;
+    outgoing_.push_back(message.SerializeAsString());
+    message.mutable_slots()->clear_upserts();
+    message.mutable_slots()->clear_program_upserts();
+    bytes = 0;
+  };
   for (const v1::Slot& slot : slots) {
     *message.mutable_slots()->add_upserts() = slot;
     bytes += slot.ByteSizeLong() + 4;
-    if (bytes < kPacketBytes) continue;
-    outgoing_.push_back(message.SerializeAsString());
-    message.mutable_slots()->clear_upserts();
-    bytes = 0;
+    send_if_full();
+  }
+  for (const v1::Program& program : programs_) {
+    *message.mutable_slots()->add_program_upserts() = program;
+    bytes += program.ByteSizeLong() + 4;
+    send_if_full();
   }
   message.mutable_slots()->set_last(true);
   outgoing_.push_back(message.SerializeAsString());
@@ -178,6 +187,7 @@ bool FakeGuardian::Pump(const std::function<bool()>& done, std::chrono::millisec
       if (!message.ParseFromArray(buffer.data(), static_cast<int>(size))) abort();
       if (message.has_order()) orders_.push_back(message.order());
       if (message.has_hold()) holds_.push_back(message.hold());
+      if (message.has_program()) program_orders_.push_back(message.program());
       if (message.has_detail()) details_.push_back(message.detail());
       if (message.has_snapshot_request()) {
         ++snapshot_requests_;

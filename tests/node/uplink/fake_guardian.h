@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "procctl/v1/link.pb.h"
@@ -45,6 +46,8 @@ class FakeGuardian {
   // An event of that kind that answers an order.
   void RecordAnswer(v1::EventKind kind, const std::string& order_id);
   void SetSlots(const std::vector<v1::Slot>& slots);
+  // Sent with the slots from the next SetSlots on.
+  void SetPrograms(std::vector<v1::Program> programs) { programs_ = std::move(programs); }
   void Send(const v1::LinkUp& message);
   void SendRaw(const std::string& bytes);
 
@@ -56,6 +59,7 @@ class FakeGuardian {
   std::int64_t spooled() const { return spooled_; }
   const std::vector<v1::LinkOrder>& orders() const { return orders_; }
   const std::vector<v1::LinkHoldOrder>& holds() const { return holds_; }
+  const std::vector<v1::LinkProgramOrder>& programs() const { return program_orders_; }
   const std::vector<v1::DetailRequest>& details() const { return details_; }
   int snapshot_requests() const { return snapshot_requests_; }
   std::string Log() const;
@@ -70,6 +74,7 @@ class FakeGuardian {
   UniqueFd link_;
   pid_t pid_ = -1;
   std::vector<v1::Slot> slots_;
+  std::vector<v1::Program> programs_;
   std::deque<v1::Event> ring_;
   // What waits for room in the socket.
   std::deque<std::string> outgoing_;
@@ -77,6 +82,7 @@ class FakeGuardian {
   std::int64_t spooled_ = 0;
   std::vector<v1::LinkOrder> orders_;
   std::vector<v1::LinkHoldOrder> holds_;
+  std::vector<v1::LinkProgramOrder> program_orders_;
   std::vector<v1::DetailRequest> details_;
   int snapshot_requests_ = 0;
 };

@@ -11,6 +11,7 @@
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/link.pb.h"
 #include "procctl/v1/node_service.pb.h"
+#include "procctl/v1/program.pb.h"
 #include "procctl/v1/slot.pb.h"
 
 namespace procctl::uplink {
@@ -50,6 +51,16 @@ inline v1::Slot MakeSlot(std::int64_t generation, v1::SlotState state = v1::SLOT
   slot.set_door(v1::DOOR_NATIVE);
   slot.mutable_timeout()->set_seconds(5);
   return slot;
+}
+
+inline v1::Program MakeProgram(const std::string& label,
+                               v1::ProgramState state = v1::PROGRAM_STATE_RUNNING) {
+  v1::Program program;
+  program.set_label(label);
+  program.set_name(label.substr(0, label.find('@')));
+  program.set_state(state);
+  program.set_door(v1::DOOR_PROGRAM);
+  return program;
 }
 
 inline v1::LinkSlots Snapshot(const std::vector<v1::Slot>& slots) {

@@ -61,6 +61,50 @@ TEST_F(OutboxTest, AnEmptyTableIsASnapshotToo) {
   EXPECT_EQ(Next(), "snapshot 1 last");
 }
 
+TEST_F(OutboxTest, ProgramsGoOutWithTheSlotsInSnapshotsAndDeltas) {
+  v1::LinkSlots rows = Snapshot({MakeSlot(1)});
+  *rows.add_program_upserts() = MakeProgram("web");
+  slots_.Apply(rows, At(now_));
+  Connect(MakeWelcome(1));
+  const auto next = [&] { return outbox_->Next({At(now_), {}, 0.5, 0}, events_, &slots_); };
+  const auto snapshot = next();
+  ASSERT_TRUE(snapshot.has_value() && snapshot->snapshot_chunk().last());
+  ASSERT_EQ(snapshot->snapshot_chunk().programs_size(), 1);
+  EXPECT_EQ(snapshot->snapshot_chunk().programs(0).label(), "web");
+  v1::LinkSlots gone;
+  gone.add_program_removes("web");
+  slots_.Apply(gone, At(now_));
+  EXPECT_EQ(Next(), "") << "it can wait for others";
+  Advance(kDeltaDelay);
+  const auto delta = next();
+  ASSERT_TRUE(delta.has_value() && delta->has_delta());
+  EXPECT_EQ(delta->delta().program_removes_size(), 1);
+  EXPECT_EQ(delta->delta().from_revision(), snapshot->snapshot_chunk().revision());
+}
+
+TEST_F(OutboxTest, ASnapshotOfAThousandProgramsLetsVerdictsThroughAndFitsItsPieces) {
+  v1::LinkSlots rows = Snapshot({});
+  for (int i = 0; i < 1'000; ++i) {
+    v1::Program program = MakeProgram("job@" + std::to_string(i));
+    program.set_message(std::string(300, 'm'));
+    *rows.add_program_upserts() = std::move(program);
+  }
+  slots_.Apply(rows, At(now_));
+  Connect(MakeWelcome(1));
+  int programs = 0;
+  int turns_of_the_verdict = 0;
+  for (int turn = 1; programs < 1'000; ++turn) {
+    if (turn == 2) events_.Add(MakeEvent(1, 1));
+    const auto request = outbox_->Next({At(now_), {}, 0.5, 0}, events_, &slots_);
+    ASSERT_TRUE(request.has_value());
+    EXPECT_LE(request->ByteSizeLong(), 64U * 1024);
+    if (request->has_events()) turns_of_the_verdict = turn;
+    programs += request->snapshot_chunk().programs_size();
+  }
+  EXPECT_GE(turns_of_the_verdict, 2);
+  EXPECT_LE(turns_of_the_verdict, 3);
+}
+
 TEST_F(OutboxTest, WaitsForTheGuardiansRows) {
   Connect(MakeWelcome(1));
   EXPECT_EQ(Next(), "");

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "proto/support/time_convert.h"
 #include "tests/node/uplink/fixtures.h"
 #include "tests/proto/test_fleet.h"
 
@@ -65,6 +66,49 @@ TEST_F(RelayTest, AnAcknowledgementOfWhatWasNeverSentIsNotBelieved) {
   EXPECT_EQ(request->events().events_size(), 2);
 }
 
+TEST_F(RelayTest, AnOrderAboutAProgramGoesDownBeforeOrdersToStopAndOnce) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  v1::Order stop;
+  stop.set_order_id("r/0");
+  relay_.OnOrder(stop);
+  v1::ProgramOrder order;
+  order.set_order_id("p/0");
+  order.set_action(v1::PROGRAM_ACTION_RESTART);
+  order.set_program("web@1");
+  *order.mutable_time_to_live() = ToProto(seconds(60));
+  relay_.OnProgram(order);
+  auto down = relay_.NextDown();
+  ASSERT_TRUE(down.has_value() && down->has_program());
+  EXPECT_EQ(relay_.NextDown()->program().order().order_id(), "p/0") << "until it is sent";
+  EXPECT_EQ(down->program().order().action(), v1::PROGRAM_ACTION_RESTART);
+  EXPECT_EQ(down->program().order().program(), "web@1");
+  EXPECT_LE(FromProto(down->program().order().time_to_live()), seconds(60));
+  EXPECT_GT(FromProto(down->program().expires_at()), std::chrono::nanoseconds(0));
+  relay_.DownSent(*down);
+  // The order to stop comes as soon as its intent is written, or its wait is over.
+  while (!(down = relay_.NextDown()).has_value()) std::this_thread::yield();
+  EXPECT_TRUE(down->has_order());
+}
+
+TEST_F(RelayTest, RowsOfProgramsReachTheSession) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  v1::LinkSlots rows = Snapshot({MakeSlot(1)});
+  *rows.add_program_upserts() = MakeProgram("web@1");
+  relay_.OnSlots(rows);
+  const auto snapshot = relay_.NextRequest();
+  ASSERT_TRUE(snapshot.has_value() && snapshot->has_snapshot_chunk());
+  ASSERT_EQ(snapshot->snapshot_chunk().programs_size(), 1);
+  v1::LinkSlots change;
+  *change.add_program_upserts() = MakeProgram("web@1", v1::PROGRAM_STATE_PARKED);
+  relay_.OnSlots(change);
+  const auto delta = relay_.NextRequest();
+  ASSERT_TRUE(delta.has_value() && delta->has_delta());
+  ASSERT_EQ(delta->delta().program_upserts_size(), 1);
+  EXPECT_EQ(delta->delta().program_upserts(0).state(), v1::PROGRAM_STATE_PARKED);
+}
+
 TEST_F(RelayTest, TheSameEventsAgainAreNoNews) {
   (void)relay_.BeginSession();
   ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
@@ -96,6 +140,7 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
   std::atomic<bool> over = false;
   std::atomic<int> orders_down = 0;
   std::atomic<int> holds_down = 0;
+  std::atomic<int> programs_down = 0;
   std::int64_t spooled = 0;
 
   std::thread link([&] {
@@ -110,6 +155,7 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
       while (const auto message = relay_.NextDown()) {
         if (message->has_order()) ++orders_down;
         if (message->has_hold()) ++holds_down;
+        if (message->has_program()) ++programs_down;
         if (message->has_detail()) {
           v1::DetailReply reply;
           reply.set_request(message->detail().request());
@@ -125,8 +171,10 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
   std::int64_t committed = 0;
   int sent_orders = 0;
   int sent_holds = 0;
-  for (std::int64_t session = 1;
-       committed < kEvents || orders_down < kOrders || holds_down < sent_holds; ++session) {
+  int sent_programs = 0;
+  for (std::int64_t session = 1; committed < kEvents || orders_down < kOrders ||
+                                 holds_down < sent_holds || programs_down < sent_programs;
+       ++session) {
     (void)relay_.BeginSession();
     // What the writer sent and the reader has not yet acknowledged.
     std::atomic<std::int64_t> received = committed;
@@ -141,6 +189,9 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
           v1::HoldOrder hold;
           hold.set_order_id("h/" + std::to_string(sent_holds++));
           relay_.OnHold(hold);
+          v1::ProgramOrder program;
+          program.set_order_id("p/" + std::to_string(sent_programs++));
+          relay_.OnProgram(program);
         }
         v1::DetailRequest question;
         question.set_request(step);
@@ -175,6 +226,7 @@ TEST_F(RelayTest, AllThreadsAtOnceLoseAndDoubleNothing) {
   EXPECT_EQ(committed, kEvents);
   EXPECT_EQ(orders_down, kOrders);
   EXPECT_EQ(holds_down, kOrders);
+  EXPECT_EQ(programs_down, kOrders);
   EXPECT_LE(spooled, kEvents);
 }
 

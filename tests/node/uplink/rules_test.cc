@@ -182,6 +182,63 @@ TEST(UnjournaledOrders, GoInOrderWithWhatIsLeftOfTheirTimeAlsoWhenNothingIs) {
   EXPECT_FALSE(orders.Front(At(seconds(0))).has_value());
 }
 
+TEST(UnjournaledOrders, OrdersAboutProgramsKeepTheirPlaceAmongHoldsAndExpireAlike) {
+  UnjournaledOrders orders(3);
+  v1::HoldOrder hold;
+  hold.set_order_id("h/0");
+  v1::ProgramOrder order;
+  order.set_order_id("p/0");
+  order.set_action(v1::PROGRAM_ACTION_STOP);
+  order.set_program("web@1");
+  *order.mutable_time_to_live() = ToProto(seconds(10));
+  ASSERT_TRUE(orders.Add(order, At(seconds(0))));
+  ASSERT_TRUE(orders.Add(hold, At(seconds(0))));
+  order.set_order_id("p/1");
+  *order.mutable_time_to_live() = ToProto(std::chrono::hours(1));
+  ASSERT_TRUE(orders.Add(order, At(seconds(0))));
+  EXPECT_FALSE(orders.Add(order, At(seconds(0)))) << "three are the most";
+  auto front = orders.Front(At(seconds(4)));
+  ASSERT_TRUE(front.has_value() && front->has_program());
+  EXPECT_EQ(front->program().order().order_id(), "p/0");
+  EXPECT_EQ(front->program().order().action(), v1::PROGRAM_ACTION_STOP);
+  EXPECT_EQ(front->program().order().program(), "web@1");
+  EXPECT_EQ(FromProto(front->program().order().time_to_live()), seconds(6));
+  EXPECT_EQ(FromProto(front->program().expires_at()), At(seconds(10)).time_since_epoch());
+  front = orders.Front(At(seconds(11)));
+  ASSERT_TRUE(front.has_value() && front->program().order().has_time_to_live());
+  EXPECT_EQ(FromProto(front->program().order().time_to_live()), nanoseconds(0));
+  orders.Pop();
+  EXPECT_EQ(orders.Front(At(seconds(0)))->hold().order().order_id(), "h/0");
+  orders.Pop();
+  EXPECT_EQ(FromProto(orders.Front(At(seconds(0)))->program().order().time_to_live()),
+            kMaxTimeToLive);
+}
+
+TEST(OrderText, AProgramOrderFitsTheLinkAndNamesNoLifeWhereNoneWasNamed) {
+  v1::ProgramOrder order;
+  order.set_order_id(std::string(100'000, 'i'));
+  order.set_program(std::string(100'000, 'p'));
+  order.set_issuer(std::string(100'000, 's'));
+  order.set_reason(std::string(100'000, 'r'));
+  FitForLink(&order);
+  EXPECT_FALSE(order.has_incarnation());
+  EXPECT_LE(order.ByteSizeLong(), 16U * 1024);
+  order.mutable_incarnation()->set_boot_id(std::string(100'000, 'b'));
+  FitForLink(&order);
+  EXPECT_LE(order.ByteSizeLong(), 32U * 1024);
+}
+
+TEST(OrderText, AQuestionForOutputFitsTheLink) {
+  v1::DetailRequest request;
+  request.mutable_output()->set_program(std::string(100'000, 'p'));
+  request.mutable_output()->set_cursor(std::string(100'000, 'c'));
+  FitForLink(&request);
+  EXPECT_LE(request.ByteSizeLong(), 16U * 1024);
+  v1::DetailRequest plain;
+  FitForLink(&plain);
+  EXPECT_FALSE(plain.has_output()) << "it would be another question";
+}
+
 v1::DetailRequest MakeQuestion(std::int64_t request, std::int64_t generation) {
   v1::DetailRequest question;
   question.set_request(request);
@@ -208,6 +265,30 @@ TEST(PendingDetails, AnAnswerGoesBackUnderTheNumberOfItsAsker) {
   EXPECT_EQ(details.Answer(reply, At(seconds(1)))->request(), 80);
   EXPECT_FALSE(details.Answer(reply, At(seconds(1))).has_value()) << "once";
   EXPECT_EQ(details.size(), 1u);
+}
+
+TEST(PendingDetails, AQuestionForOutputIsAskedAsItCame) {
+  PendingDetails details;
+  v1::DetailRequest question;
+  question.set_request(70);
+  question.mutable_output()->set_program("web@1");
+  question.mutable_output()->set_cursor("stdout:17");
+  *question.mutable_output()->mutable_wait() = ToProto(seconds(3));
+  ASSERT_TRUE(details.Add(question, At(seconds(0))));
+  const auto asked = details.Front(At(seconds(0)));
+  ASSERT_TRUE(asked.has_value());
+  EXPECT_EQ(asked->output().program(), "web@1");
+  EXPECT_EQ(asked->output().cursor(), "stdout:17");
+  EXPECT_EQ(FromProto(asked->output().wait()), seconds(3));
+  details.Asked(*asked);
+  v1::DetailReply reply;
+  reply.set_request(asked->request());
+  reply.mutable_output()->set_data("line");
+  // The guardian waited as long as it may.
+  const auto answer = details.Answer(reply, At(seconds(3)));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->request(), 70);
+  EXPECT_EQ(answer->output().data(), "line");
 }
 
 TEST(PendingDetails, AnAnswerAfterItsSessionAnswersNoQuestionOfTheNext) {

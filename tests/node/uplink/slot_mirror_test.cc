@@ -17,6 +17,21 @@ std::vector<std::int64_t> Generations(const google::protobuf::RepeatedPtrField<v
 }
 
 using Numbers = std::vector<std::int64_t>;
+using Labels = std::vector<std::string>;
+
+Numbers GenerationsOf(const std::vector<RowKey>& keys) {
+  Numbers generations;
+  for (const RowKey& key : keys) {
+    if (!key.program) generations.push_back(key.generation);
+  }
+  return generations;
+}
+
+Labels LabelsOf(const google::protobuf::RepeatedPtrField<v1::Program>& programs) {
+  Labels labels;
+  for (const v1::Program& program : programs) labels.push_back(program.label());
+  return labels;
+}
 
 class SlotMirrorTest : public testing::Test {
  protected:
@@ -43,7 +58,7 @@ TEST_F(SlotMirrorTest, AChangeBetweenTwoPiecesOfASnapshotSurvivesIt) {
   mirror_.Apply(piece, At(nanoseconds(0)));
   mirror_.Apply(Change({MakeSlot(3)}, {1}), At(nanoseconds(0)));
   mirror_.Apply(Snapshot({}), At(nanoseconds(0)));
-  EXPECT_EQ(mirror_.BeginSnapshot(), (Numbers{2, 3}));
+  EXPECT_EQ(GenerationsOf(mirror_.BeginSnapshot()), (Numbers{2, 3}));
 }
 
 TEST_F(SlotMirrorTest, ChangesOfOneRowBetweenTwoDeltasAreFolded) {
@@ -97,7 +112,7 @@ TEST_F(SlotMirrorTest, ChunksHoldEveryRowOnceAndStayUnder64KiB) {
   std::vector<v1::Slot> slots;
   for (int i = 1; i <= 3'000; ++i) slots.push_back(MakeSlot(i));
   mirror_.Apply(Snapshot(slots), At(nanoseconds(0)));
-  const std::vector<std::int64_t> rows = mirror_.BeginSnapshot();
+  const std::vector<RowKey> rows = mirror_.BeginSnapshot();
   std::size_t next = 0;
   std::int64_t expected = 1;
   int chunks = 0;
@@ -116,7 +131,7 @@ TEST_F(SlotMirrorTest, ChunksHoldEveryRowOnceAndStayUnder64KiB) {
 
 TEST_F(SlotMirrorTest, WhatChangesWhileASnapshotGoesOutIsInTheNextDelta) {
   mirror_.Apply(Snapshot({MakeSlot(1), MakeSlot(2)}), At(nanoseconds(0)));
-  const std::vector<std::int64_t> rows = mirror_.BeginSnapshot();
+  const std::vector<RowKey> rows = mirror_.BeginSnapshot();
   mirror_.Apply(Change({MakeSlot(3)}, {2}), At(milliseconds(1)));
   v1::SnapshotChunk chunk;
   EXPECT_EQ(mirror_.FillChunk(rows, 0, &chunk), rows.size());
@@ -177,6 +192,132 @@ TEST_F(SlotMirrorTest, WithoutAListenerNothingIsTracked) {
 TEST_F(SlotMirrorTest, ARowWithoutAGenerationIsLeftOutAndCounted) {
   EXPECT_EQ(mirror_.Apply(Snapshot({MakeSlot(0), MakeSlot(5)}), At(nanoseconds(0))), 1);
   EXPECT_EQ(mirror_.size(), 1u);
+}
+
+// ---- Programs
+
+TEST_F(SlotMirrorTest, ProgramsComeAndGoByLabelWithinTheSameRevisions) {
+  v1::LinkSlots snapshot = Snapshot({MakeSlot(7)});
+  *snapshot.add_program_upserts() = MakeProgram("web@1");
+  *snapshot.add_program_upserts() = MakeProgram("web@2");
+  EXPECT_EQ(mirror_.Apply(snapshot, At(nanoseconds(0))), 0);
+  const std::vector<RowKey> rows = mirror_.BeginSnapshot();
+  v1::SnapshotChunk chunk;
+  ASSERT_EQ(mirror_.FillChunk(rows, 0, &chunk), rows.size());
+  EXPECT_EQ(Generations(chunk.slots()), (Numbers{7}));
+  EXPECT_EQ(LabelsOf(chunk.programs()), (Labels{"web@1", "web@2"}));
+
+  const std::int64_t from = mirror_.revision();
+  v1::LinkSlots change = Change({MakeSlot(8)}, {7});
+  *change.add_program_upserts() = MakeProgram("web@1", v1::PROGRAM_STATE_STARTING);
+  *change.add_program_upserts() = MakeProgram("web@1", v1::PROGRAM_STATE_BACKOFF);
+  change.add_program_removes("web@2");
+  mirror_.Apply(change, At(milliseconds(1)));
+  EXPECT_EQ(mirror_.DeltaDueAt(), At(milliseconds(101)));
+  const v1::SlotDelta delta = mirror_.TakeDelta();
+  EXPECT_EQ(delta.from_revision(), from);
+  EXPECT_EQ(delta.to_revision(), from + 1) << "one message of the guardian is one revision";
+  EXPECT_EQ(Generations(delta.upserts()), (Numbers{8}));
+  EXPECT_EQ(delta.removes(0), 7);
+  ASSERT_EQ(LabelsOf(delta.program_upserts()), (Labels{"web@1"}));
+  EXPECT_EQ(delta.program_upserts(0).state(), v1::PROGRAM_STATE_BACKOFF);
+  ASSERT_EQ(delta.program_removes_size(), 1);
+  EXPECT_EQ(delta.program_removes(0), "web@2");
+}
+
+TEST_F(SlotMirrorTest, ALabelThatChangesItsRowIsOneRow) {
+  v1::LinkSlots snapshot = Snapshot({});
+  *snapshot.add_program_upserts() = MakeProgram("web", v1::PROGRAM_STATE_DONE);
+  mirror_.Apply(snapshot, At(nanoseconds(0)));
+  (void)mirror_.BeginSnapshot();
+  // The program of that label was removed from the configuration and another one was added.
+  v1::LinkSlots gone;
+  gone.add_program_removes("web");
+  mirror_.Apply(gone, At(milliseconds(1)));
+  v1::LinkSlots added;
+  *added.add_program_upserts() = MakeProgram("web", v1::PROGRAM_STATE_RUNNING);
+  added.mutable_program_upserts(0)->set_starts(1);
+  mirror_.Apply(added, At(milliseconds(2)));
+  const v1::SlotDelta delta = mirror_.TakeDelta();
+  EXPECT_EQ(delta.program_removes_size(), 0);
+  ASSERT_EQ(delta.program_upserts_size(), 1);
+  EXPECT_EQ(delta.program_upserts(0).starts(), 1);
+  EXPECT_EQ(mirror_.size(), 1U);
+}
+
+TEST_F(SlotMirrorTest, AProgramChangedBetweenTwoPiecesOfASnapshotSurvivesIt) {
+  v1::LinkSlots piece = Snapshot({});
+  piece.set_last(false);
+  *piece.add_program_upserts() = MakeProgram("a");
+  *piece.add_program_upserts() = MakeProgram("b");
+  mirror_.Apply(piece, At(nanoseconds(0)));
+  v1::LinkSlots change;
+  *change.add_program_upserts() = MakeProgram("c");
+  change.add_program_removes("a");
+  mirror_.Apply(change, At(nanoseconds(0)));
+  mirror_.Apply(Snapshot({}), At(nanoseconds(0)));
+  const std::vector<RowKey> rows = mirror_.BeginSnapshot();
+  v1::SnapshotChunk chunk;
+  (void)mirror_.FillChunk(rows, 0, &chunk);
+  EXPECT_EQ(LabelsOf(chunk.programs()), (Labels{"b", "c"}));
+}
+
+TEST_F(SlotMirrorTest, AParkedProgramIsToldAtOnce) {
+  v1::LinkSlots snapshot = Snapshot({});
+  *snapshot.add_program_upserts() = MakeProgram("web");
+  mirror_.Apply(snapshot, At(nanoseconds(0)));
+  (void)mirror_.BeginSnapshot();
+  v1::LinkSlots change;
+  *change.add_program_upserts() = MakeProgram("web", v1::PROGRAM_STATE_PARKED);
+  mirror_.Apply(change, At(milliseconds(20)));
+  EXPECT_EQ(mirror_.DeltaDueAt(), At(milliseconds(20)));
+}
+
+TEST_F(SlotMirrorTest, AThousandProgramsGoOutInPiecesBehindTheSlots) {
+  v1::LinkSlots snapshot = Snapshot({MakeSlot(1), MakeSlot(2)});
+  Labels expected;
+  for (int i = 0; i < 1'000; ++i) {
+    v1::Program program = MakeProgram("job@" + std::to_string(1'000 + i));
+    program.set_message(std::string(300, 'm'));
+    expected.push_back(program.label());
+    *snapshot.add_program_upserts() = std::move(program);
+  }
+  mirror_.Apply(snapshot, At(nanoseconds(0)));
+  const std::vector<RowKey> rows = mirror_.BeginSnapshot();
+  Labels labels;
+  int slots = 0;
+  int chunks = 0;
+  for (std::size_t next = 0; next < rows.size(); ++chunks) {
+    v1::SnapshotChunk chunk;
+    next = mirror_.FillChunk(rows, next, &chunk);
+    EXPECT_LE(chunk.ByteSizeLong(), 64U * 1024);
+    EXPECT_EQ(chunk.slots_size(), chunks == 0 ? 2 : 0);
+    slots += chunk.slots_size();
+    for (const v1::Program& program : chunk.programs()) labels.push_back(program.label());
+  }
+  EXPECT_EQ(slots, 2);
+  EXPECT_EQ(labels, expected);
+  EXPECT_GT(chunks, 4);
+}
+
+TEST_F(SlotMirrorTest, AFewLargeRowsOweTheControllerASnapshotToo) {
+  Has({});
+  v1::LinkSlots snapshot = Snapshot({});
+  for (int i = 0; i < 100; ++i) {
+    v1::Program program = MakeProgram("job@" + std::to_string(i));
+    program.set_message(std::string(1'000, 'm'));
+    *snapshot.add_program_upserts() = std::move(program);
+  }
+  mirror_.Apply(snapshot, At(milliseconds(1)));
+  EXPECT_TRUE(mirror_.overflowed()) << "a delta of one revision would be over 64 KiB";
+}
+
+TEST_F(SlotMirrorTest, AProgramWithoutALabelIsLeftOutAndCounted) {
+  v1::LinkSlots snapshot = Snapshot({});
+  *snapshot.add_program_upserts() = MakeProgram("");
+  *snapshot.add_program_upserts() = MakeProgram("web");
+  EXPECT_EQ(mirror_.Apply(snapshot, At(nanoseconds(0))), 1);
+  EXPECT_EQ(mirror_.size(), 1U);
 }
 
 }  // namespace

@@ -265,10 +265,93 @@ TEST_F(UplinkTest, AHoldPassesEachTimeItIsSentAndItsAnswerReachesTheController) 
   EXPECT_EQ(controller_.Answers()[0].order_id(), "h/0");
 }
 
+TEST_F(UplinkTest, AnOrderAboutAProgramPassesAndItsAnswerReachesTheController) {
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  v1::ProgramOrder order;
+  order.set_order_id("p/0");
+  order.set_action(v1::PROGRAM_ACTION_RESTART);
+  order.set_program("web@1");
+  order.set_issuer("operator/alice");
+  order.set_reason("new release");
+  *order.mutable_time_to_live() = ToProto(seconds(20));
+  controller_.SendProgram(order);
+  *order.mutable_incarnation() = MakeSlot(7).incarnation();
+  controller_.SendProgram(order);
+  ASSERT_TRUE(Soon([&] { return guardian_->programs().size() >= 2; }));
+  const v1::LinkProgramOrder& passed = guardian_->programs()[0];
+  EXPECT_EQ(passed.order().order_id(), "p/0");
+  EXPECT_EQ(passed.order().action(), v1::PROGRAM_ACTION_RESTART);
+  EXPECT_EQ(passed.order().program(), "web@1");
+  EXPECT_EQ(passed.order().issuer(), "operator/alice");
+  EXPECT_EQ(passed.order().reason(), "new release");
+  EXPECT_FALSE(passed.order().has_incarnation());
+  EXPECT_EQ(guardian_->programs()[1].order().incarnation().generation(), 7);
+  EXPECT_LE(FromProto(passed.order().time_to_live()), seconds(20));
+  EXPECT_GT(FromProto(passed.order().time_to_live()), seconds(0));
+  EXPECT_GT(FromProto(passed.expires_at()), nanoseconds(0));
+  guardian_->RecordAnswer(v1::EVENT_KIND_PROGRAM_ORDERED, "p/0");
+  ASSERT_TRUE(Soon([&] { return !controller_.Answers().empty(); }));
+  EXPECT_EQ(controller_.Answers()[0].kind(), v1::EVENT_KIND_PROGRAM_ORDERED);
+  EXPECT_EQ(controller_.Answers()[0].order_id(), "p/0");
+}
+
+TEST_F(UplinkTest, RowsOfAThousandProgramsArriveAndFollowTheirChanges) {
+  std::vector<v1::Program> programs;
+  for (int i = 0; i < 1'000; ++i) {
+    programs.push_back(MakeProgram("job@" + std::to_string(i)));
+    programs.back().set_message(std::string(300, 'm'));
+  }
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  guardian_->SetPrograms(programs);
+  guardian_->SetSlots({});
+  ASSERT_TRUE(Soon([&] { return controller_.Programs().size() == 1'000; }));
+  EXPECT_EQ(controller_.Programs().at("job@999").message().size(), 300U);
+  v1::LinkUp change;
+  *change.mutable_slots()->add_program_upserts() = MakeProgram("job@999", v1::PROGRAM_STATE_PARKED);
+  change.mutable_slots()->add_program_removes("job@0");
+  guardian_->Send(change);
+  ASSERT_TRUE(Soon([&] { return controller_.Programs().count("job@0") == 0; }));
+  EXPECT_EQ(controller_.Programs().at("job@999").state(), v1::PROGRAM_STATE_PARKED);
+  EXPECT_EQ(controller_.Programs().size(), 999U);
+  EXPECT_EQ(controller_.Breaches(), "");
+}
+
+TEST_F(UplinkTest, AFullChunkOfOutputFitsTheLinkAndTheSession) {
+  Run();
+  ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
+  v1::DetailRequest question;
+  question.set_request(501);
+  question.mutable_output()->set_program("web@1");
+  question.mutable_output()->set_stderr(true);
+  question.mutable_output()->set_tail_lines(10);
+  *question.mutable_output()->mutable_wait() = ToProto(seconds(3));
+  controller_.Ask(question);
+  ASSERT_TRUE(Soon([&] { return guardian_->details().size() == 1; }));
+  const v1::DetailRequest& asked = guardian_->details()[0];
+  EXPECT_EQ(asked.output().program(), "web@1");
+  EXPECT_TRUE(asked.output().stderr());
+  EXPECT_EQ(asked.output().tail_lines(), 10);
+  EXPECT_EQ(FromProto(asked.output().wait()), seconds(3));
+  v1::LinkUp answer;
+  answer.mutable_detail()->set_request(asked.request());
+  // Raw bytes of a program, not text.
+  std::string data(32 * 1024, '\0');
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 31);
+  answer.mutable_detail()->mutable_output()->set_data(data);
+  answer.mutable_detail()->mutable_output()->set_cursor(std::string(1'024, 'c'));
+  guardian_->Send(answer);
+  ASSERT_TRUE(Soon([&] { return controller_.Details().size() == 1; }));
+  EXPECT_EQ(controller_.Details()[0].request(), 501);
+  EXPECT_EQ(controller_.Details()[0].output().data(), data);
+}
+
 TEST_F(UplinkTest, DetailsAreAskedOfTheGuardianAndAnsweredToTheOneWhoAsked) {
   Run();
   ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
-  EXPECT_THAT(controller_.Hellos()[0].features(), ::testing::ElementsAre("holds", "details"));
+  EXPECT_THAT(controller_.Hellos()[0].features(),
+              ::testing::ElementsAre("holds", "details", "programs"));
   controller_.AskDetail(501, 7);
   controller_.AskDetail(502, 0);
   ASSERT_TRUE(Soon([&] { return guardian_->details().size() == 2; }));
