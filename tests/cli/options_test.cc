@@ -179,7 +179,7 @@ TEST(Options, OfHistoryAndLogs) {
   EXPECT_EQ(logs.tail, 0);
   EXPECT_EQ(Good({"logs", "web-01/tor"}).tail, 50);
   EXPECT_THAT(Refused({"logs", "web-01/tor", "--tail", "-1"}), HasSubstr("-1"));
-  EXPECT_THAT(Refused({"logs", "a/b", "c/d"}), HasSubstr("c/d"));
+  EXPECT_THAT(Refused({"logs", "a/b", "c/d"}), HasSubstr("At Most 1"));
 }
 
 TEST(Options, OfWhatChangesPrograms) {

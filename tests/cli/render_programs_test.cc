@@ -180,15 +180,15 @@ std::vector<v1::StoredEvent> Deaths() {
 TEST_F(RenderProgramsTest, HistoryTellsEachEnd) {
   EXPECT_EQ(
       RenderHistory(Deaths(), false, false),
-      "TIME                 RAN  HOW          CAUSE                                              "
+      "TIME                 RAN  HOW          CAUSE                                             "
       "NEXT START\n"
-      "2026-11-22T12:00:00  2m   exit 3       ended by itself                                    "
+      "2026-11-22T12:00:00  2m   exit 3       ended by itself                                   "
       "2026-11-22T12:00:01\n"
-      "2026-11-22T12:01:00  2m   SIGTERM      operator/alice, \"new release\"                      "
+      "2026-11-22T12:01:00  2m   SIGTERM      operator/alice, \"new release\"                     "
       "-\n"
-      "2026-11-22T12:02:00  -    not started  could not be started: no such file: /usr/bin/tro   "
+      "2026-11-22T12:02:00  -    not started  could not be started: no such file: /usr/bin/tro  "
       "-\n"
-      "2026-11-22T12:02:00  -    parked       ended too often                                    "
+      "2026-11-22T12:02:00  -    parked       ended too often                                   "
       "-\n");
 }
 
