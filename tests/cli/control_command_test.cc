@@ -136,8 +136,12 @@ TEST_F(ControlCommandTest, WhatDoesNotComeAboutInTime) {
   const Outcome outcome = cli_.Run({"stop", "web-01/tor", "--wait-timeout", "300ms"});
   EXPECT_EQ(outcome.code, ExitCode::kFailed);
   EXPECT_THAT(outcome.out, HasSubstr("web-01/tor  not stopped after 0.3s: running, pid 7\n"));
-  OnOrder([](v1::FleetProgram* row) { row->set_node_state(v1::NODE_STATE_LOST); });
-  const Outcome lost = cli_.Run({"stop", "web-01/tor", "--wait-timeout", "500ms"});
+  controller_.on_control = [this](const auto& request, auto* response) {
+    TakeAll(request, response);
+    controller_.programs[0].set_node_state(v1::NODE_STATE_LOST);
+    return grpc::Status::OK;
+  };
+  const Outcome lost = cli_.Run({"stop", "web-01/tor", "--wait-timeout", "300ms"});
   EXPECT_EQ(lost.code, ExitCode::kUnreachable);
   EXPECT_THAT(lost.out, HasSubstr("its node cannot be heard"));
 }

@@ -59,6 +59,7 @@ TEST(MostUnavailable, AShareIsRoundedDownAndAtLeastOne) {
   EXPECT_EQ(MostUnavailable({50, true}, 5), 2U);
   EXPECT_EQ(MostUnavailable({3, false}, 100), 3U);
   EXPECT_EQ(MostUnavailable({10, true}, 0), 1U);
+  EXPECT_EQ(MostUnavailable({100, true}, 5000), 1000U);
 }
 
 TEST(RollingRestart, OneAfterAnother) {
