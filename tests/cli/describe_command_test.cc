@@ -154,6 +154,13 @@ TEST_F(DescribeCommandTest, AProgramThatDoesNotRunHasNoSlot) {
   EXPECT_EQ(cli_.Run({"describe", "web-01/tor"}).code, ExitCode::kUnreachable);
 }
 
+TEST_F(DescribeCommandTest, AnOlderControllerKnowsNoPrograms) {
+  controller_.program_failure = {grpc::StatusCode::UNIMPLEMENTED, ""};
+  const Outcome outcome = cli_.Run({"describe", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("12345"), Not(HasSubstr("Program "))));
+}
+
 TEST_F(DescribeCommandTest, ASlotThatNeedNotBeatHasNoTimeout) {
   controller_.slots[0].mutable_slot()->clear_timeout();
   *controller_.description.mutable_slot()->mutable_slot() = controller_.slots[0].slot();

@@ -42,6 +42,7 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status hold_failure = grpc::Status::OK;
   // The handlers are called one at a time, and may change it.
   std::vector<v1::FleetProgram> programs;
+  grpc::Status program_failure = grpc::Status::OK;  // instead of their list
   // Before each list of programs.
   std::function<void()> on_list_programs;
   std::function<grpc::Status(const v1::ControlProgramsRequest&, v1::ControlProgramsResponse*)>

@@ -248,6 +248,23 @@ TEST_F(WhyProgramTest, AnEndByItsEvent) {
   EXPECT_THAT(Unwrapped(outcome.out), HasSubstr("web-01/tor (pid 7) ended by itself"));
 }
 
+TEST_F(WhyProgramTest, OfSeveralInstancesOneMustBeNamed) {
+  controller_.programs = {testing::ProgramRow("web-01", "web@1", v1::PROGRAM_STATE_RUNNING, 8),
+                          testing::ProgramRow("web-01", "web@2", v1::PROGRAM_STATE_RUNNING, 9)};
+  const Outcome outcome = cli_.Run({"why", "web-01/web"});
+  EXPECT_EQ(outcome.code, ExitCode::kNothingMatched);
+  EXPECT_THAT(outcome.err, HasSubstr("has 2 instances, name one of them: web@1, web@2"));
+}
+
+// A controller from before programs refuses their list and their filters.
+TEST_F(WhyProgramTest, AnOlderControllerIsNoObstacle) {
+  StoreTwoKills();
+  controller_.program_failure = {grpc::StatusCode::UNIMPLEMENTED, ""};
+  const Outcome outcome = cli_.Run({"why", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(Unwrapped(outcome.out), HasSubstr("an order of operator/alice"));
+}
+
 TEST_F(WhyProgramTest, AProgramThatNeverEnded) {
   controller_.programs = {testing::ProgramRow("web-01", "tor", v1::PROGRAM_STATE_STOPPED)};
   const Outcome outcome = cli_.Run({"why", "web-01/tor"});
