@@ -210,7 +210,14 @@ ExitCode Carry(const Options& options, const ProgramPlan& plan, const Screen& sc
     screen.Print("\n" + watch.Summary());
   }
   if (absl::IsCancelled(status)) return Interrupted(screen, order);
-  if (!status.ok()) return screen.Fail(ExitCodeFor(status), status, order.request_id());
+  if (!status.ok()) {
+    return screen.Fail(
+        ExitCodeFor(status),
+        absl::Status(status.code(), fmt::format("{}\nThe order stands; what came of it is not "
+                                                "known, look with: procctl-cli programs",
+                                                std::string(status.message()))),
+        order.request_id());
+  }
   return Combine(watch.Codes());
 }
 

@@ -252,6 +252,35 @@ TEST_F(ControlCommandTest, CtrlCStopsWaitingNotTheOrder) {
   EXPECT_EQ(controller_.orders.size(), 1U);
 }
 
+TEST_F(ControlCommandTest, AControllerThatGoesAwayWhileItIsWaitedFor) {
+  controller_.on_control = [this](const auto& request, auto* response) {
+    TakeAll(request, response);
+    controller_.program_failure = {grpc::StatusCode::UNAVAILABLE, "going down"};
+    return grpc::Status::OK;
+  };
+  const Outcome outcome = cli_.Run({"stop", "web-01/tor", "--wait-timeout", "300ms"});
+  EXPECT_EQ(outcome.code, ExitCode::kUnreachable);
+  EXPECT_THAT(outcome.out, HasSubstr("stop ordered"));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("going down"), HasSubstr("The order stands")));
+}
+
+// It is asked again, because a restart of the controller is no failure of a program.
+TEST_F(ControlCommandTest, AControllerThatComesBackInTime) {
+  controller_.on_control = [this](const auto& request, auto* response) {
+    TakeAll(request, response);
+    controller_.program_failure = {grpc::StatusCode::UNAVAILABLE, "going down"};
+    controller_.on_list_programs = [this, looks = 0]() mutable {
+      if (++looks < 3) return;
+      controller_.program_failure = grpc::Status::OK;
+      Restarted(1000, controller_.programs.data());
+    };
+    return grpc::Status::OK;
+  };
+  const Outcome outcome = cli_.Run({"restart", "web-01/tor"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("running, pid 1000"));
+}
+
 TEST_F(ControlCommandTest, Json) {
   const Outcome outcome = cli_.Run({"restart", "web-01/tor", "-o", "json"});
   EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;

@@ -171,8 +171,8 @@ grpc::Status FakeController::ListPrograms(grpc::ServerContext*,
                                           v1::ListProgramsResponse* response) {
   const absl::MutexLock lock(&mutex_);
   program_filters.push_back(request->filter());
-  if (!program_failure.ok()) return program_failure;
   if (on_list_programs != nullptr) on_list_programs();
+  if (!program_failure.ok()) return program_failure;
   size_t begin = 0;
   size_t end = 0;
   const auto status = PageLocked(request->page_token(), programs.size(), &begin, &end,
