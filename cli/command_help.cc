@@ -16,9 +16,10 @@ Help on: exit-codes, environment, filters (procctl-cli help TOPIC).)";
 
 const char kListFooter[] =
     R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
-half its timeout; "-": it need not beat), UP how long it has been registered, AGE when its node was last heard. Of a node
-that cannot be heard the rows are stale: what they say was true AGE ago. STATUS is who holds it and
-how long, why a due kill is withheld, and what the process itself says: its phase and its note.
+half its timeout; "-": it need not beat), UP how long it has been registered, AGE when its node was
+last heard. Of a node that cannot be heard the rows are stale: what they say was true AGE ago. STATUS
+is who holds it and how long, why a due kill is withheld, and what the process itself says: its phase
+and its note.
 
 Examples
   procctl-cli list
@@ -59,8 +60,8 @@ Examples
   procctl-cli why web-01/encoder -o json)";
 
 const char kDescribeFooter[] =
-    R"(Asks the node itself. Of a program its row is shown as well, also while it does not run. If it cannot be heard, what the controller knows is shown with its age, and
-the exit code is 5.
+    R"(Asks the node itself. Of a program its row is shown as well, also while it does not run. If the node
+cannot be heard, what the controller knows is shown with its age, and the exit code is 5.
 
 Examples
   procctl-cli describe web-01/encoder

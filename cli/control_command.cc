@@ -192,8 +192,13 @@ ExitCode Carry(const Options& options, const ProgramPlan& plan, const Screen& sc
   OrderWatch watch(plan, order, *response, screen);
   absl::Status status;
   if (options.wait && watch.Open()) {
+    const nanoseconds limit = options.wait_timeout.value_or(kUsualWait);
+    if (screen.terminal()) {
+      screen.Note(fmt::format("waiting at most {}; Ctrl-C stops waiting, not the order",
+                              FormatDuration(limit)));
+    }
     RowWatch rows(FilterFor(NamesOf(plan.rows)), options, watch_interrupt(), client);
-    status = watch.Follow(&rows, options.wait_timeout.value_or(kUsualWait));
+    status = watch.Follow(&rows, limit);
     watch.GiveUp("not known", ExitCodeFor(status));
   } else if (watch.Open()) {
     screen.Note("not waiting: look with procctl-cli programs what comes of it");
@@ -205,7 +210,14 @@ ExitCode Carry(const Options& options, const ProgramPlan& plan, const Screen& sc
     screen.Print("\n" + watch.Summary());
   }
   if (absl::IsCancelled(status)) return Interrupted(screen, order);
-  if (!status.ok()) return screen.Fail(ExitCodeFor(status), status, order.request_id());
+  if (!status.ok()) {
+    return screen.Fail(
+        ExitCodeFor(status),
+        absl::Status(status.code(), fmt::format("{}\nThe order stands; what came of it is not "
+                                                "known, look with: procctl-cli programs",
+                                                std::string(status.message()))),
+        order.request_id());
+  }
   return Combine(watch.Codes());
 }
 

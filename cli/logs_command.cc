@@ -45,6 +45,7 @@ class Logs {
         AnswerTime(options_) + (options_.follow ? nanoseconds(kWaitForMore) : nanoseconds(0));
     while (options_.follow || lines_left_ > 0) {
       if (screen_.Closed()) return ExitCode::kOk;
+      const auto asked = std::chrono::steady_clock::now();
       const auto chunk = client_->ReadOutput(request_, patience, stop_);
       if (!chunk.ok()) {
         if (auto code = AfterFailure(chunk.status())) return *code;
@@ -57,8 +58,9 @@ class Logs {
       Show(*chunk);
       if (!options_.follow && chunk->data().empty()) break;
       if (!chunk->cursor().empty()) request_.mutable_read()->set_cursor(chunk->cursor());
-      // It answered at once with nothing, and without a place to go on from.
-      if (options_.follow && chunk->data().empty() && chunk->cursor().empty() && !Wait()) {
+      // A node that does not wait itself must not be asked without a pause.
+      const bool at_once = std::chrono::steady_clock::now() - asked < kFirstPause;
+      if (options_.follow && chunk->data().empty() && at_once && !Pause(kFirstPause, stop_)) {
         return ExitCode::kInterrupted;
       }
     }

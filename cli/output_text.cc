@@ -13,7 +13,11 @@ size_t Unfinished(std::string_view text) {
   for (size_t n = 1; n <= text.size() && n < kLongest; ++n) {
     const auto byte = static_cast<unsigned char>(text[text.size() - n]);
     if ((byte & 0xc0U) == 0x80U) continue;  // goes on with what is before it
-    const size_t length = byte >= 0xf0U ? 4 : byte >= 0xe0U ? 3 : byte >= 0xc2U ? 2 : 1;
+    const size_t length = byte > 0xf4U    ? 1
+                          : byte >= 0xf0U ? 4
+                          : byte >= 0xe0U ? 3
+                          : byte >= 0xc2U ? 2
+                                          : 1;
     return length > n ? n : 0;
   }
   return 0;

@@ -102,7 +102,8 @@ absl::StatusOr<ProgramPlan> PlanPrograms(const Options& options, std::string_vie
                                          Client* client) {
   auto plan = options.target_filter.empty() ? ByName(options, nothing_done, client)
                                             : ByFilter(options, nothing_done, client);
-  if (plan.ok() && plan->targets.size() > kMostTargets) {
+  // A rolling restart orders few at a time.
+  if (plan.ok() && !options.max_unavailable && plan->targets.size() > kMostTargets) {
     return absl::FailedPreconditionError(
         fmt::format("{} programs are more than the {} of one call; {}", plan->targets.size(),
                     kMostTargets, nothing_done));

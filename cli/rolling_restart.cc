@@ -11,6 +11,8 @@ namespace procctl::cli {
 namespace {
 
 constexpr size_t kWhole = 100;
+// What one call of the controller takes.
+constexpr size_t kMostOfOneCall = 1000;
 
 // Nobody wants it to run at present, so a restart would start what is to rest.
 bool IsAtRest(const v1::Program& program) {
@@ -44,7 +46,7 @@ const v1::FleetProgram* Find(const v1::FleetProgram& row, const ProgramList& lis
 
 size_t MostUnavailable(const Share& share, size_t total) {
   const auto number = static_cast<size_t>(std::max(share.number, 1));
-  return std::max<size_t>(share.percent ? total * number / kWhole : number, 1);
+  return std::clamp<size_t>(share.percent ? total * number / kWhole : number, 1, kMostOfOneCall);
 }
 
 RollingRestart::RollingRestart(std::vector<v1::FleetProgram> rows, const Share& share,

@@ -18,7 +18,8 @@
 
 namespace procctl::cli {
 
-// How many of `total` may be down at once: a share is rounded down; at least 1.
+// How many of `total` may be down at once: a share is rounded down; at least 1, at
+// most the 1000 that one call orders.
 size_t MostUnavailable(const Share& share, size_t total);
 
 class RollingRestart {

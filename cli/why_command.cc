@@ -30,6 +30,8 @@ struct Answer {
   std::optional<v1::FleetSlot> row;
   std::optional<v1::Event> would_kill;  // without events only
   std::optional<v1::FleetProgram> program;
+  // Labels of the programs whose name it is, where it is no label.
+  std::vector<std::string> instances;
   // How the program ended last: alone, or by the kill that `events` are of.
   std::optional<v1::StoredEvent> death;
   // When `row` was asked for; absent where no slot was.
@@ -125,6 +127,11 @@ class Inquiry {
       return answer;
     }
     if (!answer.row && answer.program) return answer;
+    if (!answer.row && !answer.instances.empty()) {
+      return absl::NotFoundError(fmt::format("{} has {} instances, name one of them: {}",
+                                             answer.about, answer.instances.size(),
+                                             fmt::join(answer.instances, ", ")));
+    }
     if (!answer.row) {
       return absl::NotFoundError(fmt::format(
           "nothing is guarded as {}, and no kill of it is recorded; `procctl-cli list` and "
@@ -161,7 +168,9 @@ class Inquiry {
     }
     answer->as_of = list->as_of;
     for (const v1::FleetProgram& row : list->programs) {
-      if (row.node() == name.node && row.program().label() == name.program) answer->program = row;
+      if (!IsOf(name, row)) continue;
+      answer->instances.push_back(row.program().label());
+      if (row.program().label() == name.program) answer->program = row;
     }
     return absl::OkStatus();
   }

@@ -81,6 +81,26 @@ TEST_F(BinaryTest, AKillWithoutATerminalNeverWaitsForAnAnswer) {
   EXPECT_TRUE(controller_.kills.empty());
 }
 
+TEST_F(BinaryTest, LogsIntoAPipeAreRawAndEndWithTheirReader) {
+  controller_.programs = {testing::ProgramRow("n", "p", v1::PROGRAM_STATE_RUNNING, 11)};
+  controller_.on_read = [](const v1::ReadOutput& read, v1::OutputChunk* chunk) {
+    if (read.cursor().empty()) chunk->set_data("raw \x1b bytes\n");
+    chunk->set_cursor("c");
+    return grpc::Status::OK;
+  };
+  // The shell waits for both ends of its pipe.
+  const Result result = Shell(Command(controller_.address()) + " logs n/p -f | head -n 1");
+  EXPECT_EQ(result.text, "raw \x1b bytes\n");
+}
+
+TEST_F(BinaryTest, ARestartOfSeveralWithoutATerminalNeedsYes) {
+  controller_.programs = {testing::ProgramRow("n", "p@1", v1::PROGRAM_STATE_RUNNING, 11),
+                          testing::ProgramRow("n", "p@2", v1::PROGRAM_STATE_RUNNING, 12)};
+  const Result result = Shell(Command(controller_.address()) + " restart n/p </dev/null");
+  EXPECT_EQ(result.code, 9) << result.text;
+  EXPECT_TRUE(controller_.orders.empty());
+}
+
 TEST_F(BinaryTest, UsageErrorsExitWith2) {
   EXPECT_EQ(Shell(PROCCTL_CLI_BINARY " lsit").code, 2);
   EXPECT_EQ(Shell("env -i " PROCCTL_CLI_BINARY " list").code, 2);

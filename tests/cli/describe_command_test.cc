@@ -123,5 +123,50 @@ TEST_F(DescribeCommandTest, Json) {
   EXPECT_EQ(lost.fields().at("node").struct_value().fields().at("id").string_value(), "web-01");
 }
 
+TEST_F(DescribeCommandTest, AProgramIsShownWithItsSlot) {
+  controller_.programs = {
+      testing::ProgramRow("web-01", "encoder", v1::PROGRAM_STATE_RUNNING, 4182)};
+  const Outcome outcome = cli_.Run({"describe", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("12345"), HasSubstr("\nProgram web-01/encoder\n"),
+                                 HasSubstr("process group only")));
+  const auto json = Parse(cli_.Run({"describe", "web-01/encoder", "-o", "json"}).out);
+  EXPECT_EQ(json.fields().at("program").struct_value().fields().at("node").string_value(),
+            "web-01");
+}
+
+TEST_F(DescribeCommandTest, AProgramThatDoesNotRunHasNoSlot) {
+  controller_.slots.clear();
+  controller_.programs = {testing::ProgramRow("web-01", "tor", v1::PROGRAM_STATE_PARKED),
+                          testing::ProgramRow("web-01", "web@1", v1::PROGRAM_STATE_PARKED),
+                          testing::ProgramRow("web-01", "web@2", v1::PROGRAM_STATE_PARKED)};
+  const Outcome outcome = cli_.Run({"describe", "web-01/tor"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("Program web-01/tor\n"), HasSubstr("parked")));
+  EXPECT_TRUE(controller_.descriptions.empty());
+  EXPECT_EQ(
+      Parse(cli_.Run({"describe", "web-01/tor", "-o", "json"}).out).fields().at("slot").kind_case(),
+      google::protobuf::Value::kNullValue);
+  const Outcome several = cli_.Run({"describe", "web-01/web"});
+  EXPECT_EQ(several.code, ExitCode::kNothingMatched);
+  EXPECT_THAT(several.err, HasSubstr("has 2 instances, name one of them: web@1, web@2"));
+  controller_.programs[0].set_node_state(v1::NODE_STATE_LOST);
+  EXPECT_EQ(cli_.Run({"describe", "web-01/tor"}).code, ExitCode::kUnreachable);
+}
+
+TEST_F(DescribeCommandTest, AnOlderControllerKnowsNoPrograms) {
+  controller_.program_failure = {grpc::StatusCode::UNIMPLEMENTED, ""};
+  const Outcome outcome = cli_.Run({"describe", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("12345"), Not(HasSubstr("Program "))));
+}
+
+TEST_F(DescribeCommandTest, ASlotThatNeedNotBeatHasNoTimeout) {
+  controller_.slots[0].mutable_slot()->clear_timeout();
+  *controller_.description.mutable_slot()->mutable_slot() = controller_.slots[0].slot();
+  const Outcome outcome = cli_.Run({"describe", "web-01/encoder"});
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("none: it need not beat"), Not(HasSubstr("Silence"))));
+}
+
 }  // namespace
 }  // namespace procctl::cli

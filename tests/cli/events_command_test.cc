@@ -101,5 +101,25 @@ TEST_F(EventsCommandTest, FiltersArePassedOn) {
             "kind=verdict node=web-01 slot=enc cause=heartbeat");
 }
 
+TEST_F(EventsCommandTest, WhatHappensToProgramsHasItsOwnWords) {
+  controller_.events.clear();
+  for (int kind = v1::EVENT_KIND_PROGRAM_STARTED; kind <= v1::EVENT_KIND_OUTPUT_LOST; ++kind) {
+    v1::Event* event = controller_.events.emplace_back().mutable_event();
+    event->set_kind(static_cast<v1::EventKind>(kind));
+    event->set_node("web-01");
+    event->set_program("tor");
+  }
+  const Outcome outcome = cli_.Run({"events", "--program", "web-01/tor"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_EQ(controller_.events_request.filter(), "node=web-01 program=tor");
+  for (const char* kind :
+       {"program_started", "program_ready", "program_ended", "program_start_failed",
+        "program_parked", "program_ordered", "program_leftovers", "run_skipped", "config_applied",
+        "config_refused", "output_lost"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(std::string("web-01  ") + kind + " "));
+  }
+  EXPECT_THAT(outcome.out, HasSubstr("  tor   -    "));
+}
+
 }  // namespace
 }  // namespace procctl::cli

@@ -88,5 +88,14 @@ TEST(ExitCode, OfAHold) {
   EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kOk);
 }
 
+TEST(ExitCode, OfAnOrderAboutAProgram) {
+  v1::ProgramOutcome outcome;
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kUnreachable);  // no answer came
+  outcome.set_verdict(v1::VERDICT_HELD);
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kFailed);
+  outcome.set_done(true);
+  EXPECT_EQ(ExitCodeFor(outcome), ExitCode::kOk);
+}
+
 }  // namespace
 }  // namespace procctl::cli

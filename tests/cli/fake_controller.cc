@@ -1,5 +1,6 @@
 #include "tests/cli/fake_controller.h"
 
+#include <fnmatch.h>
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@ std::string ValueOf(const std::string& key, const v1::Event& event) {
   if (key == "slot") return event.slot();
   if (key == "pid") return std::to_string(event.incarnation().pid());
   if (key == "kill") return std::to_string(event.kill());
+  if (key == "program") return event.program();
   if (key == "kind") return Word(event.kind());
   Fatal("the fake controller cannot filter by " + key);
 }
@@ -31,7 +33,9 @@ bool Holds(const std::string& term, const v1::Event& event) {
   const std::string value = ValueOf(term.substr(0, equals - (negated ? 1 : 0)), event);
   std::istringstream values(term.substr(equals + 1));
   bool among = false;
-  for (std::string wanted; std::getline(values, wanted, ',');) among = among || wanted == value;
+  for (std::string wanted; std::getline(values, wanted, ',');) {
+    among = among || fnmatch(wanted.c_str(), value.c_str(), 0) == 0;
+  }
   return among != negated;
 }
 
@@ -58,6 +62,11 @@ grpc::Status FakeController::Page(const std::string& filter, const std::string& 
                                   size_t* begin, size_t* end, std::string* next) {
   const absl::MutexLock lock(&mutex_);
   filters.push_back(filter);
+  return PageLocked(token, total, begin, end, next);
+}
+
+grpc::Status FakeController::PageLocked(const std::string& token, size_t total, size_t* begin,
+                                        size_t* end, std::string* next) {
   if (!failure.ok() && pages_given_++ >= pages_before_failure) return failure;
   *begin = std::min(total, token.empty() ? 0 : std::stoul(token));
   *end = std::min(total, *begin + page_size);
@@ -157,6 +166,47 @@ grpc::Status FakeController::KillSlots(grpc::ServerContext* context,
   return on_kill(*request, writer, context);
 }
 
+grpc::Status FakeController::ListPrograms(grpc::ServerContext*,
+                                          const v1::ListProgramsRequest* request,
+                                          v1::ListProgramsResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  program_filters.push_back(request->filter());
+  if (on_list_programs != nullptr) on_list_programs();
+  if (!program_failure.ok()) return program_failure;
+  size_t begin = 0;
+  size_t end = 0;
+  const auto status = PageLocked(request->page_token(), programs.size(), &begin, &end,
+                                 response->mutable_next_page_token());
+  for (size_t i = begin; i < end; ++i) *response->add_programs() = programs[i];
+  response->mutable_as_of()->set_seconds(kNoon);
+  return status;
+}
+
+grpc::Status FakeController::ControlPrograms(grpc::ServerContext*,
+                                             const v1::ControlProgramsRequest* request,
+                                             v1::ControlProgramsResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  orders.push_back(*request);
+  if (on_control == nullptr) return {grpc::StatusCode::INTERNAL, "no order was expected"};
+  return on_control(*request, response);
+}
+
+grpc::Status FakeController::ReadOutput(grpc::ServerContext*, const v1::ReadOutputRequest* request,
+                                        v1::ReadOutputResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  reads.push_back(*request);
+  if (on_read == nullptr) return {grpc::StatusCode::INTERNAL, "no reader was expected"};
+  return on_read(request->read(), response->mutable_chunk());
+}
+
+void TakeAll(const v1::ControlProgramsRequest& request, v1::ControlProgramsResponse* response) {
+  for (int i = 0; i < request.targets_size(); ++i) {
+    v1::ProgramOutcome* outcome = response->add_outcomes();
+    outcome->set_order_id(request.request_id() + "/" + std::to_string(i));
+    outcome->set_done(true);
+  }
+}
+
 v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request) {
   v1::KillSlotsResponse response;
   response.mutable_accepted()->set_request_id(request.request_id());
@@ -191,6 +241,8 @@ Outcome Cli::Run(std::vector<std::string> arguments) {
       return *answer;
     };
   }
+  streams.terminal = terminal;
+  streams.closed = closed;
   const auto environment = [this](const std::string& name) -> std::string {
     if (name == "PROCCTL_CONTROLLER") return controller;
     if (name == "PROCCTL_CA") return tls.ca;

@@ -29,8 +29,8 @@ class FakeController : public v1::FleetService::Service {
   const std::string& address() const { return address_; }
 
   // What it says. Lists come in pages of `page_size`; filters are heard, not applied, but for
-  // those of events where `applies_event_filters`: node, slot, pid, kill and kind, without wild
-  // cards; and `newest`.
+  // those of events where `applies_event_filters`: node, slot, pid, kill, program and kind; and
+  // `newest`.
   std::vector<v1::FleetSlot> slots;
   std::vector<v1::Node> nodes;
   std::vector<v1::StoredEvent> events;
@@ -40,6 +40,14 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status describe_failure = grpc::Status::OK;
   v1::HoldSlotsResponse hold_answer;
   grpc::Status hold_failure = grpc::Status::OK;
+  // The handlers are called one at a time, and may change it.
+  std::vector<v1::FleetProgram> programs;
+  grpc::Status program_failure = grpc::Status::OK;  // instead of their list
+  // Before each list of programs.
+  std::function<void()> on_list_programs;
+  std::function<grpc::Status(const v1::ControlProgramsRequest&, v1::ControlProgramsResponse*)>
+      on_control;
+  std::function<grpc::Status(const v1::ReadOutput&, v1::OutputChunk*)> on_read;
   size_t page_size = 1000;
   bool repeats_pages = false;
   // Instead of a page, once this many have been given.
@@ -54,6 +62,9 @@ class FakeController : public v1::FleetService::Service {
   std::vector<v1::KillSlotsRequest> kills;
   std::vector<v1::DescribeRequest> descriptions;
   std::vector<v1::HoldSlotsRequest> holds;
+  std::vector<std::string> program_filters;
+  std::vector<v1::ControlProgramsRequest> orders;
+  std::vector<v1::ReadOutputRequest> reads;
 
   grpc::Status GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
                         v1::GetFleetResponse*) override;
@@ -68,11 +79,19 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest*,
                          v1::HoldSlotsResponse*) override;
   grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
+  grpc::Status ListPrograms(grpc::ServerContext*, const v1::ListProgramsRequest*,
+                            v1::ListProgramsResponse*) override;
+  grpc::Status ControlPrograms(grpc::ServerContext*, const v1::ControlProgramsRequest*,
+                               v1::ControlProgramsResponse*) override;
+  grpc::Status ReadOutput(grpc::ServerContext*, const v1::ReadOutputRequest*,
+                          v1::ReadOutputResponse*) override;
 
  private:
   // The half-open range of the page that `token` asks for, or why there is none.
   grpc::Status Page(const std::string& filter, const std::string& token, size_t total,
                     size_t* begin, size_t* end, std::string* next);
+  grpc::Status PageLocked(const std::string& token, size_t total, size_t* begin, size_t* end,
+                          std::string* next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::vector<v1::StoredEvent> Matching(const v1::ListEventsRequest& request) const;
 
@@ -81,6 +100,9 @@ class FakeController : public v1::FleetService::Service {
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };
+
+// Every order of it is in force.
+void TakeAll(const v1::ControlProgramsRequest& request, v1::ControlProgramsResponse* response);
 
 // What a kill's stream says.
 v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request);
@@ -102,6 +124,9 @@ struct Cli {
   // The answer a person gives; nobody is there without one.
   std::optional<bool> answer;
   std::stop_token detach;
+  bool terminal = false;
+  // The reader of stdout goes away once this says so.
+  std::function<bool()> closed;
   std::string question;  // the last one that was put
 
   Outcome Run(std::vector<std::string> arguments);

@@ -160,5 +160,13 @@ TEST_F(ListCommandTest, VersionNeedsNoController) {
   EXPECT_EQ(outcome.out, "procctl-cli " + std::string(kVersion) + "\n");
 }
 
+TEST_F(ListCommandTest, ASlotThatNeedNotBeatHasNeitherBeatNorTimeout) {
+  controller_.slots = {Row("web-01", "tor", v1::SLOT_STATE_ALIVE, 4120)};
+  controller_.slots[0].mutable_slot()->clear_timeout();
+  controller_.slots[0].mutable_slot()->set_door(v1::DOOR_PROGRAM);
+  EXPECT_THAT(cli_.Run({"list"}).out, HasSubstr("web-01  tor   alive  4120  -     -        1h"));
+  EXPECT_THAT(cli_.Run({"list", "-o", "wide"}).out, HasSubstr("  program  "));
+}
+
 }  // namespace
 }  // namespace procctl::cli

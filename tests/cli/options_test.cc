@@ -144,13 +144,99 @@ TEST(Options, OfHoldAndRelease) {
   EXPECT_THAT(Refused({"release", "-l", " "}), HasSubstr("node=*"));
 }
 
+TEST(Options, OfPrograms) {
+  const Options programs = Good({"programs", "web-01", "web-02/tor", "-l", "app=web", "-l",
+                                 "tier=front end", "--state", "parked"});
+  EXPECT_EQ(programs.verb, Verb::kListPrograms);
+  EXPECT_THAT(programs.targets, ElementsAre("web-01", "web-02/tor"));
+  EXPECT_EQ(programs.filter, "state=parked label=app=web label=tier=front?end");
+  EXPECT_EQ(Good({"list", "programs", "--node", "a"}).verb, Verb::kListPrograms);
+  EXPECT_EQ(Good({"list", "programs", "-l", "app=web"}).filter, "label=app=web");
+  // One value belongs to one -l, not all the words behind it.
+  EXPECT_THAT(Good({"programs", "-l", "app=web", "web-01"}).targets, ElementsAre("web-01"));
+  EXPECT_EQ(Good({"events", "--program", "web-01/tor"}).filter, "node=web-01 program=tor");
+  for (const char* label : {"app", "=web", "app=", "app!=web", "app=web,db=x"}) {
+    EXPECT_THAT(Refused({"programs", "-l", label}), HasSubstr(std::string("\"") + label + "\""));
+  }
+  EXPECT_THAT(Refused({"list", "-l", "app=web"}), HasSubstr("list programs"));
+}
+
+TEST(Options, OfHistoryAndLogs) {
+  const Options history = Good({"history", "web-01/tor", "--stderr"});
+  EXPECT_EQ(history.verb, Verb::kHistory);
+  EXPECT_EQ(history.newest, 20);
+  EXPECT_TRUE(history.of_stderr);
+  EXPECT_EQ(Good({"history", "web-01/tor", "--all"}).newest, 1000);
+  EXPECT_EQ(Good({"history", "web-01/tor", "-n", "5"}).newest, 5);
+  EXPECT_THAT(Refused({"history", "web-01/tor", "-n", "1001"}), HasSubstr("1001"));
+  EXPECT_THAT(Refused({"history", "web-01/tor", "-n", "5", "--all"}),
+              HasSubstr("do not go together"));
+  EXPECT_THAT(Refused({"history"}), HasSubstr("e.g. procctl-cli history web-01/encoder"));
+  const Options logs = Good({"logs", "web-01/tor", "-f", "--tail", "0", "--stderr"});
+  EXPECT_EQ(logs.verb, Verb::kLogs);
+  EXPECT_TRUE(logs.follow);
+  EXPECT_TRUE(logs.of_stderr);
+  EXPECT_EQ(logs.tail, 0);
+  EXPECT_EQ(Good({"logs", "web-01/tor"}).tail, 50);
+  EXPECT_THAT(Refused({"logs", "web-01/tor", "--tail", "-1"}), HasSubstr("-1"));
+  EXPECT_THAT(Refused({"logs", "a/b", "c/d"}), HasSubstr("At Most 1"));
+}
+
+TEST(Options, OfWhatChangesPrograms) {
+  const std::pair<const char*, Verb> verbs[] = {{"start", Verb::kStart},
+                                                {"stop", Verb::kStop},
+                                                {"restart", Verb::kRestart},
+                                                {"retry", Verb::kRetry}};
+  for (const auto& [word, verb] : verbs) {
+    const Options options = Good({word, "a/b", "c/d", "--reason", "why", "-y"});
+    EXPECT_EQ(options.verb, verb);
+    EXPECT_THAT(options.targets, ElementsAre("a/b", "c/d"));
+    EXPECT_EQ(options.reason, "why");
+    EXPECT_TRUE(options.yes);
+    EXPECT_TRUE(options.wait);
+    EXPECT_TRUE(Good({word, "a/b", "--wait"}).wait);
+    EXPECT_FALSE(Good({word, "a/b", "--no-wait"}).wait);
+    EXPECT_EQ(Good({word, "a/b", "--wait-timeout", "30s"}).wait_timeout, 30s);
+    EXPECT_EQ(Good({word, "-l", "app=web", "--filter", "node=a"}).target_filter,
+              "label=app=web node=a");
+    // A filter that was left empty by a script's mistake must not mean everything.
+    EXPECT_THAT(Refused({word, "--filter", " "}), HasSubstr("node=*"));
+    EXPECT_THAT(Refused({word}), HasSubstr("NODE/PROGRAM is needed"));
+    EXPECT_THAT(Refused({word, "a/b", "-l", "app=web"}), HasSubstr("do not go together"));
+    EXPECT_THAT(Refused({word, "a/b", "--wait", "--no-wait"}), HasSubstr("--no-wait"));
+    EXPECT_THAT(Refused({word, "a/b", "--reason", std::string(1001, 'x')}), HasSubstr("1001"));
+  }
+  EXPECT_EQ(Good({"reload", "a", "b"}).verb, Verb::kReload);
+  EXPECT_THAT(Refused({"reload"}), HasSubstr("e.g. procctl-cli reload web-01"));
+  EXPECT_EQ(Refused({"restrat", "a/b"}),
+            "there is no command \"restrat\"; did you mean \"restart\"?");
+}
+
+TEST(Options, OfARollingRestart) {
+  const auto share = [](const std::string& text) {
+    return Good({"restart", "-l", "app=web", "--max-unavailable", text}).max_unavailable;
+  };
+  EXPECT_EQ(share("10%")->number, 10);
+  EXPECT_TRUE(share("10%")->percent);
+  EXPECT_EQ(share("3")->number, 3);
+  EXPECT_FALSE(share("3")->percent);
+  for (const char* text : {"0", "0%", "101%", "-1", "x", "1x", "%", "1%%"}) {
+    EXPECT_THAT(Refused({"restart", "a/b", std::string("--max-unavailable=") + text}),
+                HasSubstr("--max-unavailable"))
+        << text;
+  }
+  EXPECT_THAT(Refused({"restart", "a/b", "--max-unavailable", "1", "--no-wait"}),
+              HasSubstr("leave out --no-wait"));
+  EXPECT_THAT(Refused({"stop", "a/b", "--max-unavailable", "1"}), HasSubstr("--max-unavailable"));
+}
+
 TEST(Options, AWideTable) { EXPECT_EQ(Good({"list", "-o", "wide"}).output, Output::kWide); }
 
 TEST(Options, WhatIsWrongIsSaid) {
   EXPECT_THAT(Refused({"lsit"}), HasSubstr("lsit"));
   EXPECT_THAT(Refused({"kill"}), HasSubstr("targets"));
   EXPECT_THAT(Refused({"list", "-o", "yaml"}), HasSubstr("yaml"));
-  EXPECT_THAT(Refused({"list", "programs"}), HasSubstr("programs"));
+  EXPECT_THAT(Refused({"list", "policies"}), HasSubstr("policies"));
   EXPECT_THAT(Refused({"kill", "a/b", "--grace", "5"}), HasSubstr("--grace"));
   EXPECT_THAT(Refused({"kill", "a/b", "--grace", "2h"}), HasSubstr("at most 1h"));
   EXPECT_THAT(Refused({"kill", "a/b", "--timeout", "0s"}), HasSubstr("greater than zero"));
@@ -181,6 +267,14 @@ TEST(Options, EveryHelpHasExamples) {
                                              {"describe", "--help"},
                                              {"hold", "--help"},
                                              {"release", "--help"},
+                                             {"programs", "--help"},
+                                             {"history", "--help"},
+                                             {"logs", "--help"},
+                                             {"start", "--help"},
+                                             {"stop", "--help"},
+                                             {"restart", "--help"},
+                                             {"retry", "--help"},
+                                             {"help", "reload"},
                                              {"help", "filters"}}) {
     const Parsed parsed = Parse(arguments);
     EXPECT_FALSE(parsed.options.has_value());
@@ -194,7 +288,8 @@ TEST(Options, EveryHelpHasExamples) {
 TEST(Options, HelpNamesEveryCommand) {
   EXPECT_THAT(Parse({"help"}).text, HasSubstr("Usage: procctl-cli [OPTIONS] [SUBCOMMAND]"));
   for (const char* command :
-       {"list", "kill", "events", "why", "describe", "hold", "release", "version"}) {
+       {"list", "kill", "events", "why", "describe", "hold", "release", "programs", "history",
+        "logs", "start", "stop", "restart", "retry", "reload", "version"}) {
     EXPECT_THAT(Parse({"help"}).text, HasSubstr(std::string("\n  ") + command + " "));
     EXPECT_THAT(Parse({}).text, HasSubstr(std::string("\n  ") + command + " "));
     EXPECT_THAT(Parse({"help", command}).text,

@@ -183,5 +183,95 @@ TEST_F(WhyCommandTest, JsonHasTheSentencesAndTheFacts) {
   EXPECT_EQ(events.values(0).struct_value().fields().at("id").string_value(), "web-01:4:1");
 }
 
+class WhyProgramTest : public WhyCommandTest {
+ protected:
+  v1::Event* Die(const std::string& program, int64_t kill) {
+    v1::StoredEvent& stored = controller_.events.emplace_back();
+    stored.set_position(static_cast<int64_t>(controller_.events.size()));
+    v1::Event* event = stored.mutable_event();
+    event->mutable_id()->set_origin("web-01");
+    event->mutable_id()->set_epoch(9);
+    event->mutable_id()->set_seq(stored.position());
+    event->set_kind(v1::EVENT_KIND_PROGRAM_ENDED);
+    event->set_node("web-01");
+    event->set_slot(program);
+    event->set_program(program);
+    event->set_kill(kill);
+    event->mutable_incarnation()->set_pid(7);
+    event->mutable_death()->set_cause(kill == 0 ? v1::CAUSE_EXIT : v1::CAUSE_OPERATOR);
+    event->mutable_death()->set_status_known(true);
+    event->mutable_death()->set_exit_code(3);
+    event->mutable_death()->set_stderr_tail("cannot bind\n");
+    return event;
+  }
+};
+
+TEST_F(WhyProgramTest, AnEndThatWasNoKillIsTold) {
+  StoreTwoKills();
+  Die("encoder", 0);
+  controller_.programs = {testing::ProgramRow("web-01", "encoder", v1::PROGRAM_STATE_RUNNING, 8)};
+  const Outcome outcome = cli_.Run({"why", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(Unwrapped(outcome.out),
+              AllOf(HasSubstr("web-01/encoder (pid 7) ended by itself with exit code 3"),
+                    HasSubstr("Its last words on stderr were: \"cannot bind\"."),
+                    HasSubstr("Now the program is running, pid 8"), Not(HasSubstr("an order of"))));
+}
+
+TEST_F(WhyProgramTest, AnEndByAKillIsTheKillsStory) {
+  StoreTwoKills();
+  Die("encoder", 18);
+  controller_.programs = {testing::ProgramRow("web-01", "encoder", v1::PROGRAM_STATE_RUNNING, 8)};
+  const Outcome outcome = cli_.Run({"why", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(Unwrapped(outcome.out),
+              AllOf(HasSubstr("an order of operator/alice to stop web-01/encoder (pid 5000)"),
+                    HasSubstr("Now the program is running, pid 8")));
+  google::protobuf::Struct parsed;
+  const Outcome json = cli_.Run({"why", "web-01/encoder", "-o", "json"});
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.out, &parsed).ok()) << json.out;
+  const auto& facts = parsed.fields().at("facts").struct_value();
+  EXPECT_TRUE(facts.fields().at("death").has_struct_value());
+  EXPECT_TRUE(facts.fields().at("program").has_struct_value());
+}
+
+TEST_F(WhyProgramTest, AKillAfterTheEndIsTheLatest) {
+  Die("encoder", 0);
+  StoreTwoKills();
+  EXPECT_THAT(Unwrapped(cli_.Run({"why", "web-01/encoder"}).out), HasSubstr("an order of"));
+}
+
+TEST_F(WhyProgramTest, AnEndByItsEvent) {
+  Die("tor", 0);
+  const Outcome outcome = cli_.Run({"why", "web-01:9:1"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(Unwrapped(outcome.out), HasSubstr("web-01/tor (pid 7) ended by itself"));
+}
+
+TEST_F(WhyProgramTest, OfSeveralInstancesOneMustBeNamed) {
+  controller_.programs = {testing::ProgramRow("web-01", "web@1", v1::PROGRAM_STATE_RUNNING, 8),
+                          testing::ProgramRow("web-01", "web@2", v1::PROGRAM_STATE_RUNNING, 9)};
+  const Outcome outcome = cli_.Run({"why", "web-01/web"});
+  EXPECT_EQ(outcome.code, ExitCode::kNothingMatched);
+  EXPECT_THAT(outcome.err, HasSubstr("has 2 instances, name one of them: web@1, web@2"));
+}
+
+// A controller from before programs refuses their list and their filters.
+TEST_F(WhyProgramTest, AnOlderControllerIsNoObstacle) {
+  StoreTwoKills();
+  controller_.program_failure = {grpc::StatusCode::UNIMPLEMENTED, ""};
+  const Outcome outcome = cli_.Run({"why", "web-01/encoder"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(Unwrapped(outcome.out), HasSubstr("an order of operator/alice"));
+}
+
+TEST_F(WhyProgramTest, AProgramThatNeverEnded) {
+  controller_.programs = {testing::ProgramRow("web-01", "tor", v1::PROGRAM_STATE_STOPPED)};
+  const Outcome outcome = cli_.Run({"why", "web-01/tor"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(Unwrapped(outcome.out),
+              HasSubstr("No end of web-01/tor is recorded. Now the program is stopped."));
+}
+
 }  // namespace
 }  // namespace procctl::cli
