@@ -362,9 +362,9 @@ void ProgramLife::Decide(const ProgramTime& now, const Ending& ending, double ra
   next_start_.reset();
   next_start_wall_.reset();
   after_message_ = "";
-  if (!wanted() && !start_now_) {
+  if (held_back_ || (!wanted() && !start_now_)) {
     after_ = v1::PROGRAM_STATE_STOPPED;
-    after_message_ = removed_ ? "is not in the configuration any more" : "stays stopped";
+    after_message_ = removed_ ? "is not in the configuration any more" : "";
     return;
   }
   if (start_now_) {

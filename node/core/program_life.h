@@ -118,6 +118,9 @@ class ProgramLife {
   bool may_start() const {
     return start_now_ && !alive_ && !removed_ && state_ != v1::PROGRAM_STATE_STOPPING;
   }
+  // The guardian ends and takes its programs with it: nothing is started any more. The next one
+  // starts what is to run.
+  void HoldBack() { held_back_ = true; }
   // What the configuration says now. `restart`: its process has to be another one.
   void SetSpec(std::shared_ptr<const ProgramSpec> spec, bool restart, const ProgramTime& now);
 
@@ -166,6 +169,7 @@ class ProgramLife {
   std::string message_;
   v1::ProgramRecord::Wanted ordered_ = v1::ProgramRecord::WANTED_UNSPECIFIED;
   bool removed_ = false;
+  bool held_back_ = false;
   // Start as soon as nothing of the old life is left, whatever policy and schedule say.
   bool start_now_ = false;
   // Its process is to end, until it has.

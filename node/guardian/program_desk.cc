@@ -379,6 +379,7 @@ void ProgramDesk::LookAt(ProgramInstance& instance, const std::map<std::string, 
                          const std::map<std::string, bool>& down) {
   ProgramLife& life = instance.life();
   if (stopping_) {
+    life.HoldBack();
     if (life.has_process()) instance.Stop({ProgramLife::Do::kStop, v1::CAUSE_STOP, {}});
     return;
   }
