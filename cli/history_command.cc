@@ -4,12 +4,16 @@
 #include "cli/commands.h"
 #include "cli/event_name.h"
 #include "cli/json.h"
+#include "cli/last_words.h"
 #include "cli/program_target.h"
 #include "cli/render_programs.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::cli {
 namespace {
+
+// Most that the controller gives at once.
+constexpr int kMostEvents = 5000;
 
 std::string HistoryJson(const std::vector<v1::StoredEvent>& events, bool with_stderr) {
   std::string out = fmt::format("{{\"apiVersion\":\"{}\",\"deaths\":[", kApiVersion);
@@ -50,13 +54,17 @@ ExitCode HistoryCommand(const Options& options, const Screen& screen, Client* cl
   if (!name.ok()) return screen.Fail(ExitCode::kUsage, name.status());
   v1::ListEventsRequest request;
   request.set_filter(FilterFor({*name}) +
-                     " kind=program_ended,program_start_failed,program_parked");
-  request.set_newest(*options.newest);
+                     " kind=program_ended,program_start_failed,program_parked,program_last_words");
+  // Last words are no end: there may be as many of them.
+  request.set_newest(std::min(2 * *options.newest, kMostEvents));
   auto events = client->CollectEvents(std::move(request), AnswerTime(options));
   if (!events.ok()) return screen.Fail(ExitCodeFor(events.status()), events.status());
   std::erase_if(*events, [&](const v1::StoredEvent& stored) {
     return !IsOf(*name, stored.event().node(), stored.event().program());
   });
+  JoinLastWords(&*events);
+  if (events->size() > static_cast<size_t>(*options.newest))
+    events->erase(events->begin(), events->end() - *options.newest);
   if (events->empty()) return NothingRecorded(*name, options, screen, client);
   screen.Print(screen.json() ? HistoryJson(*events, options.of_stderr)
                              : RenderHistory(*events, screen.colour(), options.of_stderr));

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/event_name.h"
 #include "cli/json.h"
+#include "cli/last_words.h"
 #include "cli/program_target.h"
 #include "cli/render_programs.h"
 #include "cli/story.h"
@@ -177,7 +178,7 @@ class Inquiry {
 
   absl::Status FindDeath(const ProgramName& name, std::optional<v1::StoredEvent>* death) {
     auto s = FindLast(
-        FilterFor({name}) + " kind=program_ended,program_start_failed",
+        FilterFor({name}) + " kind=program_ended,program_start_failed,program_last_words",
         [&](const v1::Event& event) {
           return event.node() == name.node && event.program() == name.program;
         },
@@ -202,6 +203,7 @@ class Inquiry {
     request.set_newest(kNewest);
     auto events = client_->CollectEvents(std::move(request), timeout_);
     if (!events.ok()) return events.status();
+    JoinLastWords(&*events);
     for (v1::StoredEvent& stored : *events) {
       if (wanted(stored.event())) *last = std::move(stored);
     }
@@ -221,6 +223,7 @@ class Inquiry {
     auto events = client_->CollectEvents(std::move(request), timeout_);
     if (!events.ok()) return events.status();
     answer->events = *std::move(events);
+    JoinLastWords(&answer->events);
     // The numbers are the node's; the node's own word on its events is what counts.
     std::erase_if(answer->events, [&](const v1::StoredEvent& other) {
       return other.event().kill() != event.kill() || other.event().node() != event.node();

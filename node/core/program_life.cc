@@ -66,14 +66,14 @@ std::string EndWords(const ProgramEnd& end) {
 }
 
 ProgramLife::ProgramLife(std::shared_ptr<const ProgramSpec> spec, int instance, uint64_t seed,
-                         ProgramTime now)
+                         ProgramTime now, std::optional<absl::Time> last_due)
     : spec_(std::move(spec)),
       instance_(instance),
       label_(LabelOf(*spec_, instance)),
       seed_(seed),
       // Numbers of a later boot are greater than those of this one.
       next_run_(absl::ToUnixMillis(now.wall)) {
-  BeginSchedule(now, std::nullopt);
+  BeginSchedule(now, last_due ? std::optional(ScheduleState{.last_due = *last_due}) : std::nullopt);
 }
 
 ProgramLife::ProgramLife(std::shared_ptr<const ProgramSpec> spec, const v1::ProgramRecord& record,

@@ -76,9 +76,10 @@ class ProgramLife {
     int64_t resident = 0;
   };
 
-  // `seed`: makes jitter; the same for one node and label.
-  ProgramLife(std::shared_ptr<const ProgramSpec> spec, int instance, uint64_t seed,
-              ProgramTime now);
+  // `seed`: makes jitter; the same for one node and label. `last_due`: the last due time that was
+  // dealt with in an earlier boot; absent: the schedule begins now.
+  ProgramLife(std::shared_ptr<const ProgramSpec> spec, int instance, uint64_t seed, ProgramTime now,
+              std::optional<absl::Time> last_due = std::nullopt);
   // Of an earlier guardian. Whether its process still lives is said by Ended(), or not.
   ProgramLife(std::shared_ptr<const ProgramSpec> spec, const v1::ProgramRecord& record,
               uint64_t seed, ProgramTime now);
@@ -137,6 +138,11 @@ class ProgramLife {
   const v1::Incarnation& incarnation() const { return incarnation_; }
   const std::string& run() const { return run_; }
   bool passed() const { return passed_; }
+
+  // Of its schedule; nullopt: it has none.
+  std::optional<absl::Time> last_due() const {
+    return schedule_ ? std::optional(schedule_->state().last_due) : std::nullopt;
+  }
 
   v1::Program Row(const ProgramTime& now) const;
   v1::ProgramRecord Record() const;

@@ -130,6 +130,7 @@ class Guardian {
                    .logger = &logger_,
                    .node = settings.node,
                    .runtime_dir = settings.runtime_dir,
+                   .state_dir = settings.state_dir,
                    .min_timeout = settings.limits.min_timeout,
                    .watch_exit = [this](Process& p) { return WatchExit(p); },
                    .row_changed =

@@ -150,8 +150,8 @@ ProgramDesk::ProgramDesk(World world)
             .look_soon = [this] { look_due_ = true; },
             .random = [this] { return std::uniform_real_distribution<double>(0, 1)(randomness_); },
             .ask_last_words =
-                [this](const std::string& label, const std::string& run) {
-                  words_due_.push_back({label, run});
+                [this](const std::string& label, const std::string& run, int64_t kill) {
+                  words_due_.push_back({label, run, kill});
                 }};
 }
 
@@ -174,8 +174,9 @@ absl::Status ProgramDesk::Open() {
 
 void ProgramDesk::Add(std::shared_ptr<const ProgramSpec> spec, int instance) {
   const std::string label = LabelOf(*spec, instance);
+  const auto last_due = spec->schedule ? KeptDue(label) : std::nullopt;
   auto life = std::make_unique<ProgramLife>(std::move(spec), instance, SeedOf(world_.node, label),
-                                            ProgramNow());
+                                            ProgramNow(), last_due);
   instances_[label] = std::make_unique<ProgramInstance>(&parts_, std::move(life));
 }
 
@@ -453,14 +454,49 @@ void ProgramDesk::Publish(ProgramInstance& instance) {
     if (notice.death) {
       event.set_cause(notice.death->cause());
       *event.mutable_death() = *std::move(notice.death);
+      event.set_kill(instance.last_kill().kill());
+      event.set_symptom(instance.last_kill().symptom());
+      event.set_issuer(instance.last_kill().issuer());
+      event.set_reason(instance.last_kill().reason());
     }
     world_.log->Record(std::move(event));
   }
   if (!life.TakeChanged()) return;
+  KeepDue(life);
   v1::StateRecord record;
   *record.mutable_program() = instance.Record();
   world_.journal->Put(std::move(record));
   world_.row_changed(life.label());
+}
+
+std::optional<absl::Time> ProgramDesk::KeptDue(const std::string& label) const {
+  const auto text = ReadFile(world_.state_dir + "/due/" + label);
+  absl::Time due;
+  std::string error;
+  if (!text.ok() || !absl::ParseTime(absl::RFC3339_full, *text, &due, &error)) return std::nullopt;
+  return due;
+}
+
+void ProgramDesk::KeepDue(const ProgramLife& life) {
+  const std::optional<absl::Time> due = life.last_due();
+  // Without it nothing is made up for, and nothing has to be remembered.
+  if (!due || life.spec().schedule->catch_up <= Nanos(0)) return;
+  absl::Time& kept = kept_due_[life.label()];
+  if (kept == *due) return;
+  kept = *due;
+  const std::string folder = world_.state_dir + "/due";
+  const std::string path = folder + "/" + life.label();
+  const std::string text = absl::FormatTime(absl::RFC3339_full, *due, absl::UTCTimeZone());
+  (void)keep_.Start([folder, path, text]() -> DetachedWork::Finish {
+    absl::Status kept_well = EnsureFolder(folder, 0755);
+    if (kept_well.ok()) kept_well = WriteDurably(path, text);
+    return [path, kept_well] {
+      if (!kept_well.ok()) {
+        spdlog::error("{} cannot be written ({}): after a reboot a run may be made up for twice",
+                      path, std::string(kept_well.message()));
+      }
+    };
+  });
 }
 
 void ProgramDesk::OnEnding(const Process& process) {
@@ -493,6 +529,7 @@ void ProgramDesk::OnTail(int64_t request, const std::string& bytes) {
   event.set_slot(words.label);
   event.set_program(words.label);
   event.set_run(words.run);
+  event.set_kill(words.kill);
   event.mutable_death()->set_stderr_tail(EscapeLines(bytes));
   event.set_message(fmt::format("what {} wrote to its stderr last", words.label));
   world_.log->Record(std::move(event));

@@ -31,6 +31,7 @@ class ProgramDesk {
     LoggerChild* logger = nullptr;
     std::string node;
     std::string runtime_dir;
+    std::string state_dir;
     Nanos min_timeout{};
     std::function<absl::Status(Process&)> watch_exit;
     // The row of this program changed, or is no more.
@@ -109,11 +110,20 @@ class ProgramDesk {
   };
   std::map<std::string, Preparing> preparing_;
 
+  // What a reboot must not forget: the due times that were dealt with, a file each. Written away
+  // from the loop; on a disk that hangs they are late, and a run may be made up for twice.
+  void KeepDue(const ProgramLife& life);
+  std::optional<absl::Time> KeptDue(const std::string& label) const;
+  DetachedWork keep_;
+  Poller::Token keep_watch_ = 0;
+  std::map<std::string, absl::Time> kept_due_;
+
   // Whose last words are to be asked for with the next scan (by then the logger has read what was
   // written right before the end), and were.
   struct LastWords {
     std::string label;
     std::string run;
+    int64_t kill = 0;
   };
   std::vector<LastWords> words_due_;
   std::map<int64_t, LastWords> words_asked_;

@@ -439,6 +439,8 @@ void ProgramInstance::OnEnding(const Process& process) {
   const v1::Cause kill_cause = process.kill != nullptr && process.kill->ladder.term_sent()
                                    ? process.kill->subject.cause()
                                    : v1::CAUSE_UNSPECIFIED;
+  last_kill_.Clear();
+  if (kill_cause != v1::CAUSE_UNSPECIFIED) last_kill_ = process.kill->subject;
   const MonoTime now = MonoNow();
   kill_tree_at_ = now + life_->spec().grace;
   if (process.kill != nullptr && process.kill->ladder.term_sent())
@@ -490,7 +492,7 @@ void ProgramInstance::Finish(const EndStatus& end, v1::Cause kill_cause) {
     what.cause = oom ? v1::CAUSE_OOM : v1::CAUSE_SIGNAL;
   }
   life_->Ended(now, what, start_error_, parts_->random());
-  parts_->ask_last_words(life_->label(), life_->run());
+  parts_->ask_last_words(life_->label(), life_->run(), last_kill_.kill());
   if (TreeEmpty()) {
     life_->TreeGone(now);
   } else {

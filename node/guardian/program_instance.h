@@ -47,7 +47,8 @@ struct ProgramParts {
   std::function<void()> look_soon;
   std::function<double()> random;
   // This life has ended: what it wrote last is to be put on record.
-  std::function<void(const std::string& label, const std::string& run)> ask_last_words;
+  std::function<void(const std::string& label, const std::string& run, int64_t kill)>
+      ask_last_words;
 };
 
 // The clocks of this instant.
@@ -97,6 +98,8 @@ class ProgramInstance {
   // Its sockets and marks stay for the next guardian.
   void Leave();
 
+  // The kill that ended its last life: number, symptom, issuer and reason; number 0: none did.
+  const v1::Event& last_kill() const { return last_kill_; }
   v1::Program Row() const;
   v1::ProgramRecord Record() const;
   v1::Event Subject() const;
@@ -132,6 +135,7 @@ class ProgramInstance {
   std::optional<HeldProgram> held_;
   Poller::Token outcome_watch_ = 0;
   std::string start_error_;
+  v1::Event last_kill_;
   // A handle of its own: the table's goes with its row.
   std::optional<ProcessRef> process_;
   std::shared_ptr<procctl_page> page_;

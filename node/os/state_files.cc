@@ -34,6 +34,8 @@ absl::Status Failed(std::string_view what, const std::string& path) {
   }
 }
 
+}  // namespace
+
 absl::Status WriteDurably(const std::string& path, const std::string& text) {
   const std::string fresh = path + ".new";
   {
@@ -51,8 +53,6 @@ absl::Status WriteDurably(const std::string& path, const std::string& text) {
   if (!dir || fsync(dir.get()) != 0) return Failed("fsync", folder);
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::Status EnsureFolder(const std::string& path, mode_t mode) {
   std::error_code error;

@@ -28,6 +28,9 @@ absl::StatusOr<UniqueFd> LockFile(const std::string& path);
 // `*stored` says why and the number is still usable.
 int64_t NextEpoch(const std::string& path, int64_t at_least, absl::Status* stored);
 
+// There whole, or as it was: also after a power cut. Waits for the disk.
+absl::Status WriteDurably(const std::string& path, const std::string& text);
+
 // At most 1 MiB.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 

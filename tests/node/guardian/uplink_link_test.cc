@@ -27,13 +27,19 @@ class UplinkLinkTest : public ::testing::Test {
       : poller_(*Poller::Create()),
         log_("n1", "boot", 42, &journal_),
         table_("boot", SlotRuleBook(), cells_, histories_, &journal_),
-        link_(&table_, &log_, &journal_, &poller_,
-              {.order =
-                   [this](const v1::LinkOrder& /*order*/) {
-                     log_.Record(MakeEvent(v1::EVENT_KIND_VERDICT, v1::SEVERITY_INFO, "gone"));
-                   },
-               .hold = [](const v1::LinkHoldOrder& /*order*/) {},
-               .detail = [](const v1::DetailRequest& /*request*/) { return v1::DetailReply(); }}) {
+        link_(
+            &table_, &log_, &journal_, &poller_,
+            {.order =
+                 [this](const v1::LinkOrder& /*order*/) {
+                   log_.Record(MakeEvent(v1::EVENT_KIND_VERDICT, v1::SEVERITY_INFO, "gone"));
+                 },
+             .hold = [](const v1::LinkHoldOrder& /*order*/) {},
+             .program = [](const v1::LinkProgramOrder& /*order*/) {},
+             .detail = [](const v1::DetailRequest& /*request*/) { return v1::DetailReply(); }},
+            {.after = [](const std::string& /*label*/) -> std::optional<v1::Program> { return {}; },
+             .find = [](const std::string& /*label*/) -> std::optional<v1::Program> {
+               return {};
+             }}) {
     table_.Listen({.changed = [](const Slot& /*slot*/) {},
                    .removed = [](const Slot& /*slot*/) {},
                    .forgotten = [](Process& /*process*/) {}});
