@@ -232,17 +232,27 @@ TEST_F(ReadOutputTest, AnAnswerOfAnotherKindIsNone) {
   EXPECT_THAT(reading.status.error_message(), HasSubstr("keeps no program web@1"));
 }
 
-TEST_F(ReadOutputTest, ANodeThatCannotBeAskedIsSaidToBe) {
+TEST_F(ReadOutputTest, ANodeThatWasNeverSeenOrKnowsNoProgramsIsSaidToBe) {
   Reading reading = Read(Request());
   EXPECT_EQ(reading.status.error_code(), grpc::StatusCode::NOT_FOUND);
   auto node = Node("web-01");
   node->set_features({"holds", "details"});
   ASSERT_TRUE(node->Connect());
+  // Its events are taken only when the session speaks for the node.
+  ASSERT_TRUE(node->SendEvents({node->MakeEvent(5, 1)}));
+  ASSERT_TRUE(node->AwaitAck(5, 1));
   reading = Read(Request());
   EXPECT_EQ(reading.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(reading.status.error_message(), HasSubstr("update procctl there"));
+}
+
+// With a node that knows programs: until gRPC is done with an ended session, another would still be
+// told to update, which is as true.
+TEST_F(ReadOutputTest, ANodeThatIsGoneCannotBeHeard) {
+  auto node = Node("web-01");
+  ASSERT_TRUE(node->Connect());
   ASSERT_TRUE(node->End().ok());
-  reading = Read(Request());
+  const Reading reading = Read(Request());
   EXPECT_EQ(reading.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(reading.status.error_message(), HasSubstr("cannot be heard"));
 }
