@@ -147,6 +147,7 @@ ProgramDesk::ProgramDesk(World world)
             .heartbeat_socket = world_.runtime_dir + "/heartbeat.sock",
             .min_timeout = world_.min_timeout,
             .watch_exit = world_.watch_exit,
+            .publish = [this](ProgramInstance& instance) { Publish(instance); },
             .look_soon = [this] { look_due_ = true; },
             .random = [this] { return std::uniform_real_distribution<double>(0, 1)(randomness_); },
             .ask_last_words =

@@ -287,10 +287,8 @@ void ProgramInstance::Start(const std::vector<std::string>& argv,
     parts_->look_soon();
     return;
   }
-  // Whoever takes over knows of it before it does anything.
-  v1::StateRecord record;
-  *record.mutable_program() = Record();
-  parts_->journal->Put(std::move(record));
+  // Whoever takes over knows of it, and of the event of its start, before it does anything.
+  parts_->publish(*this);
   parts_->journal->Commit();
   held_->Release();
 }

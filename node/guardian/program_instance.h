@@ -27,6 +27,8 @@
 
 namespace procctl::node {
 
+class ProgramInstance;
+
 // What instances work with; all outlives them.
 struct ProgramParts {
   Table* table = nullptr;
@@ -43,6 +45,8 @@ struct ProgramParts {
   std::string heartbeat_socket;
   Nanos min_timeout{};
   std::function<absl::Status(Process&)> watch_exit;
+  // Its events go to the log, its record and row to where they are kept and shown.
+  std::function<void(ProgramInstance&)> publish;
   // Something happened after which everybody is to be looked at again, soon.
   std::function<void()> look_soon;
   std::function<double()> random;
