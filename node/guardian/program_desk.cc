@@ -134,7 +134,8 @@ ProgramDesk::ProgramDesk(World world)
       cgroups_(CgroupTree::Open(TreeName(world_.runtime_dir))),
       oom_(OomLog::Open()),
       randomness_(std::random_device{}()),
-      prepare_({.at_once = 4, .threads = 8, .queued = 2000}) {
+      prepare_({.at_once = 4, .threads = 8, .queued = 2000}),
+      keep_({.at_once = 1, .threads = 2, .queued = 1000}) {
   parts_ = {.table = world_.table,
             .enforcer = world_.enforcer,
             .log = world_.log,
@@ -156,7 +157,10 @@ ProgramDesk::ProgramDesk(World world)
                 }};
 }
 
-ProgramDesk::~ProgramDesk() { world_.poller->Remove(prepare_watch_); }
+ProgramDesk::~ProgramDesk() {
+  world_.poller->Remove(prepare_watch_);
+  world_.poller->Remove(keep_watch_);
+}
 
 absl::Status ProgramDesk::Open() {
   // Sockets below it are opened by programs of other users; what they are called is not shown.
@@ -168,6 +172,9 @@ absl::Status ProgramDesk::Open() {
       world_.poller->Add(prepare_.event_fd(), EPOLLIN, [this](uint32_t) { prepare_.Take(); });
   if (!watch.ok()) return watch.status();
   prepare_watch_ = *watch;
+  auto keep = world_.poller->Add(keep_.event_fd(), EPOLLIN, [this](uint32_t) { keep_.Take(); });
+  if (!keep.ok()) return keep.status();
+  keep_watch_ = *keep;
   if (!cgroups_.available())
     spdlog::info("programs run without cgroups of their own: {}", cgroups_.why_not());
   return absl::OkStatus();
