@@ -215,6 +215,15 @@ TEST_F(ProgramLifeTest, ADueRunThatNeverPassedItsGateIsBegunAgainUnderTheSameNam
   EXPECT_EQ(Look(), ProgramLife::Do::kNothing) << "one run for each due time";
 }
 
+TEST_F(ProgramLifeTest, WhatWasDueWhileTheHostWasDownIsMadeUpForWhereThatIsWanted) {
+  spec_.schedule =
+      ScheduleRule{.cron = *CronTimes::Parse("@hourly", "UTC"), .catch_up = std::chrono::hours(2)};
+  spec_.restart = RestartPolicy::kNever;
+  life_ = std::make_unique<ProgramLife>(std::make_shared<const ProgramSpec>(spec_), 1, 7, now_,
+                                        now_.wall - absl::Minutes(61));
+  EXPECT_EQ(Look(), ProgramLife::Do::kStart);
+}
+
 TEST_F(ProgramLifeTest, ARunOverItsLimitAndAnOldOneAreStopped) {
   spec_.run_limit = seconds(5);
   Make();
