@@ -381,8 +381,8 @@ void ProgramLife::Decide(const ProgramTime& now, const Ending& ending, double ra
       next_is_restart_ = true;
       WaitUntil(v1::PROGRAM_STATE_PARKED, now, answer.delay, answer.why);
       Tell(v1::EVENT_KIND_PROGRAM_PARKED, v1::SEVERITY_ALARM,
-           fmt::format("{} is parked: {}; tried again in {}, or at once by retry", label_,
-                       answer.why, FormatDuration(answer.delay)));
+           fmt::format("{} is {}; tried again in {}, or at once by retry", label_, answer.why,
+                       FormatDuration(answer.delay)));
       return;
     case RestartAnswer::What::kDone:
       break;
@@ -407,8 +407,13 @@ void ProgramLife::Ended(const ProgramTime& now, const ProgramEnd& end, const std
   const Nanos ran = started_ ? now.mono - started_->mono : Nanos(0);
   const int32_t pid = incarnation_.pid();
   const Ending ending{end.cause, end.status_known, end.exit_code, end.signal, ran};
+  const std::string stopped_by =
+      stop_ && stop_->cause == v1::CAUSE_OPERATOR ? stop_->by.issuer : std::string();
   stop_.reset();
   Decide(now, ending, random);
+  // Who wonders tomorrow why it does not run reads it in the row.
+  if (after_ == v1::PROGRAM_STATE_STOPPED && after_message_.empty() && !stopped_by.empty())
+    after_message_ = fmt::format("stopped by {}", stopped_by);
   v1::Death death = MakeDeath(now, end);
   const bool failure = IsFailure(*spec_, ending);
   std::string follows;

@@ -100,7 +100,14 @@ Fleet::Fleet(const std::vector<std::string>& node_ids)
 
 Fleet::~Fleet() {
   programs_.clear();
-  for (auto& [id, node] : nodes_) node->guardian_.Kill();
+  for (auto& [id, node] : nodes_) {
+    // What it started outlives a guardian that is killed; Ctrl-C ends both.
+    if (!node->options_.programs.empty() && node->guardian_.Running()) {
+      node->guardian_.Signal(SIGINT);
+      (void)node->guardian_.WaitExit(30s);
+    }
+    node->guardian_.Kill();
+  }
   controller_.Kill();
   std::error_code ignored;
   if (std::getenv("PROCCTL_TEST_KEEP") == nullptr) {
@@ -135,6 +142,30 @@ void Fleet::StartController(int descriptors) {
   address_ = controller_.AwaitLine("listening on ", 15s);
 }
 
+void Fleet::WriteConfig(const Node& node) const {
+  const NodeOptions& options = node.options_;
+  std::string yaml = "node: " + node.id_ + "\nruntime_dir: " + node.runtime_ +
+                     "\nstate_dir: " + node.folder_ + "/state" + "\ngrace: " + options.grace +
+                     "\nuplink: {user: nobody, path: " + folder_ + "/procctl-uplink}" +
+                     "\nlog: {level: debug, format: text}\n";
+  if (!options.brakes) {
+    yaml += "brakes: {burst: 1000, per_minute: 1000, common_cause: {mode: 'off'}}\n";
+  }
+  if (options.with_controller) {
+    const std::string given = options.tls.empty() ? NodeTls(node.id_) : options.tls;
+    const std::string tls = options.uid ? node.folder_ + "/tls" : given;
+    yaml += "controller: {address: '" + address_ + "'" + TlsYaml(tls, ", ") + "}\n";
+  }
+  yaml += options.yaml + "\n";
+  if (!options.programs.empty()) yaml += "programs:\n" + options.programs + "\n";
+  WriteFile(node.config(), yaml);
+}
+
+void Fleet::SetPrograms(const std::string& id, const std::string& programs) {
+  nodes_.at(id)->options_.programs = programs;
+  WriteConfig(*nodes_.at(id));
+}
+
 Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
   std::unique_ptr<Node>& node = nodes_[id];
   if (!node) node = std::make_unique<Node>();
@@ -149,23 +180,11 @@ Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
     node->folder_ = options.disk + "/" + id;
   }
   fs::create_directories(node->folder_ + "/state");
-  std::string yaml = "node: " + id + "\nruntime_dir: " + node->runtime_ +
-                     "\nstate_dir: " + node->folder_ + "/state" + "\ngrace: " + options.grace +
-                     "\nuplink: {user: nobody, path: " + folder_ + "/procctl-uplink}" +
-                     "\nlog: {level: debug, format: text}\n";
-  if (!options.brakes) {
-    yaml += "brakes: {burst: 1000, per_minute: 1000, common_cause: {mode: 'off'}}\n";
+  if (options.with_controller && options.uid) {  // a key belongs to the user that reads it
+    fs::copy(options.tls.empty() ? NodeTls(id) : options.tls, node->folder_ + "/tls",
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
-  if (options.with_controller) {
-    std::string tls = options.tls.empty() ? NodeTls(id) : options.tls;
-    if (options.uid) {  // a key belongs to the user that reads it
-      fs::copy(tls, node->folder_ + "/tls",
-               fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-      tls = node->folder_ + "/tls";
-    }
-    yaml += "controller: {address: '" + address_ + "'" + TlsYaml(tls, ", ") + "}\n";
-  }
-  WriteFile(node->config(), yaml + options.yaml + "\n");
+  WriteConfig(*node);
   if (options.uid) {
     for (const std::string& path :
          {node->runtime_, node->folder_ + "/state", node->folder_ + "/tls"}) {
@@ -243,6 +262,12 @@ std::vector<v1::Node> Fleet::Nodes() {
   const Finished list = Cli({"list", "nodes", "-o", "json"});
   CheckOk(list, "procctl-cli list nodes");
   return ParseList<v1::Node>(list.out, "nodes");
+}
+
+std::vector<v1::FleetProgram> Fleet::Programs() {
+  const Finished list = Cli({"programs", "-o", "json"});
+  CheckOk(list, "procctl-cli programs");
+  return ParseList<v1::FleetProgram>(list.out, "programs");
 }
 
 std::vector<v1::Event> Fleet::Events(const std::string& filter) {

@@ -27,6 +27,9 @@ struct NodeOptions {
   bool with_controller = true;
   // Text appended to the configuration, and the values that tests change most.
   std::string yaml;
+  // The list of its programs as YAML, each entry from "  - name: ..." on. They are stopped with the
+  // Fleet: the test itself must not let go of them in another way (SIGTERM, kill -9 for good).
+  std::string programs;
   std::string grace = "5s";
   // The brakes of a real node. Off for tests that are about something else: they let more hang at
   // once than a sane host ever should.
@@ -77,6 +80,8 @@ class Fleet {
   // Starts a guardian (again, on the same state) and returns once it guards.
   Node& StartNode(const std::string& id, NodeOptions options = {});
   Node& node(const std::string& id) { return *nodes_.at(id); }
+  // Writes its configuration anew, with these programs. It takes effect when the guardian is told.
+  void SetPrograms(const std::string& id, const std::string& programs);
   void AwaitConnected(size_t nodes, std::chrono::milliseconds limit = 10s);
 
   // Starts a test program (worker, stubborn, classic_worker) on a node; returns once it says
@@ -91,6 +96,7 @@ class Fleet {
   // Through `procctl-cli ... -o json`; they throw when it fails.
   std::vector<v1::FleetSlot> Slots();
   std::vector<v1::Node> Nodes();
+  std::vector<v1::FleetProgram> Programs();
   // All events, or those that match a filter of ListEvents.
   std::vector<v1::Event> Events(const std::string& filter = "");
   // The first event for which `matches` holds; waits for it.
@@ -110,6 +116,8 @@ class Fleet {
   std::string Issue(const CertificateRequest& request);
 
  private:
+  void WriteConfig(const Node& node) const;
+
   std::string folder_;
   // Runtime folders lie in memory, as /run does: there a guardian keeps what the next one takes up.
   std::string runtime_;
