@@ -54,9 +54,11 @@ ExitCode HistoryCommand(const Options& options, const Screen& screen, Client* cl
   if (!name.ok()) return screen.Fail(ExitCode::kUsage, name.status());
   v1::ListEventsRequest request;
   request.set_filter(FilterFor({*name}) +
-                     " kind=program_ended,program_start_failed,program_parked,program_last_words");
+                     " kind=program_ended,program_start_failed,program_parked" +
+                     (options.of_stderr ? ",program_last_words" : ""));
   // Last words are no end: there may be as many of them.
-  request.set_newest(std::min(2 * *options.newest, kMostEvents));
+  request.set_newest(options.of_stderr ? std::min(2 * *options.newest, kMostEvents)
+                                       : *options.newest);
   auto events = client->CollectEvents(std::move(request), AnswerTime(options));
   if (!events.ok()) return screen.Fail(ExitCodeFor(events.status()), events.status());
   std::erase_if(*events, [&](const v1::StoredEvent& stored) {
