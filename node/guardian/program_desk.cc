@@ -379,6 +379,8 @@ void ProgramDesk::Look() {
     if (world_.logger != nullptr) world_.logger->Detach(label);
     for (const char* ending : {".out", ".err", ".run"})
       (void)unlink((parts_.folder + "/" + label + ending).c_str());
+    // Whoever came in meanwhile keeps it.
+    if (cgroups_.available()) (void)cgroups_.Adopt(label).Remove();
     it = instances_.erase(it);
     world_.row_changed(label);
   }
@@ -580,6 +582,8 @@ bool ProgramDesk::AllStopped() const {
 
 void ProgramDesk::Leave() {
   for (auto& [label, instance] : instances_) instance->Leave();
+  // Else a folder would stay behind for each runtime_dir that ever was.
+  if (cgroups_.available() && AllStopped()) cgroups_.Remove();
 }
 
 std::optional<v1::Program> ProgramDesk::RowAfter(const std::string& label) const {

@@ -67,7 +67,7 @@ class ProgramDesk {
   // Nothing is started any more, and everything is stopped; true once nothing runs.
   void StopAll() { stopping_ = true, look_due_ = true; }
   bool AllStopped() const;
-  // The guardian ends and its programs go on.
+  // The guardian ends, and programs that run go on. Nothing may be started afterwards.
   void Leave();
 
   // Rows, in the order of their labels.

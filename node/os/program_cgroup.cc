@@ -350,4 +350,9 @@ void CgroupTree::RemoveEmpty() const {
   }
 }
 
+void CgroupTree::Remove() const {
+  RemoveEmpty();
+  (void)rmdir(path_.c_str());  // the kernel refuses it for as long as there is a group in it
+}
+
 }  // namespace procctl::node

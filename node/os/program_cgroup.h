@@ -88,6 +88,8 @@ class CgroupTree {
 
   // Groups of programs in which nobody lives. Not between Make and the start of its program.
   void RemoveEmpty() const;
+  // The same, and the tree itself where nobody lives in it any more; it is of no use afterwards.
+  void Remove() const;
 
  private:
   std::string path_;

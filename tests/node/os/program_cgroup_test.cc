@@ -197,8 +197,8 @@ class RealCgroups : public testing::Test {
   }
   void TearDown() override {
     if (!tree_.available()) return;
-    tree_.RemoveEmpty();
-    EXPECT_EQ(rmdir(tree_.path().c_str()), 0) << tree_.path();
+    tree_.Remove();
+    EXPECT_FALSE(std::filesystem::exists(tree_.path())) << tree_.path();
   }
 
   ProcessRef Start(const ProgramCgroup& group, const std::string& script) {
@@ -263,6 +263,8 @@ TEST_F(RealCgroups, OnlyEmptyOnesAreRemoved) {
   const ProgramCgroup adopted = tree_.Adopt("lives");
   EXPECT_EQ(adopted.path(), lives->path());
   EXPECT_TRUE(adopted.Populated());
+  tree_.Remove();
+  EXPECT_TRUE(std::filesystem::exists(adopted.path())) << "somebody lives in it";
   ASSERT_TRUE(adopted.Kill().ok());
   (void)AwaitEnd(leader);
   EXPECT_TRUE(Empties(adopted));
