@@ -444,23 +444,8 @@ void ProgramDesk::Prepare(ProgramInstance& instance) {
 }
 
 void ProgramDesk::Publish(ProgramInstance& instance) {
-  ProgramLife& life = instance.life();
-  for (ProgramLife::Notice& notice : life.TakeNotices()) {
-    v1::Event event = instance.Subject();
-    event.set_kind(notice.kind);
-    event.set_severity(notice.severity);
-    event.set_message(std::move(notice.message));
-    if (notice.death) {
-      event.set_cause(notice.death->cause());
-      *event.mutable_death() = *std::move(notice.death);
-    }
-    world_.log->Record(std::move(event));
-  }
-  if (!life.TakeChanged()) return;
-  v1::StateRecord record;
-  *record.mutable_program() = instance.Record();
-  world_.journal->Put(std::move(record));
-  world_.row_changed(life.label());
+  instance.PutOnRecord();
+  if (instance.TakeRowMoved()) world_.row_changed(instance.life().label());
 }
 
 void ProgramDesk::OnEnding(const Process& process) {

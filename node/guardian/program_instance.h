@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "node/core/enforcer.h"
@@ -97,6 +98,12 @@ class ProgramInstance {
   // Its sockets and marks stay for the next guardian.
   void Leave();
 
+  // Records what there is to tell, and puts what must be kept into the journal right beside it:
+  // whoever takes over finds both or neither.
+  void PutOnRecord();
+  // Since the last call: its row has changed.
+  bool TakeRowMoved() { return std::exchange(row_moved_, false); }
+
   v1::Program Row() const;
   v1::ProgramRecord Record() const;
   v1::Event Subject() const;
@@ -134,6 +141,10 @@ class ProgramInstance {
   std::string start_error_;
   // A handle of its own: the table's goes with its row.
   std::optional<ProcessRef> process_;
+  // Whom events are about: the process that runs, or the last one, also where no handle to it could
+  // be had any more.
+  ProcessIdentity last_;
+  bool row_moved_ = false;
   std::shared_ptr<procctl_page> page_;
   notify::Receiver notify_;
   Poller::Token notify_watch_ = 0;
