@@ -122,7 +122,15 @@ void ProgramLife::BeginSchedule(const ProgramTime& now, const std::optional<Sche
   if (!spec_->schedule) return;
   schedule_.emplace(*spec_->schedule, seed_,
                     state.value_or(ScheduleState{.last_due = now.wall, .pending = std::nullopt}));
-  if (!alive_) SetState(v1::PROGRAM_STATE_SCHEDULED, "");
+  switch (state_) {
+    case v1::PROGRAM_STATE_STOPPED:
+    case v1::PROGRAM_STATE_DONE:
+      if (!alive_) SetState(v1::PROGRAM_STATE_SCHEDULED, "");
+      return;
+    default:
+      // What it waits for, such as the end of what its last life left behind, goes on.
+      return;
+  }
 }
 
 bool ProgramLife::wanted() const {
@@ -292,16 +300,16 @@ void ProgramLife::NeverPassed(const ProgramTime& now) {
   if (!alive_ || passed_) return;
   alive_ = false;
   stop_.reset();
-  start_now_ = true;
+  // It may have been stopped by order before this came out.
+  start_now_ = start_now_ || wanted();
   ProgramEnd end;
   end.cause = v1::CAUSE_START_FAILED;
   Tell(v1::EVENT_KIND_PROGRAM_ENDED, v1::SEVERITY_WARNING,
-       fmt::format("{} pid {} never ran: a guardian was killed before it let it; it is started "
-                   "once more",
-                   label_, incarnation_.pid()),
+       fmt::format("{} pid {} never ran: a guardian was killed before it let it; it {}", label_,
+                   incarnation_.pid(), start_now_ ? "is started once more" : "stays stopped"),
        MakeDeath(now, end));
   incarnation_.Clear();
-  SetState(v1::PROGRAM_STATE_WAITING, "is started once more");
+  SetState(v1::PROGRAM_STATE_WAITING, start_now_ ? "is started once more" : "");
   changed_ = true;
 }
 

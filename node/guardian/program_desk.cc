@@ -148,7 +148,6 @@ ProgramDesk::ProgramDesk(World world)
             .heartbeat_socket = world_.runtime_dir + "/heartbeat.sock",
             .min_timeout = world_.min_timeout,
             .watch_exit = world_.watch_exit,
-            .publish = [this](ProgramInstance& instance) { Publish(instance); },
             .look_soon = [this] { look_due_ = true; },
             .random = [this] { return std::uniform_real_distribution<double>(0, 1)(randomness_); },
             .ask_last_words =
@@ -455,28 +454,10 @@ void ProgramDesk::Prepare(ProgramInstance& instance) {
 }
 
 void ProgramDesk::Publish(ProgramInstance& instance) {
-  ProgramLife& life = instance.life();
-  for (ProgramLife::Notice& notice : life.TakeNotices()) {
-    v1::Event event = instance.Subject();
-    event.set_kind(notice.kind);
-    event.set_severity(notice.severity);
-    event.set_message(std::move(notice.message));
-    if (notice.death) {
-      event.set_cause(notice.death->cause());
-      *event.mutable_death() = *std::move(notice.death);
-      event.set_kill(instance.last_kill().kill());
-      event.set_symptom(instance.last_kill().symptom());
-      event.set_issuer(instance.last_kill().issuer());
-      event.set_reason(instance.last_kill().reason());
-    }
-    world_.log->Record(std::move(event));
-  }
-  if (!life.TakeChanged()) return;
-  KeepDue(life);
-  v1::StateRecord record;
-  *record.mutable_program() = instance.Record();
-  world_.journal->Put(std::move(record));
-  world_.row_changed(life.label());
+  instance.PutOnRecord();
+  if (!instance.TakeRowMoved()) return;
+  KeepDue(instance.life());
+  world_.row_changed(instance.life().label());
 }
 
 std::optional<absl::Time> ProgramDesk::KeptDue(const std::string& label) const {

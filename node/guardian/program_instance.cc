@@ -86,10 +86,10 @@ v1::Event ProgramInstance::Subject() const {
     *event.mutable_incarnation() = parts_->table->IncarnationOf(*own);
   } else {
     event.set_slot(life_->label());
-    if (process_) {
+    if (last_.pid > 0) {
       event.mutable_incarnation()->set_boot_id(parts_->table->boot_id());
-      event.mutable_incarnation()->set_pid(process_->identity().pid);
-      event.mutable_incarnation()->set_start_ticks(process_->identity().start_ticks);
+      event.mutable_incarnation()->set_pid(last_.pid);
+      event.mutable_incarnation()->set_start_ticks(last_.start_ticks);
     }
   }
   return event;
@@ -264,6 +264,7 @@ absl::Status ProgramInstance::MakeProcess(const std::vector<std::string>& argv,
   if (!watch.ok()) return watch.status();
   outcome_watch_ = *watch;
   process_.emplace(*std::move(own));
+  last_ = process_->identity();
   const int64_t uid = spec.user ? spec.user->uid : geteuid();
   if (absl::Status s = AddSlot(held->TakeProcess(), uid); !s.ok()) {
     parts_->poller->Remove(std::exchange(outcome_watch_, 0));
@@ -275,22 +276,48 @@ absl::Status ProgramInstance::MakeProcess(const std::vector<std::string>& argv,
 
 void ProgramInstance::Start(const std::vector<std::string>& argv,
                             const std::vector<std::string>& env_files) {
+  // What there is to tell of the life before is told in its name.
+  PutOnRecord();
   start_error_.clear();
   adopted_ = notify_ready_ = sweeping_ = swept_hard_ = told_unkillable_ = false;
   said_stranger_ = said_garbage_ = said_main_ = said_longer_ = false;
   usage_ = usage_shown_ = {};
   measure_at_ = MonoTime();
   process_.reset();
+  last_ = {};
   if (absl::Status s = MakeProcess(argv, env_files); !s.ok()) {
     // One that was made and not let go ends by itself, without exec.
     life_->CouldNotStart(ProgramNow(), std::string(s.message()), parts_->random());
     parts_->look_soon();
     return;
   }
-  // Whoever takes over knows of it, and of the event of its start, before it does anything.
-  parts_->publish(*this);
+  // Whoever takes over knows of it, and has its start on record, before it does anything.
+  PutOnRecord();
   parts_->journal->Commit();
   held_->Release();
+}
+
+void ProgramInstance::PutOnRecord() {
+  for (ProgramLife::Notice& notice : life_->TakeNotices()) {
+    v1::Event event = Subject();
+    event.set_kind(notice.kind);
+    event.set_severity(notice.severity);
+    event.set_message(std::move(notice.message));
+    if (notice.death) {
+      event.set_cause(notice.death->cause());
+      *event.mutable_death() = *std::move(notice.death);
+      event.set_kill(last_kill_.kill());
+      event.set_symptom(last_kill_.symptom());
+      event.set_issuer(last_kill_.issuer());
+      event.set_reason(last_kill_.reason());
+    }
+    parts_->log->Record(std::move(event));
+  }
+  if (!life_->TakeChanged()) return;
+  row_moved_ = true;
+  v1::StateRecord record;
+  *record.mutable_program() = Record();
+  parts_->journal->Put(std::move(record));
 }
 
 void ProgramInstance::OnOutcome() {
@@ -463,6 +490,7 @@ void ProgramInstance::Finish(const EndStatus& end, v1::Cause kill_cause) {
   late_.reset();
   if (adopted_ && !life_->passed() && !MarkSaysPassed()) {
     life_->NeverPassed(now);
+    PutOnRecord();
     parts_->look_soon();
     return;
   }
@@ -490,6 +518,9 @@ void ProgramInstance::Finish(const EndStatus& end, v1::Cause kill_cause) {
     what.cause = oom ? v1::CAUSE_OOM : v1::CAUSE_SIGNAL;
   }
   life_->Ended(now, what, start_error_, parts_->random());
+  // At once: whatever else is committed before the next look would keep the one without the other,
+  // and the next guardian would tell this end again, or never.
+  PutOnRecord();
   parts_->ask_last_words(life_->label(), life_->run(), last_kill_.kill());
   if (TreeEmpty()) {
     life_->TreeGone(now);
@@ -540,6 +571,13 @@ void ProgramInstance::TellLeftovers(v1::Severity severity, const std::string& wh
 }
 
 void ProgramInstance::Tend(MonoTime now) {
+  // Its gate was opened right before the guardian of that time was killed: it may leave its mark
+  // only now.
+  if (adopted_ && life_->has_process() && !life_->passed() && MarkSaysPassed()) {
+    life_->Passed();
+    life_->Ready(ProgramNow());
+    parts_->look_soon();
+  }
   if (late_) {
     const EndStatus end = ReapOwnChild(*process_);
     if (end.known || now >= late_->until) Finish(end, late_->kill_cause);
@@ -613,6 +651,7 @@ void ProgramInstance::Adopt(const v1::ProgramRecord& record, Slot* own) {
     return;
   }
   adopted_ = true;
+  last_ = {record.incarnation().pid(), record.incarnation().start_ticks()};
   oom_kills_before_ = record.oom_kills_before();
   if (!record.cgroup().empty()) cgroup_ = parts_->cgroups->Adopt(life_->label());
   auto ref = ProcessRef::Open(record.incarnation().pid());

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "node/core/enforcer.h"
@@ -27,8 +28,6 @@
 
 namespace procctl::node {
 
-class ProgramInstance;
-
 // What instances work with; all outlives them.
 struct ProgramParts {
   Table* table = nullptr;
@@ -45,8 +44,6 @@ struct ProgramParts {
   std::string heartbeat_socket;
   Nanos min_timeout{};
   std::function<absl::Status(Process&)> watch_exit;
-  // Its events go to the log, its record and row to where they are kept and shown.
-  std::function<void(ProgramInstance&)> publish;
   // Something happened after which everybody is to be looked at again, soon.
   std::function<void()> look_soon;
   std::function<double()> random;
@@ -102,8 +99,12 @@ class ProgramInstance {
   // Its sockets and marks stay for the next guardian.
   void Leave();
 
-  // The kill that ended its last life: number, symptom, issuer and reason; number 0: none did.
-  const v1::Event& last_kill() const { return last_kill_; }
+  // Records what there is to tell, and puts what must be kept into the journal right beside it:
+  // whoever takes over finds both or neither.
+  void PutOnRecord();
+  // Since the last call: its row has changed.
+  bool TakeRowMoved() { return std::exchange(row_moved_, false); }
+
   v1::Program Row() const;
   v1::ProgramRecord Record() const;
   v1::Event Subject() const;
@@ -142,6 +143,10 @@ class ProgramInstance {
   v1::Event last_kill_;
   // A handle of its own: the table's goes with its row.
   std::optional<ProcessRef> process_;
+  // Whom events are about: the process that runs, or the last one, also where no handle to it could
+  // be had any more.
+  ProcessIdentity last_;
+  bool row_moved_ = false;
   std::shared_ptr<procctl_page> page_;
   notify::Receiver notify_;
   Poller::Token notify_watch_ = 0;
