@@ -1,0 +1,212 @@
+// How soon a program runs again after its end, and what 200 that only run cost their supervisor:
+// procctl-node beside supervisord and s6, in one run on one machine.
+//
+//   programs_bench           prints the figures
+//   programs_bench --check   and fails if one of procctl-node is over its limit
+//
+// A peer that is not installed is left out, and that is said. Restart: from right before SIGKILL is
+// sent to the main process, through a pidfd, to the first instruction of main() of its successor.
+// Each supervisor is measured twice: with programs that have run for over a second when they end,
+// and with one that ends soon after its start (s6 waits for a second between two starts, by
+// design). Idle: processor time over 20 s, and memory after them, of all processes of the
+// supervisor.
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/supervisors.h"
+#include "tests/e2e/harness/wait.h"
+
+namespace procctl::bench {
+namespace {
+
+using e2e::HarnessError;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+constexpr int kRestarts = 50;
+constexpr int kSettled = 10;
+constexpr auto kSettledAge = 1200ms;
+constexpr int kIdlePrograms = 200;
+constexpr auto kSettle = 5s;
+constexpr auto kWindow = 20s;
+constexpr double kMostMedianMs = 10;
+
+struct Latency {
+  double median_ms = 0;
+  double worst_ms = 0;
+};
+
+struct Cost {
+  int processes = 0;
+  double cpu_seconds = 0;
+  // What each would be charged alone, and with shared pages divided among those that share them.
+  int64_t resident_kb = 0;
+  int64_t proportional_kb = 0;
+};
+
+int64_t NowNanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+// Its parent may reap it at any time from here on; it is alive now, and named by its pidfd after.
+void KillByPidfd(int64_t pid) {
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0));
+  if (fd < 0) throw HarnessError("pidfd_open: " + std::string(strerror(errno)));
+  const auto sent = syscall(SYS_pidfd_send_signal, fd, SIGKILL, nullptr, 0);
+  close(fd);
+  if (sent != 0) throw HarnessError("pidfd_send_signal: " + std::string(strerror(errno)));
+}
+
+// Kills them in turn, each when it is `age` old and a little more: at another phase of any period
+// of the supervisor each time.
+Latency MeasureRestarts(Kind kind, int programs, std::chrono::milliseconds age) {
+  Supervisor supervisor(kind, programs);
+  std::vector<Mark> running = supervisor.first();
+  std::vector<double> took;
+  for (int i = 0; i < kRestarts; ++i) {
+    Mark& mark = running[static_cast<size_t>(i % programs)];
+    const auto due = std::chrono::nanoseconds(mark.nanoseconds) + age + 1ms * (i * 37 % 100);
+    std::this_thread::sleep_for(due - std::chrono::nanoseconds(NowNanoseconds()));
+    const int64_t begin = NowNanoseconds();
+    KillByPidfd(mark.pid);
+    mark = supervisor.Await(20s);
+    took.push_back(static_cast<double>(mark.nanoseconds - begin) / 1e6);
+  }
+  std::sort(took.begin(), took.end());
+  return {took[took.size() / 2], took.back()};
+}
+
+// Of all its threads, in nanoseconds as the scheduler counts them: the ticks of stat are too coarse
+// for processes that hardly run.
+double CpuSeconds(pid_t pid) {
+  double nanoseconds = 0;
+  std::error_code gone;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone)) {
+    double one = 0;
+    std::istringstream(e2e::ReadFile(task.path().string() + "/schedstat")) >> one;
+    nanoseconds += one;
+  }
+  return nanoseconds / 1e9;
+}
+
+int64_t Kilobytes(pid_t pid, const std::string& file, const std::string& key) {
+  const std::string text = e2e::ReadFile("/proc/" + std::to_string(pid) + "/" + file);
+  const size_t at = text.find("\n" + key + ":");
+  return at == std::string::npos ? 0 : std::atoll(text.c_str() + at + key.size() + 2);
+}
+
+// By the names of its processes, and their sum under "".
+std::map<std::string, Cost> MeasureIdle(Kind kind) {
+  Supervisor supervisor(kind, kIdlePrograms);
+  std::this_thread::sleep_for(kSettle);
+  const std::vector<Part> parts = supervisor.Parts();
+  std::vector<double> before;
+  for (const Part& part : parts) before.push_back(CpuSeconds(part.pid));
+  std::this_thread::sleep_for(kWindow);
+  std::map<std::string, Cost> costs;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Cost one{.processes = 1,
+             .cpu_seconds = CpuSeconds(parts[i].pid) - before[i],
+             .resident_kb = Kilobytes(parts[i].pid, "status", "VmRSS"),
+             .proportional_kb = Kilobytes(parts[i].pid, "smaps_rollup", "Pss")};
+    if (one.resident_kb == 0)
+      throw HarnessError(parts[i].name + " ended while its cost was measured");
+    for (const std::string& name : {parts[i].name, std::string()}) {
+      Cost& sum = costs[name];
+      sum.processes += one.processes;
+      sum.cpu_seconds += one.cpu_seconds;
+      sum.resident_kb += one.resident_kb;
+      sum.proportional_kb += one.proportional_kb;
+    }
+  }
+  return costs;
+}
+
+void Print(const std::string& name, const Cost& cost) {
+  std::printf("%-24s %9d %10.3f s %9.1f MiB %9.1f MiB\n", name.c_str(), cost.processes,
+              cost.cpu_seconds, static_cast<double>(cost.resident_kb) / 1024,
+              static_cast<double>(cost.proportional_kb) / 1024);
+  std::fflush(stdout);
+}
+
+int Bench(bool check) {
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+    throw HarnessError("PR_SET_CHILD_SUBREAPER: " + std::string(strerror(errno)));
+  std::vector<Kind> kinds;
+  for (const Kind kind : {Kind::kProcctl, Kind::kSupervisord, Kind::kS6}) {
+    if (ProgramOf(kind).empty()) {
+      std::printf("%s is not installed: left out\n", NameOf(kind));
+    } else {
+      kinds.push_back(kind);
+    }
+  }
+
+  std::printf("restart after SIGKILL, of %d     ran over 1.2 s           ran 50 to 150 ms\n",
+              kRestarts);
+  std::map<Kind, Latency> settled;
+  std::map<Kind, Latency> young;
+  for (const Kind kind : kinds) {
+    settled[kind] = MeasureRestarts(kind, kSettled, kSettledAge);
+    young[kind] = MeasureRestarts(kind, 1, 50ms);
+    std::printf("%-14s median %8.2f worst %8.2f ms   median %8.2f worst %8.2f ms\n", NameOf(kind),
+                settled[kind].median_ms, settled[kind].worst_ms, young[kind].median_ms,
+                young[kind].worst_ms);
+    std::fflush(stdout);
+  }
+
+  std::printf("\n%d idle programs, %lld s     processes  processor      resident  proportional\n",
+              kIdlePrograms, static_cast<long long>(kWindow.count()));
+  std::map<Kind, Cost> idle;
+  for (const Kind kind : kinds) {
+    const std::map<std::string, Cost> costs = MeasureIdle(kind);
+    idle[kind] = costs.at("");
+    Print(NameOf(kind), idle[kind]);
+    for (const auto& [name, cost] : costs) {
+      if (!name.empty() && costs.size() > 2) Print("  of it " + name, cost);
+    }
+  }
+
+  bool good = settled[Kind::kProcctl].median_ms <= kMostMedianMs &&
+              young[Kind::kProcctl].median_ms <= kMostMedianMs;
+  if (const auto peer = idle.find(Kind::kSupervisord); peer != idle.end()) {
+    const Cost& own = idle[Kind::kProcctl];
+    good = good && own.cpu_seconds < peer->second.cpu_seconds &&
+           own.resident_kb < peer->second.resident_kb;
+  }
+  if (check && !good) {
+    std::fprintf(stderr,
+                 "over the limit: half of all restarts within %.0f ms, and less processor time and "
+                 "memory than supervisord\n",
+                 kMostMedianMs);
+  }
+  return !check || good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace procctl::bench
+
+int main(int argc, char** argv) {
+  try {
+    return procctl::bench::Bench(argc > 1 && strcmp(argv[1], "--check") == 0);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "programs_bench: %s\n", error.what());
+    return 1;
+  }
+}
