@@ -38,8 +38,9 @@ class EscapedMessage : public spdlog::custom_flag_formatter {
 };
 
 // Lines that may wait for a slow reader of stderr; then the oldest are dropped, never the program
-// delayed.
-constexpr size_t kWaitingLines = 8192;
+// delayed. Room for all of them is taken at the start, 400 bytes each, in every program of a node;
+// a thousand programs that end and start together say two lines each.
+constexpr size_t kWaitingLines = 2048;
 
 // The program's signals belong to its own threads.
 void BlockSignals() {

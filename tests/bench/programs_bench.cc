@@ -2,12 +2,13 @@
 // procctl-node beside supervisord and s6, in one run on one machine.
 //
 //   programs_bench           prints the figures
-//   programs_bench --check   and fails if one of procctl-node is over its limit
+//   programs_bench --check   and fails if procctl-node restarts later than claimed
+//   programs_bench restarts  one half only; idle: the other
 //
 // A peer that is not installed is left out, and that is said. Restart: from right before SIGKILL is
 // sent to the main process, through a pidfd, to the first instruction of main() of its successor.
 // Each supervisor is measured twice: with programs that have run for over a second when they end,
-// and with one that ends soon after its start (s6 waits for a second between two starts, by
+// and with one that ends soon after its start (s6 waits for a second before it starts again, by
 // design). Idle: processor time over 20 s, and memory after them, of all processes of the
 // supervisor.
 #include <poll.h>
@@ -146,32 +147,27 @@ void Print(const std::string& name, const Cost& cost) {
   std::fflush(stdout);
 }
 
-int Bench(bool check) {
-  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
-    throw HarnessError("PR_SET_CHILD_SUBREAPER: " + std::string(strerror(errno)));
-  std::vector<Kind> kinds;
-  for (const Kind kind : {Kind::kProcctl, Kind::kSupervisord, Kind::kS6}) {
-    if (ProgramOf(kind).empty()) {
-      std::printf("%s is not installed: left out\n", NameOf(kind));
-    } else {
-      kinds.push_back(kind);
-    }
-  }
-
+// Whether procctl-node is within its limits.
+bool BenchRestarts(const std::vector<Kind>& kinds) {
   std::printf("restart after SIGKILL, of %d     ran over 1.2 s           ran 50 to 150 ms\n",
               kRestarts);
-  std::map<Kind, Latency> settled;
-  std::map<Kind, Latency> young;
+  bool good = true;
   for (const Kind kind : kinds) {
-    settled[kind] = MeasureRestarts(kind, kSettled, kSettledAge);
-    young[kind] = MeasureRestarts(kind, 1, 50ms);
+    const Latency settled = MeasureRestarts(kind, kSettled, kSettledAge);
+    const Latency young = MeasureRestarts(kind, 1, 50ms);
     std::printf("%-14s median %8.2f worst %8.2f ms   median %8.2f worst %8.2f ms\n", NameOf(kind),
-                settled[kind].median_ms, settled[kind].worst_ms, young[kind].median_ms,
-                young[kind].worst_ms);
+                settled.median_ms, settled.worst_ms, young.median_ms, young.worst_ms);
     std::fflush(stdout);
+    if (kind == Kind::kProcctl)
+      good = settled.median_ms <= kMostMedianMs && young.median_ms <= kMostMedianMs;
   }
+  if (!good) std::fprintf(stderr, "over the limit: half of all within %.0f ms\n", kMostMedianMs);
+  return good;
+}
 
-  std::printf("\n%d idle programs, %lld s     processes  processor      resident  proportional\n",
+// Says where procctl-node is the dearer one: that is a goal, and no claim yet.
+void BenchIdle(const std::vector<Kind>& kinds) {
+  std::printf("%d idle programs, %lld s     processes  processor      resident  proportional\n",
               kIdlePrograms, static_cast<long long>(kWindow.count()));
   std::map<Kind, Cost> idle;
   for (const Kind kind : kinds) {
@@ -182,21 +178,30 @@ int Bench(bool check) {
       if (!name.empty() && costs.size() > 2) Print("  of it " + name, cost);
     }
   }
+  const auto peer = idle.find(Kind::kSupervisord);
+  if (peer == idle.end()) return;
+  const Cost& own = idle[Kind::kProcctl];
+  const Cost& other = peer->second;
+  if (own.cpu_seconds >= other.cpu_seconds)
+    std::printf("procctl-node uses no less processor time than supervisord\n");
+  if (own.resident_kb >= other.resident_kb)
+    std::printf("procctl-node holds no less resident memory than supervisord\n");
+}
 
-  bool good = settled[Kind::kProcctl].median_ms <= kMostMedianMs &&
-              young[Kind::kProcctl].median_ms <= kMostMedianMs;
-  if (const auto peer = idle.find(Kind::kSupervisord); peer != idle.end()) {
-    const Cost& own = idle[Kind::kProcctl];
-    good = good && own.cpu_seconds < peer->second.cpu_seconds &&
-           own.resident_kb < peer->second.resident_kb;
+int Bench(bool check, const std::string& half) {
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+    throw HarnessError("PR_SET_CHILD_SUBREAPER: " + std::string(strerror(errno)));
+  std::vector<Kind> kinds;
+  for (const Kind kind : {Kind::kProcctl, Kind::kSupervisord, Kind::kS6}) {
+    if (ProgramOf(kind).empty()) {
+      std::printf("%s is not installed: left out\n", NameOf(kind));
+    } else {
+      kinds.push_back(kind);
+    }
   }
-  if (check && !good) {
-    std::fprintf(stderr,
-                 "over the limit: half of all restarts within %.0f ms, and less processor time and "
-                 "memory than supervisord\n",
-                 kMostMedianMs);
-  }
-  return !check || good ? 0 : 1;
+  const bool restarts_good = half == "idle" || BenchRestarts(kinds);
+  if (half != "restarts") BenchIdle(kinds);
+  return !check || restarts_good ? 0 : 1;
 }
 
 }  // namespace
@@ -204,7 +209,8 @@ int Bench(bool check) {
 
 int main(int argc, char** argv) {
   try {
-    return procctl::bench::Bench(argc > 1 && strcmp(argv[1], "--check") == 0);
+    const std::string word = argc > 1 ? argv[1] : "";
+    return procctl::bench::Bench(word == "--check", word);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "programs_bench: %s\n", error.what());
     return 1;
