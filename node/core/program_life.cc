@@ -263,6 +263,23 @@ ProgramLife::Step ProgramLife::LookRunning(const ProgramTime& now, const Facts& 
   return {};
 }
 
+MonoTime ProgramLife::NextLook(const ProgramTime& now) const {
+  MonoTime at = now.mono + std::chrono::seconds(1);
+  if (alive_) {
+    // At a limit itself it still runs.
+    if (spec_->run_limit > Nanos(0) && started_)
+      at = std::min(at, started_->mono + spec_->run_limit + Nanos(1));
+    if (max_age_ends_) at = std::min(at, *max_age_ends_ + Nanos(1));
+  } else if (next_start_) {
+    at = std::min(at, *next_start_);
+  }
+  if (schedule_) {
+    const Nanos left = absl::ToChronoNanoseconds(schedule_->next(now.wall) - now.wall);
+    at = std::min(at, now.mono + std::max(left, Nanos(0)));
+  }
+  return at;
+}
+
 std::string ProgramLife::NextRun() const {
   return due_ ? fmt::format("{}/{}", label_, RunOf(*due_))
               : fmt::format("{}/{}", label_, next_run_);

@@ -87,6 +87,10 @@ class ProgramLife {
   // What is to be done now. Call on every look, and after each report. `random` in [0, 1).
   Step Look(const ProgramTime& now, const Facts& facts, double random);
 
+  // When Look may have something else to say, if nothing is reported before: a second from `now` at
+  // the latest, for the wall clock may be set.
+  MonoTime NextLook(const ProgramTime& now) const;
+
   // The name of the life that begins with the next start. After kStart only.
   std::string NextRun() const;
   // A process was made for NextRun(). `incarnation` is that of its slot.

@@ -26,6 +26,7 @@ namespace {
 // second or so, and no scan waits for them.
 constexpr int kMostStarting = 32;
 constexpr Nanos kOrphansEvery = std::chrono::seconds(1);
+constexpr Nanos kTendEvery = std::chrono::seconds(1);
 // How long a disk may take to say where a program is and what its environment files hold.
 constexpr Nanos kPreparePatience = std::chrono::seconds(30);
 
@@ -318,9 +319,12 @@ int ProgramDesk::Starting() const {
 
 void ProgramDesk::Tend(MonoTime now) {
   if (instances_.empty()) return;
-  for (auto& [label, instance] : instances_) {
-    instance->Tend(now);
-    instance->Measure(now);
+  if (sweeping_ || now >= tend_at_) {
+    tend_at_ = now + kTendEvery;
+    for (auto& [label, instance] : instances_) {
+      instance->Tend(now);
+      instance->Measure(now);
+    }
   }
   for (auto it = preparing_.begin(); it != preparing_.end();) {
     if (now < it->second.until) {
@@ -342,7 +346,7 @@ void ProgramDesk::Tend(MonoTime now) {
     orphans_at_ = now + kOrphansEvery;
     SweepOrphans();
   }
-  Look();
+  if (look_due_ || now >= look_at_) Look();
 }
 
 void ProgramDesk::LookIfDue() {
@@ -352,6 +356,8 @@ void ProgramDesk::LookIfDue() {
 
 void ProgramDesk::Look() {
   look_due_ = false;
+  sweeping_ = false;
+  look_at_ = MonoTime::max();
   // A program is ready when all its instances are.
   std::map<std::string, bool> ready;
   std::map<std::string, bool> down;
@@ -363,11 +369,14 @@ void ProgramDesk::Look() {
     bool& is_down = down[life.spec().name];
     is_down = is_down || life.taken_down();
   }
+  const ProgramTime now = ProgramNow();
   for (auto it = instances_.begin(); it != instances_.end();) {
     ProgramInstance& instance = *it->second;
     LookAt(instance, ready, down);
     Publish(instance);
     if (!instance.gone()) {
+      sweeping_ = sweeping_ || instance.sweeping();
+      look_at_ = std::min(look_at_, instance.life().NextLook(now));
       ++it;
       continue;
     }

@@ -98,6 +98,11 @@ class ProgramDesk {
   std::mt19937_64 randomness_;
   Map instances_;
   bool look_due_ = true;
+  // When somebody is due by time alone, and whether what somebody left behind is being swept: a
+  // scan in which nothing is due touches no program.
+  MonoTime look_at_;
+  bool sweeping_ = false;
+  MonoTime tend_at_;
   bool stopping_ = false;
   MonoTime orphans_at_;
   std::set<int32_t> told_orphans_;

@@ -291,6 +291,21 @@ TEST_F(ProgramLifeTest, AStartThatFailsIsOnRecordAndTriedAgain) {
   EXPECT_EQ(Look(), ProgramLife::Do::kStart);
 }
 
+TEST_F(ProgramLifeTest, ItSaysWhenItIsToBeLookedAtNext) {
+  spec_.backoff.first = milliseconds(300);
+  spec_.run_limit = milliseconds(700);
+  Make();
+  Run();
+  EXPECT_EQ(life_->NextLook(now_), now_.mono + milliseconds(700) + Nanos(1));
+  Advance(milliseconds(100));
+  End(v1::CAUSE_EXIT, 1);
+  EXPECT_EQ(life_->NextLook(now_), now_.mono + milliseconds(300));
+  spec_.run_limit = Nanos(0);
+  Make();
+  Run();
+  EXPECT_EQ(life_->NextLook(now_), now_.mono + seconds(1)) << "the wall clock may be set";
+}
+
 TEST_F(ProgramLifeTest, AGuardianThatEndsWithItsProgramsStartsNoneOfThemAgain) {
   Make();
   Run();
