@@ -67,7 +67,8 @@ void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::Fleet
   row->mutable_incarnation()->set_generation(slot.generation);
   row->set_state(ShownState(node, slot));
   row->set_door(slot.door);
-  *row->mutable_timeout() = ToProto(slot.timeout);
+  // Absent stays absent: who need not beat has no timeout of zero.
+  if (slot.timeout > std::chrono::nanoseconds(0)) *row->mutable_timeout() = ToProto(slot.timeout);
   *row->mutable_silence() = ToProto(slot.silence);
   *row->mutable_registered_at() = ToProto(slot.registered_at);
   row->set_uid(slot.uid);
