@@ -67,6 +67,21 @@ TEST_F(SessionTest, ARowIsListedWithAllThatItsNodeSays) {
   EXPECT_EQ(response.summary().slots_in_trouble(), 0);
 }
 
+TEST_F(SessionTest, ASlotThatNeedNotBeatIsListedWithoutATimeout) {
+  auto node = Node("web-01");
+  ASSERT_TRUE(node->Connect());
+  v1::Slot slot = MakeSlot("sleeper", 1);
+  slot.set_door(v1::DOOR_PROGRAM);
+  EXPECT_TRUE(node->SendSnapshot({slot}));
+  ASSERT_TRUE(node->SendEvents({node->MakeEvent(5, 1)}));
+  ASSERT_TRUE(node->AwaitAck(5, 1));
+  v1::ListSlotsResponse response;
+  Call call;
+  ASSERT_TRUE(Caller(Role::kViewer)->ListSlots(&call, {}, &response).ok());
+  ASSERT_EQ(response.slots_size(), 1);
+  EXPECT_FALSE(response.slots(0).slot().has_timeout());
+}
+
 TEST_F(SessionTest, ANodeCannotSayThatItIsAnother) {
   auto node = Node("web-01");
   EXPECT_FALSE(node->Connect("web-02"));
