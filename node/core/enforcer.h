@@ -56,6 +56,12 @@ class Enforcer {
   // One scan. The caller has drained the sockets and reaped the exits before.
   void Scan();
 
+  // True while no scan can find anything: no slot has a heart to look at, no kill is under way and
+  // nobody holds anything.
+  bool AtRest() const { return table_->hearts() == 0 && kills_.empty() && holds_.empty(); }
+  // Scans come this far apart from now on. Longer than the configured interval only while AtRest.
+  void Pace(Nanos interval) { guard_.Pace(interval, Now()); }
+
   // Starts a kill for an order, or joins the one under way. The order has been checked; it ends as
   // a VERDICT event in any case, perhaps before this returns.
   void Execute(Slot& slot, OrderRef order, Nanos grace);

@@ -264,7 +264,8 @@ ProgramLife::Step ProgramLife::LookRunning(const ProgramTime& now, const Facts& 
 }
 
 MonoTime ProgramLife::NextLook(const ProgramTime& now) const {
-  MonoTime at = now.mono + std::chrono::seconds(1);
+  const bool must_ask = schedule_ || spec_->limits.restart_above_memory || !alive_;
+  MonoTime at = must_ask ? now.mono + std::chrono::seconds(1) : MonoTime::max();
   if (alive_) {
     // At a limit itself it still runs.
     if (spec_->run_limit > Nanos(0) && started_)

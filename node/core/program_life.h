@@ -87,8 +87,9 @@ class ProgramLife {
   // What is to be done now. Call on every look, and after each report. `random` in [0, 1).
   Step Look(const ProgramTime& now, const Facts& facts, double random);
 
-  // When Look may have something else to say, if nothing is reported before: a second from `now` at
-  // the latest, for the wall clock may be set.
+  // When Look may have something else to say, if nothing is reported before. A second from `now` at
+  // the latest where that depends on what nobody reports: the wall clock, which may be set, and the
+  // memory it holds. MonoTime::max(): it has nothing to wait for.
   MonoTime NextLook(const ProgramTime& now) const;
 
   // The name of the life that begins with the next start. After kStart only.

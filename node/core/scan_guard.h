@@ -48,6 +48,9 @@ class ScanGuard {
   // Call once per scan, with both clocks read together at its start.
   ScanVerdict Scan(MonoTime now, Nanos suspended);
 
+  // Scans are this far apart from now on, the first of them one interval from `now`.
+  void Pace(Nanos interval, MonoTime now) { interval_ = interval, last_ = now; }
+
  private:
   Nanos interval_;
   MonoTime last_;

@@ -102,6 +102,7 @@ Slot& Table::Keep(Process& process, std::unique_ptr<Slot> slot) {
   owners_[slot->cell] = slot.get();
   process.slots.push_back(slot.get());
   ++per_user_[process.uid];
+  if (slot->door != v1::DOOR_PROGRAM) ++hearts_;
   return *slots_.emplace(slot->generation, std::move(slot)).first->second;
 }
 
@@ -206,6 +207,7 @@ void Table::RemoveSlot(Slot& slot) {
   Process& process = *slot.process;
   process.slots.erase(std::find(process.slots.begin(), process.slots.end(), &slot));
   if (--per_user_[process.uid] == 0) per_user_.erase(process.uid);
+  if (slot.door != v1::DOOR_PROGRAM) --hearts_;
   labels_.Release(slot.name, slot.label);
   histories_[slot.cell].generation = 0;
   cells_[slot.cell].page = nullptr;

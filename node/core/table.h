@@ -160,6 +160,8 @@ class Table {
     return processes_;
   }
   int64_t slots_of_user(int64_t uid) const;
+  // Slots whose hearts a scan has to look at: all but those that are watched for their end only.
+  int64_t hearts() const { return hearts_; }
   const std::string& boot_id() const { return boot_id_; }
 
   // The row as others see it.
@@ -187,6 +189,7 @@ class Table {
   std::map<int64_t, std::unique_ptr<Slot>> slots_;
   std::map<ProcessIdentity, std::unique_ptr<Process>> processes_;
   std::map<int64_t, int64_t> per_user_;
+  int64_t hearts_ = 0;
 };
 
 }  // namespace procctl::node

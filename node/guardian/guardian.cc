@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -48,6 +49,8 @@ namespace {
 constexpr int kMostBatchesBeforeScan = 64;
 // How long the last events may take into the uplink's spool when the guardian ends.
 constexpr Nanos kFarewell = std::chrono::seconds(1);
+// Between two scans while there is no heart to look at.
+constexpr Nanos kRestInterval = std::chrono::seconds(1);
 constexpr size_t kMostReloadText = 4096;
 
 int64_t MillisecondsOfWallTime() {
@@ -177,13 +180,13 @@ class Guardian {
     std::printf("guarding as %s\n", settings_.node.c_str());
     std::fflush(stdout);
     (void)manager_.Ready(fmt::format("guarding as {}", settings_.node));
-    while (!stop_) Turn(-1);
+    while (!stop_) Turn();
     (void)manager_.Stopping();
     if (stop_programs_ && !programs_.empty()) {
       spdlog::info("stopping the programs; once more to leave them running");
       stop_ = false;
       programs_.StopAll();
-      while (!stop_ && !programs_.AllStopped()) Turn(-1);
+      while (!stop_ && !programs_.AllStopped()) Turn();
     }
     programs_.Leave();
     log_.Record(
@@ -227,8 +230,8 @@ class Guardian {
   }
 
   // One turn of the loop: sockets and exits first, then, if it is time, the scan.
-  void Turn(int timeout_ms) {
-    poller_.Wait(timeout_ms);
+  void Turn() {
+    poller_.Wait(UntilLook());
     if (scan_due_) {
       for (int i = 0; i < kMostBatchesBeforeScan && poller_.Wait(0) > 0; ++i) {
       }
@@ -244,13 +247,40 @@ class Guardian {
       BeatForManager(now);
       events_waiting_ = true;
     }
+    if (resting_ && MonoNow() >= programs_.next_look()) TendPrograms(MonoNow());
     programs_.LookIfDue();
+    SetPace();
     // What was decided is kept before it is told to anybody.
     keeper_->Tidy();
     if (events_waiting_) {
       events_waiting_ = false;
       link_.Pump();
     }
+  }
+
+  // Milliseconds, -1: the next scan comes soon enough.
+  int UntilLook() const {
+    if (!resting_ || programs_.next_look() == MonoTime::max()) return -1;
+    const Nanos left =
+        std::clamp<Nanos>(programs_.next_look() - MonoNow(), Nanos(0), kRestInterval);
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+  }
+
+  // A node that only keeps programs scans once a second: ten times a second is for hearts.
+  void SetPace() {
+    const bool rest = !classic_ && !canary_ && enforcer_.AtRest() && programs_.AtRest();
+    if (rest == resting_) return;
+    resting_ = rest;
+    const Nanos interval =
+        rest ? std::max(RestInterval(), settings_.scan_interval) : settings_.scan_interval;
+    enforcer_.Pace(interval);
+    if (absl::Status s = SetTimer(interval); !s.ok()) spdlog::error("{}", std::string(s.message()));
+  }
+
+  // The service manager may want to hear from us more often.
+  Nanos RestInterval() const {
+    const auto watchdog = manager_.watchdog_interval();
+    return watchdog ? std::min<Nanos>(*watchdog, kRestInterval) : kRestInterval;
   }
 
   // From the scan only: a loop that runs and does not scan is no guard.
@@ -485,14 +515,7 @@ class Guardian {
 
   absl::Status StartTimer() {
     timer_ = UniqueFd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(settings_.scan_interval);
-    itimerspec every{};
-    every.it_interval.tv_sec = seconds.count();
-    every.it_interval.tv_nsec = (settings_.scan_interval - seconds).count();
-    every.it_value = every.it_interval;
-    if (!timer_ || timerfd_settime(timer_.get(), 0, &every, nullptr) != 0) {
-      return absl::ResourceExhaustedError(fmt::format("timerfd: {}", std::strerror(errno)));
-    }
+    if (absl::Status s = SetTimer(settings_.scan_interval); !s.ok()) return s;
     return poller_
         .Add(timer_.get(), EPOLLIN,
              [this](uint32_t) {
@@ -500,6 +523,18 @@ class Guardian {
                if (read(timer_.get(), &ticks, sizeof ticks) > 0) scan_due_ = true;
              })
         .status();
+  }
+
+  // A first tick after `interval`, and one each `interval` from there on.
+  absl::Status SetTimer(Nanos interval) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(interval);
+    itimerspec every{};
+    every.it_interval.tv_sec = seconds.count();
+    every.it_interval.tv_nsec = (interval - seconds).count();
+    every.it_value = every.it_interval;
+    if (!timer_ || timerfd_settime(timer_.get(), 0, &every, nullptr) != 0)
+      return absl::ResourceExhaustedError(fmt::format("timerfd: {}", std::strerror(errno)));
+    return absl::OkStatus();
   }
 
   absl::Status WatchExit(Process& process) {
@@ -545,6 +580,7 @@ class Guardian {
   int64_t takeovers_ = 0;
   MonoTime next_watchdog_;
   bool scan_due_ = false;
+  bool resting_ = false;
   bool events_waiting_ = false;
   bool stop_ = false;
   bool stop_programs_ = false;

@@ -25,8 +25,9 @@ namespace {
 // Forks whose exec is not known yet, and forks in one look: five hundred programs are up within a
 // second or so, and no scan waits for them.
 constexpr int kMostStarting = 32;
-constexpr Nanos kOrphansEvery = std::chrono::seconds(1);
-constexpr Nanos kTendEvery = std::chrono::seconds(1);
+constexpr Nanos kOrphansEvery = std::chrono::milliseconds(950);
+// A second, and a scan a second apart from the last may come a little early.
+constexpr Nanos kTendEvery = std::chrono::milliseconds(950);
 // How long a disk may take to say where a program is and what its environment files hold.
 constexpr Nanos kPreparePatience = std::chrono::seconds(30);
 

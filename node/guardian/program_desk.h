@@ -56,6 +56,9 @@ class ProgramDesk {
 
   // With each scan.
   void Tend(MonoTime now);
+  // Nothing here needs more than one Tend a second, and one at next_look().
+  bool AtRest() const { return !sweeping_ && preparing_.empty() && words_due_.empty(); }
+  MonoTime next_look() const { return look_at_; }
   // Looks at all programs if something happened since. At the end of each turn of the loop.
   void LookIfDue();
 

@@ -35,8 +35,9 @@ constexpr Nanos kReapPatience = std::chrono::seconds(1);
 // SIGKILL to a tree is repeated: whoever forked in that moment is met by the next.
 constexpr Nanos kKillAgain = std::chrono::seconds(1);
 constexpr Nanos kUnkillable = std::chrono::seconds(10);
-constexpr Nanos kMeasureEvery = std::chrono::seconds(10);
-constexpr Nanos kMeasureLimitEvery = std::chrono::seconds(1);
+constexpr Nanos kMeasureEvery = std::chrono::seconds(60);
+// With each Tend, which comes about once a second.
+constexpr Nanos kMeasureLimitEvery = std::chrono::milliseconds(900);
 constexpr size_t kMostNamed = 16;
 
 // The page of whoever need not beat: it has beaten once, and says nothing.

@@ -48,7 +48,8 @@ void FakeHost::End(int32_t pid) {
 
 Process* FakeHost::guarded(int32_t pid) { return table_->Find({pid, process(pid).start_ticks}); }
 
-Slot& FakeHost::Register(int32_t pid, const std::string& name, Nanos timeout, HeartTerms more) {
+Slot& FakeHost::Register(int32_t pid, const std::string& name, Nanos timeout, HeartTerms more,
+                         v1::Door door) {
   FakeProcess& from = process(pid);
   Process* owner = guarded(pid);
   if (owner == nullptr)
@@ -56,14 +57,9 @@ Slot& FakeHost::Register(int32_t pid, const std::string& name, Nanos timeout, He
   auto page = std::make_shared<procctl_page>();
   page->beats = 1;
   more.timeout = timeout;
-  Slot* slot = table_->AddSlot(*owner,
-                               {.name = name,
-                                .door = v1::DOOR_NATIVE,
-                                .terms = more,
-                                .page = page,
-                                .page_key = {},
-                                .row = -1},
-                               {});
+  Slot* slot = table_->AddSlot(
+      *owner, {.name = name, .door = door, .terms = more, .page = page, .page_key = {}, .row = -1},
+      {});
   pages_[slot->label] = std::move(page);
   Commit();
   return *slot;

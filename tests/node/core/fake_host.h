@@ -63,7 +63,8 @@ class FakeHost : public Clocks, public EventSink, public Journal, public Evidenc
   // ---- The guardian.
 
   // The slot's label is its name where that is free.
-  Slot& Register(int32_t pid, const std::string& name, Nanos timeout, HeartTerms more = {});
+  Slot& Register(int32_t pid, const std::string& name, Nanos timeout, HeartTerms more = {},
+                 v1::Door door = v1::DOOR_NATIVE);
   Slot& slot(const std::string& label);
   Process* guarded(int32_t pid);
   Enforcer& enforcer() { return *enforcer_; }

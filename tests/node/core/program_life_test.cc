@@ -303,6 +303,14 @@ TEST_F(ProgramLifeTest, ItSaysWhenItIsToBeLookedAtNext) {
   spec_.run_limit = Nanos(0);
   Make();
   Run();
+  EXPECT_EQ(life_->NextLook(now_), MonoTime::max()) << "only a report changes anything";
+  spec_.limits.restart_above_memory = 1 << 20;
+  Make();
+  Run();
+  EXPECT_EQ(life_->NextLook(now_), now_.mono + seconds(1)) << "nobody reports what it holds";
+  spec_.limits.restart_above_memory.reset();
+  spec_.schedule = ScheduleRule{.cron = *CronTimes::Parse("@daily", "UTC")};
+  Make();
   EXPECT_EQ(life_->NextLook(now_), now_.mono + seconds(1)) << "the wall clock may be set";
 }
 

@@ -81,6 +81,32 @@ TEST_F(ScanGuardTest, TwoClocksReadOneAfterTheOtherAreNoSuspend) {
   EXPECT_TRUE(ScanAfter(kInterval, ScanGuard::kSuspendNoise + nanoseconds(1)).gap);
 }
 
+TEST_F(ScanGuardTest, AtAnotherPaceOnTimeIsWhatThatPaceSays) {
+  guard_.Pace(seconds(1), now_);
+  const ScanVerdict slow = ScanAfter(seconds(1));
+  EXPECT_EQ(slow.lag, Nanos(0));
+  EXPECT_TRUE(slow.may_judge);
+  EXPECT_FALSE(ScanAfter(seconds(5)).gap);
+  EXPECT_TRUE(ScanAfter(seconds(5) + nanoseconds(1)).gap);
+}
+
+TEST_F(ScanGuardTest, WhatPassedBeforeAPaceIsHeldAgainstNobody) {
+  guard_.Pace(seconds(1), now_);
+  now_ += milliseconds(900);
+  guard_.Pace(kInterval, now_);
+  const ScanVerdict scan = ScanAfter(kInterval);
+  EXPECT_FALSE(scan.gap);
+  EXPECT_EQ(scan.credited, kInterval);
+  EXPECT_EQ(scan.lag, Nanos(0));
+}
+
+TEST_F(ScanGuardTest, AnotherPaceDoesNotEndTheCalmCount) {
+  ScanAfter(seconds(30));
+  guard_.Pace(seconds(1), now_);
+  guard_.Pace(kInterval, now_);
+  EXPECT_FALSE(ScanAfter(kInterval).may_judge);
+}
+
 TEST_F(ScanGuardTest, AClockThatStepsBackCreditsNothing) {
   EXPECT_EQ(ScanAfter(-seconds(5)).credited, Nanos(0));
 }
