@@ -1,87 +1,30 @@
 #include "node/guardian/logger_child.h"
 
 #include <sys/epoll.h>
-#include <sys/wait.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "node/os/clock.h"
 #include "node/os/seqpacket.h"
-#include "node/os/spawn.h"
-#include "proto/support/duration_text.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
 namespace {
 
-// As for the uplink: one that was killed is back well within a second, and one that cannot live
-// costs a start a second. Programs wait meanwhile once their FIFO is full.
-constexpr Nanos kFirstDelay = std::chrono::milliseconds(50);
-constexpr Nanos kMostDelay = std::chrono::seconds(1);
-constexpr Nanos kHealthy = std::chrono::seconds(10);
 constexpr size_t kMostBytesUp = 64 * 1024;
 constexpr int kReadBatch = 64;
 
 }  // namespace
 
 LoggerChild::LoggerChild(std::string path, Poller* poller, Callbacks callbacks)
-    : path_(std::move(path)), poller_(poller), callbacks_(std::move(callbacks)) {}
+    : poller_(poller),
+      callbacks_(std::move(callbacks)),
+      // Programs wait while none runs, once their FIFO is full.
+      child_("the logger", poller,
+             {.request = [path = std::move(path)] { return SpawnRequest{.path = path}; },
+              .started = [this](UniqueFd link) { Connect(std::move(link)); },
+              .ended = [this] { Disconnect(); }}) {}
 
-LoggerChild::~LoggerChild() {
-  Disconnect();
-  if (process_) poller_->Remove(exit_watch_);
-}
-
-void LoggerChild::Postpone(MonoTime now) {
-  delay_ = delay_ == Nanos(0) ? kFirstDelay : std::min(kMostDelay, delay_ * 2);
-  next_start_ = now + delay_;
-}
-
-void LoggerChild::Tend(MonoTime now) {
-  if (process_ || let_go_ || now < next_start_) return;
-  auto pair = MakeSocketPair();
-  if (!pair.ok()) {
-    spdlog::error("no logger: {}; trying again", std::string(pair.status().message()));
-    Postpone(now);
-    return;
-  }
-  SpawnRequest request;
-  request.path = path_;
-  request.link_fd = pair->theirs.get();
-  auto process = Spawn(request);
-  if (!process.ok()) {
-    spdlog::error("{}; trying again in {}", std::string(process.status().message()),
-                  FormatDuration(std::max(delay_, kFirstDelay)));
-    Postpone(now);
-    return;
-  }
-  process_.emplace(*std::move(process));
-  started_at_ = now;
-  if (const auto watch = poller_->Add(process_->pidfd(), EPOLLIN, [this](uint32_t) { OnExit(); });
-      watch.ok()) {
-    exit_watch_ = *watch;
-  } else {
-    spdlog::error("the end of the logger cannot be watched: {}",
-                  std::string(watch.status().message()));
-  }
-  Connect(std::move(pair->ours));
-}
-
-void LoggerChild::OnExit() {
-  siginfo_t info{};
-  (void)waitid(P_PIDFD, static_cast<id_t>(process_->pidfd()), &info, WEXITED | WNOHANG);
-  const MonoTime now = MonoNow();
-  if (!let_go_) {
-    spdlog::warn("the logger (pid {}) ended: {} {}", process_->identity().pid,
-                 info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
-  }
-  poller_->Remove(exit_watch_);
-  process_.reset();
-  Disconnect();
-  if (now - started_at_ >= kHealthy) delay_ = Nanos(0);
-  Postpone(now);
-}
+LoggerChild::~LoggerChild() { Disconnect(); }
 
 void LoggerChild::Connect(UniqueFd link) {
   const auto watch = poller_->Add(link.get(), EPOLLIN, [this](uint32_t events) { OnLink(events); });
@@ -107,7 +50,7 @@ void LoggerChild::Disconnect() {
 }
 
 void LoggerChild::LetGo() {
-  let_go_ = true;
+  child_.LetGo();
   Disconnect();
 }
 

@@ -5,13 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 
 #include "node/core/mono_time.h"
+#include "node/guardian/kept_child.h"
 #include "node/os/poller.h"
-#include "node/os/process_ref.h"
 #include "node/os/unique_fd.h"
 #include "procctl/v1/logger.pb.h"
 
@@ -35,13 +34,13 @@ class LoggerChild {
   LoggerChild& operator=(const LoggerChild&) = delete;
 
   // Starts it if none runs and its turn has come. Call now and then.
-  void Tend(MonoTime now);
+  void Tend(MonoTime now) { child_.Tend(now); }
   // Closes the link for good: the logger takes what is in the FIFOs, writes for a second at most,
   // and exits. A guardian that ends sooner kills it in the middle of that.
   void LetGo();
-  bool running() const { return process_.has_value(); }
+  bool running() const { return child_.running(); }
   // 0: none runs.
-  int32_t pid() const { return process_ ? process_->identity().pid : 0; }
+  int32_t pid() const { return child_.pid(); }
 
   // Sent as soon as the socket takes it, and to each later logger. Replaces what was attached under
   // this label; what CheckAttach of the logger refuses comes back as trouble.
@@ -63,17 +62,14 @@ class LoggerChild {
   };
   enum class Sent { kYes, kFull, kGone };
 
-  void OnExit();
   void OnLink(uint32_t events);
   void Take(const std::string& packet);
   void Connect(UniqueFd link);
   void Disconnect();
-  void Postpone(MonoTime now);
   // What is due of attachments, as far as the socket takes it.
   void Pump();
   Sent Send(const v1::LoggerDown& message);
 
-  const std::string path_;
   Poller* const poller_;
   const Callbacks callbacks_;
   std::map<std::string, Attached> attached_;
@@ -81,15 +77,10 @@ class LoggerChild {
   std::set<std::string> due_;
   int64_t last_request_ = 0;
 
-  std::optional<ProcessRef> process_;
-  Poller::Token exit_watch_ = 0;
   UniqueFd link_;
   Poller::Token link_watch_ = 0;
   bool waiting_for_room_ = false;
-  bool let_go_ = false;
-  MonoTime started_at_;
-  MonoTime next_start_;
-  Nanos delay_{0};
+  KeptChild child_;
 };
 
 }  // namespace procctl::node
