@@ -156,7 +156,7 @@ void ProgramLife::SetState(v1::ProgramState state, std::string message) {
 
 void ProgramLife::Tell(v1::EventKind kind, v1::Severity severity, std::string message,
                        std::optional<v1::Death> death) {
-  notices_.push_back({kind, severity, std::move(message), std::move(death)});
+  notices_.push_back({kind, severity, std::move(message), "", std::move(death)});
 }
 
 std::vector<ProgramLife::Notice> ProgramLife::TakeNotices() { return std::exchange(notices_, {}); }
@@ -304,6 +304,22 @@ void ProgramLife::Started(const ProgramTime& now, const v1::Incarnation& incarna
   changed_ = true;
   Tell(v1::EVENT_KIND_PROGRAM_STARTED, v1::SEVERITY_INFO,
        fmt::format("{} is started as pid {}", label_, incarnation.pid()));
+}
+
+void ProgramLife::MainChanged(const v1::Incarnation& incarnation) {
+  if (!alive_) return;
+  const int32_t before = incarnation_.pid();
+  incarnation_ = incarnation;
+  changed_ = true;
+  Tell(v1::EVENT_KIND_PROGRAM_MAIN_CHANGED, v1::SEVERITY_INFO,
+       fmt::format("{}: pid {} is its main process from now on, after pid {}", label_,
+                   incarnation_.pid(), before));
+  notices_.back().reason = fmt::format("MAINPID={}, was pid {}", incarnation_.pid(), before);
+}
+
+void ProgramLife::SlotChanged(const v1::Incarnation& incarnation) {
+  incarnation_ = incarnation;
+  changed_ = true;
 }
 
 void ProgramLife::Passed() {

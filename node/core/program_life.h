@@ -55,6 +55,8 @@ class ProgramLife {
     v1::EventKind kind = v1::EVENT_KIND_UNSPECIFIED;
     v1::Severity severity = v1::SEVERITY_INFO;
     std::string message;
+    // Event::reason, where it is not that of a kill.
+    std::string reason;
     std::optional<v1::Death> death;
   };
 
@@ -95,6 +97,13 @@ class ProgramLife {
   std::string NextRun() const;
   // A process was made for NextRun(). `incarnation` is that of its slot.
   void Started(const ProgramTime& now, const v1::Incarnation& incarnation);
+  // Another process of its tree is its main process from now on. `incarnation` is that of its slot.
+  void MainChanged(const v1::Incarnation& incarnation);
+  // Its process is the same, in another slot.
+  void SlotChanged(const v1::Incarnation& incarnation);
+  // What a person is to see in its row. Its state stays.
+  void Remark(std::string message) { SetState(state_, std::move(message)); }
+  const std::string& message() const { return message_; }
   // It passed its gate: from here on its run has taken place, whatever becomes of it.
   void Passed();
   // A guardian was killed before it let the process pass: nothing of the run has taken place, and

@@ -240,6 +240,7 @@ class Guardian {
       native_.DropSilent(now);
       uplink_.Tend(now);
       if (canary_) canary_->Tend(now);
+      if (take_up_) take_up_->Tend(now);
       TendPrograms(now);
       BeatForManager(now);
       events_waiting_ = true;
@@ -284,12 +285,12 @@ class Guardian {
     enforcer_.NumberFrom(found.last_kill + 1);
     orders_.Restore(found.orders);
     log_.Record(MakeEvent(v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO, began));
-    TakeUp(found, {.table = &table_,
-                   .enforcer = &enforcer_,
-                   .log = &log_,
-                   .classic = classic_ ? &*classic_ : nullptr,
-                   .watch_exit = [this](Process& p) { return WatchExit(p); },
-                   .stored_pages = &stored});
+    take_up_.emplace(TakeUpParts{.table = &table_,
+                                 .enforcer = &enforcer_,
+                                 .log = &log_,
+                                 .classic = classic_ ? &*classic_ : nullptr,
+                                 .watch_exit = [this](Process& p) { return WatchExit(p); }});
+    take_up_->Take(found, std::move(stored));
     programs_.Begin(settings_.programs, &found);
     keeper_->ForgetFound();
     keeper_->Rewrite();
@@ -318,6 +319,7 @@ class Guardian {
     for (const v1::Event& event : log_.ring().events())
       *records.emplace_back().mutable_event() = event;
     *records.emplace_back().mutable_brake() = enforcer_.BrakeRecord();
+    if (take_up_) take_up_->Snapshot(&records);
     programs_.Snapshot(&records);
     return records;
   }
@@ -540,6 +542,7 @@ class Guardian {
   NativeDoor native_;
   std::optional<ClassicDoor> classic_;
   std::optional<Canary> canary_;
+  std::optional<TakeUp> take_up_;
   UniqueFd signals_;
   UniqueFd timer_;
   int64_t takeovers_ = 0;

@@ -83,6 +83,15 @@ ProgramDesk::ProgramDesk(World world)
             .watch_exit = world_.watch_exit,
             .look_soon = [this] { look_due_ = true; },
             .random = [this] { return std::uniform_real_distribution<double>(0, 1)(randomness_); },
+            .is_of_others =
+                [this](const ProgramInstance& asking, int32_t pid) {
+                  return world_.own_children().contains(pid) ||
+                         std::any_of(instances_.begin(), instances_.end(), [&](const auto& entry) {
+                           const ProgramInstance& other = *entry.second;
+                           return &other != &asking &&
+                                  (other.main_pid() == pid || other.Knows(pid));
+                         });
+                },
             .ask_last_words =
                 [this](const std::string& label, const std::string& run, int64_t kill) {
                   words_due_.push_back({label, run, kill});
@@ -135,10 +144,7 @@ void ProgramDesk::Begin(const std::vector<ProgramSpec>& specs, const FoundState*
       auto life =
           std::make_unique<ProgramLife>(old, record, SeedOf(world_.node, label), ProgramNow());
       auto instance = std::make_unique<ProgramInstance>(&parts_, std::move(life));
-      Slot* slot = record.has_incarnation()
-                       ? world_.table->FindSlot(record.incarnation().generation())
-                       : nullptr;
-      instance->Adopt(record, slot);
+      instance->Adopt(record);
       instances_[label] = std::move(instance);
     }
   }
@@ -469,12 +475,8 @@ void ProgramDesk::OnTail(int64_t request, const std::string& bytes) {
 
 void ProgramDesk::SweepOrphans() {
   std::set<int32_t> known = world_.own_children();
-  std::set<int32_t> sessions;
   for (const auto& [label, instance] : instances_) {
-    if (const int32_t pid = instance->main_pid(); pid > 0) {
-      known.insert(pid);
-      sessions.insert(pid);
-    }
+    if (const int32_t pid = instance->main_pid(); pid > 0) known.insert(pid);
   }
   (void)ReapStrangers(known);
   // With cgroups each program's tree is known, whoever adopted it.
@@ -483,6 +485,10 @@ void ProgramDesk::SweepOrphans() {
   for (const TreeMember& orphan : OrphansOfOurs(known)) {
     still.insert(orphan.pid);
     if (told_orphans_.contains(orphan.pid)) continue;
+    if (std::any_of(instances_.begin(), instances_.end(),
+                    [&](const auto& entry) { return entry.second->Knows(orphan.pid); })) {
+      continue;
+    }
     v1::Event event;
     event.set_kind(v1::EVENT_KIND_PROGRAM_LEFTOVERS);
     event.set_severity(v1::SEVERITY_WARNING);

@@ -11,6 +11,8 @@ namespace {
 
 constexpr Nanos kMeasureEvery = std::chrono::seconds(10);
 constexpr Nanos kMeasureLimitEvery = std::chrono::seconds(1);
+// The sessions of a few lead to all the others.
+constexpr int kMostLeftBehind = 256;
 
 bool Moved(int64_t before, int64_t after) {
   return std::abs(after - before) > std::max<int64_t>(before / 8, 1 << 20);
@@ -64,9 +66,23 @@ v1::Program ProgramInstance::Row() const {
 
 v1::ProgramRecord ProgramInstance::Record() const {
   v1::ProgramRecord record = life_->Record();
-  record.set_notify_socket(notify_.ok() ? notify_.path() : "");
+  if (taking_up_) {
+    record.set_notify_socket(taking_up_->notify_socket);
+    if (record.message() == taking_up_->instead) record.set_message(taking_up_->message);
+  } else {
+    record.set_notify_socket(deaf_.value_or(notify_.ok() ? notify_.path() : ""));
+  }
   if (cgroup_) record.set_cgroup(cgroup_->path());
   record.set_oom_kills_before(oom_kills_before_);
+  // Its cgroup tells better than a list.
+  if (cgroup_) return record;
+  for (const ProcessIdentity& process : tree_.identities()) {
+    if (record.left_behind_size() == kMostLeftBehind) break;
+    v1::Incarnation* left = record.add_left_behind();
+    left->set_boot_id(parts_->table->boot_id());
+    left->set_pid(process.pid);
+    left->set_start_ticks(process.start_ticks);
+  }
   return record;
 }
 
@@ -76,6 +92,7 @@ void ProgramInstance::PutOnRecord() {
     event.set_kind(notice.kind);
     event.set_severity(notice.severity);
     event.set_message(std::move(notice.message));
+    event.set_reason(std::move(notice.reason));
     if (notice.death) {
       event.set_cause(notice.death->cause());
       *event.mutable_death() = *std::move(notice.death);
@@ -95,6 +112,7 @@ void ProgramInstance::PutOnRecord() {
 
 void ProgramInstance::Stop(const ProgramLife::Step& step) {
   Slot* own = slot();
+  // Its process is to be taken up first; it is asked again with the next look.
   if (own == nullptr) return;
   if (own->process->kill != nullptr && !own->process->kill->of_heart()) return;
   parts_->enforcer->Stop(*own, step.cause, life_->spec().grace, step.by);
@@ -104,7 +122,7 @@ void ProgramInstance::Measure(MonoTime now) {
   if (!life_->has_process() || now < measure_at_) return;
   const bool limited = life_->spec().limits.restart_above_memory.has_value();
   measure_at_ = now + (limited ? kMeasureLimitEvery : kMeasureEvery);
-  usage_ = usage_reader_.Read(process_->identity().pid, now);
+  usage_ = usage_reader_.Read(last_.pid, now);
   if (Moved(usage_shown_.resident(), usage_.resident()) ||
       std::abs(usage_shown_.cpu_percent() - usage_.cpu_percent()) > 2 ||
       usage_shown_.threads() != usage_.threads() ||

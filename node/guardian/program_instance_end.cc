@@ -8,6 +8,7 @@
 #include "node/os/clock.h"
 #include "node/os/program_tree.h"
 #include "proto/support/duration_text.h"
+#include "proto/support/escape.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
@@ -18,7 +19,19 @@ constexpr Nanos kReapPatience = std::chrono::seconds(1);
 // SIGKILL to a tree is repeated: whoever forked in that moment is met by the next.
 constexpr Nanos kKillAgain = std::chrono::seconds(1);
 constexpr Nanos kUnkillable = std::chrono::seconds(10);
+constexpr Nanos kLookAtTreeEvery = std::chrono::seconds(1);
 constexpr size_t kMostNamed = 16;
+
+std::string Names(const std::vector<TreeMember>& members) {
+  std::string names;
+  for (size_t i = 0; i < members.size() && i < kMostNamed; ++i) {
+    names +=
+        fmt::format("{}{} (pid {})", i == 0 ? "" : ", ", Escape(members[i].comm), members[i].pid);
+  }
+  if (members.size() > kMostNamed)
+    names += fmt::format(" and {} more", members.size() - kMostNamed);
+  return names.empty() ? "processes that are not shown" : names;
+}
 
 }  // namespace
 
@@ -37,9 +50,23 @@ void ProgramInstance::OnEnding(const Process& process) {
     parts_->poller->Remove(std::exchange(outcome_watch_, 0));
     held_.reset();
   }
-  // What it said last counts: the word may have been on its way.
+  // What it said last counts: the word may have been on its way. It may have been that another
+  // process is the main one.
+  ending_ = true;
   if (notify_.ok()) OnNotify();
-  const EndStatus end = ReapOwnChild(*process_);
+  if (claim_) {
+    next_claim_ = MonoTime();
+    FollowClaim(now);
+  }
+  ending_ = false;
+  if (!IsMain(process.identity())) return;
+  taking_up_.reset();
+  claim_.reset();
+  // Its numbers are its own until it is reaped; what they lead to is asked now where that is not
+  // known afterwards.
+  if (!cgroup_ && process_ && !KernelSignalsGroups()) tree_.AddSession(process_->identity());
+  if (!cgroup_ && !tree_.empty()) (void)LookAtTree(now);
+  const EndStatus end = process_ ? ReapOwnChild(*process_) : EndStatus{};
   if (!end.known && end.may_follow) {
     late_ = Late{kill_cause, now + kReapPatience};
     return;
@@ -79,15 +106,19 @@ void ProgramInstance::Finish(const EndStatus& end, v1::Cause kill_cause) {
         end.signal == SIGKILL && (what.oom_kills > 0 || victims.contains(process_->identity().pid));
     what.cause = oom ? v1::CAUSE_OOM : v1::CAUSE_SIGNAL;
   }
+  // Before its end is told: whoever takes over learns of both or neither.
+  const bool empty = TreeEmpty(now.mono);
+  if (adopted_ && !process_ && !cgroup_) TellUnproven();
   life_->Ended(now, what, start_error_, parts_->random());
   // At once: whatever else is committed before the next look would keep the one without the other,
   // and the next guardian would tell this end again, or never.
   PutOnRecord();
   parts_->ask_last_words(life_->label(), life_->run(), last_kill_.kill());
-  if (TreeEmpty()) {
+  if (empty) {
     life_->TreeGone(now);
   } else {
     sweeping_ = true;
+    parts_->journal->Commit();
     // Nobody has asked the rest of it yet.
     SignalTree(life_->spec().stop_signal);
     SignalTree(SIGCONT);
@@ -95,33 +126,54 @@ void ProgramInstance::Finish(const EndStatus& end, v1::Cause kill_cause) {
   parts_->look_soon();
 }
 
-bool ProgramInstance::TreeEmpty() const {
+bool ProgramInstance::LookAtTree(MonoTime now) {
+  look_at_tree_ = now + kLookAtTreeEvery;
+  const std::vector<ProcessIdentity> before = tree_.identities();
+  if (!tree_.Look().ok()) return false;
+  if (tree_.identities() != before) {
+    life_->RowMoved();
+    parts_->look_soon();
+  }
+  return true;
+}
+
+bool ProgramInstance::TreeEmpty(MonoTime now) {
   if (cgroup_) return !cgroup_->Populated();
-  // A group that is empty takes no signal. Whoever left it is found as an orphan.
-  return !process_ || SignalGroup(*process_, 0).sent == Target::Sent::kGone;
+  // A group that is empty takes no signal. Whoever left it is known by name, or found as an orphan.
+  const bool group = process_ && SignalGroup(*process_, 0).sent == Target::Sent::kYes;
+  // As long as it has members its number is its own.
+  if (group && tree_.empty()) tree_.AddSession(process_->identity());
+  if (!group && tree_.empty()) return true;
+  if ((now >= look_at_tree_ || (!group && !tree_.AnyLeft())) && !LookAtTree(now)) return false;
+  return !group && tree_.empty();
 }
 
 void ProgramInstance::SignalTree(int signal) {
-  if (cgroup_ && signal == SIGKILL) {
+  if (cgroup_ && signal != SIGKILL) {
+    (void)cgroup_->Signal(signal);
+  } else if (cgroup_) {
     if (absl::Status s = cgroup_->Kill(); !s.ok())
       spdlog::error("{}: its cgroup cannot be killed: {}", life_->label(),
                     std::string(s.message()));
-    return;
+  } else {
+    const bool group = process_ && SignalGroup(*process_, signal).sent == Target::Sent::kYes;
+    (void)tree_.Signal(signal, group ? process_->identity().pid : 0);
   }
-  if (process_) (void)SignalGroup(*process_, signal);
-  if (process_ && signal == SIGKILL) (void)SignalSession(process_->identity(), signal);
 }
 
 std::string ProgramInstance::NamesOfTree() const {
-  const std::vector<TreeMember> members =
-      cgroup_ ? cgroup_->Members()
-              : (process_ ? SessionMembers(process_->identity()) : std::vector<TreeMember>());
-  std::string names;
-  for (size_t i = 0; i < members.size() && i < kMostNamed; ++i)
-    names += fmt::format("{}{} (pid {})", i == 0 ? "" : ", ", members[i].comm, members[i].pid);
-  if (members.size() > kMostNamed)
-    names += fmt::format(" and {} more", members.size() - kMostNamed);
-  return names.empty() ? "processes that are not shown" : names;
+  return Names(cgroup_ ? cgroup_->Members() : tree_.members());
+}
+
+void ProgramInstance::TellUnproven() {
+  std::vector<TreeMember> members = SessionMembers(last_);
+  std::erase_if(members, [this](const TreeMember& member) { return tree_.Knows(member.pid); });
+  if (members.empty()) return;
+  TellLeftovers(
+      v1::SEVERITY_WARNING,
+      fmt::format("{} pid {} ended while no guardian ran, and may have left behind {}: not "
+                  "stopped, because without cgroup v2 nobody can say whose that is",
+                  life_->label(), last_.pid, Names(members)));
 }
 
 void ProgramInstance::TellLeftovers(v1::Severity severity, const std::string& what) {
@@ -140,12 +192,15 @@ void ProgramInstance::Tend(MonoTime now) {
     life_->Ready(ProgramNow());
     parts_->look_soon();
   }
+  if (taking_up_) TakeUpMain();
+  if (deaf_) HearAgain();
+  if (claim_) FollowClaim(now);
   if (late_) {
     const EndStatus end = ReapOwnChild(*process_);
     if (end.known || now >= late_->until) Finish(end, late_->kill_cause);
   }
   if (!sweeping_) return;
-  if (TreeEmpty()) {
+  if (TreeEmpty(now)) {
     sweeping_ = false;
     life_->TreeGone(ProgramNow());
     parts_->look_soon();

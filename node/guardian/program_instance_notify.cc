@@ -35,7 +35,7 @@ void ProgramInstance::OnNotify() {
     const auto message = notify::Parse(datagram->bytes);
     if (!message || message->bad > 0)
       Complain(&said_garbage_, "it sends notifications that make no sense; passed over");
-    if (message) Heed(*message);
+    if (message) Heed(*message, datagram->sender);
   }
 }
 
@@ -43,8 +43,9 @@ bool ProgramInstance::MaySpeak(const ucred& sender) const {
   if (!process_ || sender.pid <= 0) return false;
   if (sender.pid == process_->identity().pid) return true;
   if (!life_->spec().notify_all) return false;
-  if (const auto stat = ReadStat(sender.pid); stat && stat->session == process_->identity().pid)
-    return true;
+  const auto stat = ReadStat(sender.pid);
+  const auto own = ReadStat(process_->identity().pid);
+  if (stat && own && stat->session == own->session) return true;
   if (!cgroup_) return false;
   const auto members = cgroup_->Members();
   return std::any_of(members.begin(), members.end(),
@@ -56,7 +57,7 @@ void ProgramInstance::Complain(bool* said, const std::string& what) {
   spdlog::warn("{}: {}", life_->label(), what);
 }
 
-void ProgramInstance::Heed(const notify::Message& message) {
+void ProgramInstance::Heed(const notify::Message& message, const ucred& sender) {
   Slot* own = slot();
   if (own == nullptr || page_ == nullptr) return;
   procctl_page& page = *page_;
@@ -71,12 +72,6 @@ void ProgramInstance::Heed(const notify::Message& message) {
     ++page.busy_count;
     set(PROCCTL_PAGE_BUSY, true);
   };
-  if (message.main_pid && *message.main_pid != process_->identity().pid) {
-    Complain(&said_main_,
-             fmt::format("MAINPID={} is not the process that was started; it goes on being watched "
-                         "(run the program in the foreground)",
-                         *message.main_pid));
-  }
   if (message.watchdog_limit && life_->spec().watchdog > Nanos(0)) {
     const Nanos asked = *message.watchdog_limit;
     // An operator's word stands above the program's.
@@ -125,6 +120,8 @@ void ProgramInstance::Heed(const notify::Message& message) {
     __atomic_store_n(&page.beats, page.beats + 1, __ATOMIC_RELAXED);
   if (message.status || message.reloading || message.stopping || message.ready)
     parts_->table->Changed(*own);
+  // Last: the slot may be another one afterwards.
+  if (message.main_pid) Claim(*message.main_pid, sender);
 }
 
 }  // namespace procctl::node

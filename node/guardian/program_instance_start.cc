@@ -118,36 +118,64 @@ void ProgramInstance::AttachOutput() {
   parts_->logger->Attach(attach);
 }
 
-absl::Status ProgramInstance::AddSlot(ProcessRef process, int64_t uid) {
-  const ProgramSpec& spec = life_->spec();
+HeartTerms ProgramInstance::FirstTerms() const {
+  HeartTerms terms;
+  if (life_->spec().door != v1::DOOR_NOTIFY) return terms;
+  terms.timeout = life_->spec().watchdog;
+  terms.start_grace = life_->spec().start_grace;
+  return terms;
+}
+
+absl::StatusOr<Process*> ProgramInstance::AddProcess(const std::string& run) {
+  // It may be in the table for other hearts that it has.
+  Process* row = parts_->table->Find(process_->identity());
+  if (row == nullptr) {
+    auto handle = process_->Duplicate();
+    if (!handle.ok()) return handle.status();
+    row = &parts_->table->AddProcess(std::make_unique<ProcessRef>(*std::move(handle)), Uid());
+    if (absl::Status s = parts_->watch_exit(*row); !s.ok()) {
+      parts_->table->Settle(*row);
+      return s;
+    }
+  }
+  row->program = life_->label();
+  row->run = run;
+  row->stop_signal = life_->spec().stop_signal;
+  return row;
+}
+
+absl::StatusOr<Slot*> ProgramInstance::AddSlot(Process* row, HeartTerms terms) {
   Table::NewSlot what;
   what.name = life_->label();
-  what.door = spec.door == v1::DOOR_NOTIFY ? v1::DOOR_NOTIFY : v1::DOOR_PROGRAM;
-  if (what.door == v1::DOOR_NOTIFY) {
-    page_ = std::make_shared<procctl_page>();
-    page_->beats = 1;
-    what.page = page_;
-    what.terms.timeout = spec.watchdog;
-    what.terms.start_grace = spec.start_grace;
-  } else {
+  what.terms = terms;
+  what.door = life_->spec().door == v1::DOOR_NOTIFY ? v1::DOOR_NOTIFY : v1::DOOR_PROGRAM;
+  if (what.door == v1::DOOR_PROGRAM) {
     page_.reset();
     what.page = SilentPage();
+  } else {
+    if (page_ == nullptr) {
+      page_ = std::make_shared<procctl_page>();
+      page_->beats = 1;
+    }
+    what.page = page_;
   }
-  Process& row = parts_->table->AddProcess(std::make_unique<ProcessRef>(std::move(process)), uid);
-  row.program = life_->label();
-  row.run = life_->NextRun();
-  row.stop_signal = spec.stop_signal;
-  Slot* own = parts_->table->AddSlot(row, std::move(what), WallNow());
+  Slot* own = parts_->table->AddSlot(*row, std::move(what), WallNow());
   if (own == nullptr) {
-    parts_->table->Settle(row);
+    row->program.clear();
+    parts_->table->Settle(*row);
     return absl::ResourceExhaustedError("the heartbeat table is full (heartbeat.max_slots)");
   }
-  own->rules.grace = spec.grace;
-  if (absl::Status s = parts_->watch_exit(row); !s.ok()) {
-    parts_->table->RemoveProcess(row);
-    return s;
-  }
-  life_->Started(ProgramNow(), parts_->table->IncarnationOf(*own));
+  own->rules.grace = life_->spec().grace;
+  return own;
+}
+
+absl::Status ProgramInstance::TakeSlot() {
+  const auto row = AddProcess(life_->NextRun());
+  if (!row.ok()) return row.status();
+  page_.reset();
+  const auto own = AddSlot(*row, FirstTerms());
+  if (!own.ok()) return own.status();
+  life_->Started(ProgramNow(), parts_->table->IncarnationOf(**own));
   return absl::OkStatus();
 }
 
@@ -178,16 +206,13 @@ absl::Status ProgramInstance::MakeProcess(const std::vector<std::string>& argv,
   start.mark = life_->NextRun();
   auto held = HeldProgram::Start(start);
   if (!held.ok()) return held.status();
-  auto own = held->process().Duplicate();
-  if (!own.ok()) return own.status();
   auto watch =
       parts_->poller->Add(held->error_fd(), EPOLLIN | EPOLLHUP, [this](uint32_t) { OnOutcome(); });
   if (!watch.ok()) return watch.status();
   outcome_watch_ = *watch;
-  process_.emplace(*std::move(own));
+  process_.emplace(held->TakeProcess());
   last_ = process_->identity();
-  const int64_t uid = spec.user ? spec.user->uid : geteuid();
-  if (absl::Status s = AddSlot(held->TakeProcess(), uid); !s.ok()) {
+  if (absl::Status s = TakeSlot(); !s.ok()) {
     parts_->poller->Remove(std::exchange(outcome_watch_, 0));
     return s;
   }
@@ -206,6 +231,10 @@ void ProgramInstance::Start(const std::vector<std::string>& argv,
   measure_at_ = MonoTime();
   process_.reset();
   last_ = {};
+  tree_.Clear();
+  claim_.reset();
+  next_claim_ = MonoTime();
+  deaf_.reset();
   if (absl::Status s = MakeProcess(argv, env_files); !s.ok()) {
     // One that was made and not let go ends by itself, without exec.
     life_->CouldNotStart(ProgramNow(), std::string(s.message()), parts_->random());

@@ -39,7 +39,10 @@ class ProgramCgroup {
   // SIGKILL to all of them at once, forks in flight included; does not wait for their ends.
   absl::Status Kill() const;
 
-  // True while anybody lives in it or below.
+  // To each of them by its own pidfd; whoever forks meanwhile may be missed. Returns how many.
+  int Signal(int signal) const;
+
+  // True while anybody lives in it or below, or that cannot be told (no descriptors).
   bool Populated() const;
   // A descriptor that becomes urgent (EPOLLPRI) when the last of them has ended or the first has
   // come, until ReadPopulated is asked with it. Invalid if the group is gone.
