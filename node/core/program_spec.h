@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "node/core/mono_time.h"
+#include "node/core/quiet_times.h"
 #include "node/core/schedule.h"
 #include "procctl/v1/config.pb.h"
 #include "procctl/v1/slot.pb.h"
@@ -27,7 +28,10 @@ struct BackoffRule {
 };
 
 struct IntensityRule {
-  int starts = 10;
+  // So many or more: it is never parked.
+  static constexpr int kNever = 1'000'000;
+
+  int starts = 6;
   Nanos within = std::chrono::minutes(2);
   Nanos retry_every = std::chrono::minutes(10);
 };
@@ -114,6 +118,8 @@ struct ProgramSpec {
   // 0: no such schedule.
   Nanos every{0};
   std::optional<ScheduleRule> schedule;
+  // The same as in `schedule`, for those without.
+  QuietTimes quiet;
   // 0: none.
   Nanos run_limit{0};
   Nanos max_age{0};

@@ -1,6 +1,7 @@
 #include "node/guardian/check_command.h"
 
 #include "node/core/reload_plan.h"
+#include "node/guardian/program_notes.h"
 #include "node/guardian/settings.h"
 #include "procctl/v1/config.pb.h"
 #include "proto/support/yaml_config.h"
@@ -8,15 +9,16 @@
 
 namespace procctl::node {
 
-absl::StatusOr<std::string> CheckFile(const std::string& file, const std::string& old) {
+absl::StatusOr<std::string> CheckFile(const std::string& file, const std::string& old,
+                                      absl::Time now) {
   v1::NodeConfig config;
   ConfigLines lines;
   ConfigFaults faults(file);
   if (absl::Status s = ReadYamlConfig(file, &config, &lines, &faults); !s.ok()) return s;
-  if (const auto settings = CheckSettings(config, lines, &faults); !settings.ok()) {
-    return settings.status();
-  }
-  std::string out = fmt::format("{}: good\n", file);
+  const auto settings = CheckSettings(config, lines, &faults);
+  if (!settings.ok()) return settings.status();
+  const std::string out =
+      fmt::format("{}: good\n{}", file, ProgramNotes(file, lines, settings->programs, now));
   if (old.empty()) return out;
   v1::NodeConfig before;
   ConfigLines old_lines;

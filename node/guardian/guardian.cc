@@ -14,17 +14,16 @@
 #include <optional>
 
 #include "node/core/enforcer.h"
-#include "node/core/reload_plan.h"
 #include "node/core/table.h"
 #include "node/guardian/canary.h"
 #include "node/guardian/classic_door.h"
-#include "node/guardian/detached_work.h"
 #include "node/guardian/event_log.h"
 #include "node/guardian/evidence_desk.h"
 #include "node/guardian/logger_child.h"
 #include "node/guardian/native_door.h"
 #include "node/guardian/order_desk.h"
 #include "node/guardian/program_desk.h"
+#include "node/guardian/reload_desk.h"
 #include "node/guardian/state_keeper.h"
 #include "node/guardian/take_up.h"
 #include "node/guardian/uplink_child.h"
@@ -48,7 +47,6 @@ namespace {
 constexpr int kMostBatchesBeforeScan = 64;
 // How long the last events may take into the uplink's spool when the guardian ends.
 constexpr Nanos kFarewell = std::chrono::seconds(1);
-constexpr size_t kMostReloadText = 4096;
 
 int64_t MillisecondsOfWallTime() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(WallNow().time_since_epoch())
@@ -139,7 +137,13 @@ class Guardian {
                          events_waiting_ = true;
                        },
                    .own_children = [this] { return OwnChildren(); }}),
-        reading_({.at_once = 1, .threads = 2, .queued = 4}),
+        reloads_(&settings_, {.log = &log_,
+                              .poller = &poller_,
+                              .keeping = keeper_->keeping(),
+                              .programs =
+                                  [this](const std::vector<ProgramSpec>& specs) {
+                                    (void)programs_.Reload(specs);
+                                  }}),
         native_(
             &table_, &log_, &poller_, settings.limits, [this](Process& p) { return WatchExit(p); },
             [this](const Slot& slot, int page_fd) { OnHandedOut(slot, page_fd); }) {
@@ -165,6 +169,7 @@ class Guardian {
     if (absl::Status s = StartTimer(); !s.ok()) return s;
     if (absl::Status s = OpenPrograms(); !s.ok()) return s;
     TakeUpState();
+    if (absl::Status s = reloads_.Open(); !s.ok()) return s;
     return native_.Open(settings_.runtime_dir + "/heartbeat.sock", settings_.socket_mode);
   }
 
@@ -361,10 +366,7 @@ class Guardian {
           "this guardian: {} is not usable for that; put it on a tmpfs such as /run",
           settings_.runtime_dir));
     }
-    if (absl::Status s = programs_.Open(); !s.ok()) return s;
-    if (reading_.event_fd() < 0) return absl::OkStatus();
-    return poller_.Add(reading_.event_fd(), EPOLLIN, [this](uint32_t) { reading_.Take(); })
-        .status();
+    return programs_.Open();
   }
 
   void TendPrograms(MonoTime now) {
@@ -397,57 +399,10 @@ class Guardian {
 
   void TakeProgram(const v1::ProgramOrder& order, const OrderRef& ref) {
     if (order.action() == v1::PROGRAM_ACTION_RELOAD) {
-      Reload(ref);
+      reloads_.Reload(ref);
     } else {
       programs_.Take(order, ref);
     }
-  }
-
-  // Reads the file again, away from the loop; `by` is empty for a SIGHUP.
-  void Reload(const OrderRef& by) {
-    const std::string file = settings_.file;
-    const auto ticket = reading_.Start([this, file, by]() -> DetachedWork::Finish {
-      return [this, by, read = ReadSettings(file)] { Apply(read, by); };
-    });
-    if (ticket == 0)
-      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED, "another reload is under way; try again");
-  }
-
-  void Apply(const absl::StatusOr<Settings>& read, const OrderRef& by) {
-    if (!read.ok()) {
-      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED,
-                fmt::format("nothing has changed: {}", std::string(read.status().message())));
-      return;
-    }
-    if (!read->programs.empty() && !keeper_->keeping()) {
-      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED,
-                "nothing has changed: programs need runtime_dir in memory");
-      return;
-    }
-    const ReloadPlan plan = PlanReload(settings_.config, read->config);
-    std::string text = Describe({plan.steps, {}});
-    (void)programs_.Reload(read->programs);
-    if (!plan.node_keys.empty()) {
-      text += "not applied until the guardian is started anew:";
-      for (const std::string& key : plan.node_keys) text += " " + key;
-    }
-    *settings_.config.mutable_programs() = read->config.programs();
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    EndReload(by, v1::EVENT_KIND_CONFIG_APPLIED, text);
-  }
-
-  void EndReload(const OrderRef& by, v1::EventKind kind, std::string message) {
-    if (message.size() > kMostReloadText) {
-      message.resize(kMostReloadText);
-      message += " ...";
-    }
-    v1::Event event = MakeEvent(
-        kind, kind == v1::EVENT_KIND_CONFIG_APPLIED ? v1::SEVERITY_INFO : v1::SEVERITY_WARNING,
-        Printable(message));
-    event.set_order_id(by.id);
-    event.set_issuer(by.issuer);
-    event.set_reason(by.reason);
-    log_.Record(std::move(event));
   }
 
   void OnHandedOut(const Slot& slot, int page_fd) {
@@ -474,7 +429,7 @@ class Guardian {
                signalfd_siginfo info{};
                if (read(signals_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
                  return;
-               if (info.ssi_signo == SIGHUP) return Reload({});
+               if (info.ssi_signo == SIGHUP) return reloads_.Reload({});
                stop_ = true;
                // Ctrl-C ends all that was started from here. A service manager's SIGTERM is often
                // an upgrade: the programs go on, and the next guardian takes them up.
@@ -536,7 +491,7 @@ class Guardian {
   UplinkChild uplink_;
   LoggerChild logger_;
   ProgramDesk programs_;
-  DetachedWork reading_;
+  ReloadDesk reloads_;
   NativeDoor native_;
   std::optional<ClassicDoor> classic_;
   std::optional<Canary> canary_;

@@ -29,6 +29,9 @@ constexpr Nanos kOrphansEvery = std::chrono::seconds(1);
 constexpr Nanos kTendEvery = std::chrono::seconds(1);
 // How long a disk may take to say where a program is and what its environment files hold.
 constexpr Nanos kPreparePatience = std::chrono::seconds(30);
+// How long after its grace a program that needs another one may hold up the stop of that one: it is
+// UNKILLABLE by then.
+constexpr Nanos kNeedPatience = std::chrono::seconds(15);
 
 uint64_t SeedOf(const std::string& node, const std::string& label) {
   // FNV-1a: the same on every build, so that a restart of the guardian moves no due time.
@@ -358,21 +361,24 @@ void ProgramDesk::Look() {
   look_due_ = false;
   sweeping_ = false;
   look_at_ = MonoTime::max();
-  // A program is ready when all its instances are.
-  std::map<std::string, bool> ready;
-  std::map<std::string, bool> down;
+  Others others;
   for (const auto& [label, instance] : instances_) {
     const ProgramLife& life = instance->life();
     if (life.removed()) continue;
-    const auto [it, first] = ready.try_emplace(life.spec().name, true);
-    it->second = it->second && life.ready();
-    bool& is_down = down[life.spec().name];
-    is_down = is_down || life.taken_down();
+    Other& own = others[life.spec().name];
+    own.ready = own.ready && life.ready();
+    own.down = own.down || life.taken_down();
+    if (!life.is_there()) continue;
+    for (const std::string& name : life.spec().needs) {
+      Other& needed = others[name];
+      if (needed.needed_by.empty()) needed.needed_by = label;
+      needed.needed_for = std::max(needed.needed_for, life.spec().grace + kNeedPatience);
+    }
   }
   const ProgramTime now = ProgramNow();
   for (auto it = instances_.begin(); it != instances_.end();) {
     ProgramInstance& instance = *it->second;
-    LookAt(instance, ready, down);
+    LookAt(instance, others);
     Publish(instance);
     if (!instance.gone()) {
       sweeping_ = sweeping_ || instance.sweeping();
@@ -394,8 +400,7 @@ void ProgramDesk::Look() {
   }
 }
 
-void ProgramDesk::LookAt(ProgramInstance& instance, const std::map<std::string, bool>& ready,
-                         const std::map<std::string, bool>& down) {
+void ProgramDesk::LookAt(ProgramInstance& instance, const Others& others) {
   ProgramLife& life = instance.life();
   if (stopping_) {
     life.HoldBack();
@@ -405,17 +410,24 @@ void ProgramDesk::LookAt(ProgramInstance& instance, const std::map<std::string, 
   ProgramLife::Facts facts;
   facts.resident = instance.resident();
   const ProgramSpec& spec = life.spec();
-  for (const auto* others : {&spec.after, &spec.needs}) {
-    for (const std::string& other : *others) {
-      if (const auto it = ready.find(other);
-          facts.waits_for.empty() && (it == ready.end() || !it->second))
-        facts.waits_for = other;
+  for (const auto* names : {&spec.after, &spec.needs}) {
+    for (const std::string& name : *names) {
+      if (const auto it = others.find(name);
+          facts.waits_for.empty() && (it == others.end() || !it->second.ready))
+        facts.waits_for = name;
     }
   }
-  for (const std::string& other : spec.needs) {
-    if (const auto it = down.find(other); it != down.end() && it->second) facts.lost = other;
+  for (const std::string& name : spec.needs) {
+    if (const auto it = others.find(name); it != others.end() && it->second.down) facts.lost = name;
   }
+  if (const auto it = others.find(spec.name); it != others.end() && !life.removed()) {
+    facts.needed_by = it->second.needed_by;
+    facts.needed_for = it->second.needed_for;
+  }
+  const v1::ProgramState before = life.state();
   const ProgramLife::Step step = life.Look(ProgramNow(), facts, parts_.random());
+  // Those that need it are to see that.
+  if (life.state() != before) look_due_ = true;
   switch (step.what) {
     case ProgramLife::Do::kNothing:
       return;

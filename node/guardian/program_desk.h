@@ -81,8 +81,16 @@ class ProgramDesk {
 
   void Add(std::shared_ptr<const ProgramSpec> spec, int instance);
   void Look();
-  void LookAt(ProgramInstance& instance, const std::map<std::string, bool>& ready,
-              const std::map<std::string, bool>& down);
+  // What the rest of the world is to know of a program. It is ready when all its instances are.
+  struct Other {
+    bool ready = true;
+    bool down = false;
+    // An instance that needs it and is there; how long such a one may take to end.
+    std::string needed_by;
+    Nanos needed_for{0};
+  };
+  using Others = std::map<std::string, Other>;
+  void LookAt(ProgramInstance& instance, const Others& others);
   void Begin(ProgramInstance& instance);
   // Looks up the program and reads its files, then starts it.
   void Prepare(ProgramInstance& instance);
