@@ -19,6 +19,7 @@
 #include "node/guardian/canary.h"
 #include "node/guardian/classic_door.h"
 #include "node/guardian/detached_work.h"
+#include "node/guardian/detail_desk.h"
 #include "node/guardian/event_log.h"
 #include "node/guardian/evidence_desk.h"
 #include "node/guardian/logger_child.h"
@@ -29,6 +30,7 @@
 #include "node/guardian/take_up.h"
 #include "node/guardian/uplink_child.h"
 #include "node/guardian/uplink_link.h"
+#include "node/guardian/usage_desk.h"
 #include "node/os/board.h"
 #include "node/os/clock.h"
 #include "node/os/descriptor_limit.h"
@@ -95,6 +97,8 @@ class Guardian {
                     enforcer_.OnEvidence(kill, std::move(evidence));
                   }),
         enforcer_(&table_, World(), PolicyOf(settings), epoch * Table::kGenerationsPerEpoch + 1),
+        usage_(&poller_),
+        details_(&usage_, DetailSources()),
         orders_(&table_, &log_, &enforcer_, keeper_.get(), settings.grace),
         link_(&table_, &log_, keeper_.get(), &poller_,
               {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
@@ -106,7 +110,15 @@ class Guardian {
                            TakeProgram(program, ref);
                          });
                    },
-               .detail = [this](const v1::DetailRequest& request) { return Detail(request); }},
+               .detail =
+                   [this](const v1::DetailRequest& request) {
+                     return details_.Take(request, MonoNow(),
+                                          [this, to = link_.connection()](v1::DetailReply reply) {
+                                            // The next uplink counts its questions anew.
+                                            if (to == link_.connection())
+                                              link_.Answer(std::move(reply));
+                                          });
+                   }},
               {.after = [this](const std::string& label) { return programs_.RowAfter(label); },
                .find = [this](const std::string& label) { return programs_.Row(label); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
@@ -236,6 +248,7 @@ class Guardian {
       const MonoTime now = MonoNow();
       if (classic_) classic_->Refresh(now);
       evidence_.Expire(now);
+      usage_.Expire(now);
       enforcer_.Scan();
       native_.DropSilent(now);
       uplink_.Tend(now);
@@ -322,36 +335,47 @@ class Guardian {
     return records;
   }
 
-  std::optional<v1::DetailReply> Detail(const v1::DetailRequest& request) {
+  DetailDesk::Sources DetailSources() {
+    return {.slot = [this](int64_t generation) -> std::optional<v1::SlotDetail> {
+              const Slot* slot = table_.FindSlot(generation);
+              if (slot == nullptr) return std::nullopt;
+              return enforcer_.DetailOf(*slot);
+            },
+            .process = [this](int64_t generation) -> std::optional<ProcessIdentity> {
+              const Slot* slot = table_.FindSlot(generation);
+              if (slot == nullptr) return std::nullopt;
+              return slot->process->identity();
+            },
+            .node = [this] { return NodeDetail(); },
+            .output = [this](const v1::DetailRequest& request) { return ReadOutput(request); }};
+  }
+
+  std::optional<v1::DetailReply> ReadOutput(const v1::DetailRequest& request) {
     v1::DetailReply reply;
     reply.set_request(request.request());
-    if (request.has_output()) {
-      const std::string& label = request.output().program();
-      if (!programs_.Row(label)) {
-        reply.mutable_output()->set_error(
-            fmt::format("there is no program \"{}\" on this node", Printable(label)));
-      } else if (logger_.Read(request.request(), request.output())) {
-        return std::nullopt;
-      } else {
-        reply.mutable_output()->set_error("the logger of this node does not run; try again");
-      }
-      return reply;
+    const std::string& label = request.output().program();
+    if (!programs_.Row(label)) {
+      reply.mutable_output()->set_error(
+          fmt::format("there is no program \"{}\" on this node", Printable(label)));
+    } else if (logger_.Read(request.request(), request.output())) {
+      return std::nullopt;
+    } else {
+      reply.mutable_output()->set_error("the logger of this node does not run; try again");
     }
-    if (request.generation() != 0) {
-      if (const Slot* slot = table_.FindSlot(request.generation()))
-        *reply.mutable_slot() = enforcer_.DetailOf(*slot);
-      return reply;
-    }
-    v1::NodeDetail* node = reply.mutable_node();
-    node->set_software_version(kVersion);
-    node->set_guardian_pid(getpid());
-    node->set_guardian_epoch(log_.ring().epoch());
-    *node->mutable_guardian_started_at() = ToProto(started_at_);
-    node->set_takeovers(takeovers_);
-    enforcer_.FillDetail(node);
-    if (canary_) *node->mutable_canary() = canary_->Detail();
-    node->set_resident(ResidentBytes());
     return reply;
+  }
+
+  v1::NodeDetail NodeDetail() const {
+    v1::NodeDetail node;
+    node.set_software_version(kVersion);
+    node.set_guardian_pid(getpid());
+    node.set_guardian_epoch(log_.ring().epoch());
+    *node.mutable_guardian_started_at() = ToProto(started_at_);
+    node.set_takeovers(takeovers_);
+    enforcer_.FillDetail(&node);
+    if (canary_) *node.mutable_canary() = canary_->Detail();
+    node.set_resident(ResidentBytes());
+    return node;
   }
 
   absl::Status OpenPrograms() {
@@ -531,6 +555,8 @@ class Guardian {
   Table table_;
   Evidences evidence_;
   Enforcer enforcer_;
+  UsageDesk usage_;
+  DetailDesk details_;
   OrderDesk orders_;
   UplinkLink link_;
   UplinkChild uplink_;

@@ -612,7 +612,7 @@ void ProgramInstance::Measure(MonoTime now) {
   if (!life_->has_process() || now < measure_at_) return;
   const bool limited = life_->spec().limits.restart_above_memory.has_value();
   measure_at_ = now + (limited ? kMeasureLimitEvery : kMeasureEvery);
-  usage_ = usage_reader_.Read(process_->identity().pid, now);
+  usage_ = usage_reader_.Read(process_->identity(), now).value_or(v1::Usage());
   if (Moved(usage_shown_.resident(), usage_.resident()) ||
       std::abs(usage_shown_.cpu_percent() - usage_.cpu_percent()) > 2 ||
       usage_shown_.threads() != usage_.threads() ||
