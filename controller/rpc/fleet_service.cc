@@ -9,6 +9,7 @@
 #include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"
 #include "controller/rpc/kill_stream.h"
+#include "controller/rpc/list_usage_call.h"
 #include "controller/rpc/outcome_call.h"
 #include "controller/rpc/page_token.h"
 #include "controller/rpc/read_output_call.h"
@@ -99,7 +100,18 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ListSlots(grpc::CallbackServerContex
                                                       const v1::ListSlotsRequest* request,
                                                       v1::ListSlotsResponse* response) {
   const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListSlots");
-  return Answer(context, caller.ok() ? FillSlots(*request, response) : caller.status());
+  if (!caller.ok()) return Answer(context, caller.status());
+  if (!request->with_usage()) return Answer(context, FillSlots(*request, response));
+  if (going_down_.load()) return Answer(context, GoingDown());
+  v1::ListSlotsResponse page;
+  if (absl::Status filled = FillSlots(*request, &page); !filled.ok())
+    return Answer(context, filled);
+  // Beyond the most at a time a list is worth more than a refusal: it comes as it is.
+  const auto call = ListUsageCall::TryMake(std::move(page), response, &usage_calls_);
+  if (call == nullptr) return Answer(context, absl::OkStatus());
+  calls_.Add(call);
+  ListUsageCall::Ask(call, world_->details);
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerContext* context,
@@ -151,7 +163,8 @@ absl::Status FleetServiceImpl::FillSlots(const v1::ListSlotsRequest& request,
                                          v1::ListSlotsResponse* response) {
   const auto filter = Filter::Parse(request.filter(), SlotFilterSchema());
   if (!filter.ok()) return filter.status();
-  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
+  const auto size = PageSize(request.page_size(), kStandardPage,
+                             request.with_usage() ? kMostRowsWithUsage : kMostRows);
   if (!size.ok()) return size.status();
   auto start = StartOf(request.page_token(), "slots", *filter);
   if (!start.ok()) return start.status();

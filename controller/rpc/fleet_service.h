@@ -69,6 +69,7 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   ReaderThreads* const readers_;
   const WallTime started_at_;
   std::atomic<bool> going_down_{false};
+  std::atomic<int> usage_calls_{0};
   LiveCalls calls_;
 };
 

@@ -1,0 +1,66 @@
+// One call of ListSlots that wants to know what the slots use: a page of rows, and the nodes on it
+// that are asked.
+//
+//   Ask --> each connected node of the page --> its answer, or none in time --> the page, once the
+//                                                                              last has been told
+//
+// No thread waits meanwhile. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "controller/rpc/detail_desk.h"
+#include "controller/rpc/unary_call.h"
+#include "procctl/v1/fleet_service.pb.h"
+
+namespace procctl::controller {
+
+// A guardian answers for no more at once, so one question to each node of a page is enough.
+inline constexpr int kMostRowsWithUsage = 1000;
+static_assert(DetailDesk::kMostUsage >= 4 * kMostRowsWithUsage, "a row for each of its nodes");
+
+class ListUsageCall final : public UnaryCall<v1::ListSlotsResponse> {
+ public:
+  // Such calls at a time; each holds a page.
+  static constexpr int kMost = 16;
+
+  // Null if `under_way` are kMost already; it counts them and outlives the call. `response` is
+  // gRPC's.
+  static std::shared_ptr<ListUsageCall> TryMake(v1::ListSlotsResponse page,
+                                                v1::ListSlotsResponse* response,
+                                                std::atomic<int>* under_way);
+  ~ListUsageCall() override { under_way_->fetch_sub(1); }
+
+  // Once. The call may have ended when it returns.
+  static void Ask(const std::shared_ptr<ListUsageCall>& call, DetailDesk* desk);
+
+ private:
+  // The rows of one node, which lie side by side.
+  struct NodeRows final : DetailListener {
+    void Answered(v1::DetailReply reply) override { call->Take(*this, reply.usage()); }
+    void Refused(const absl::Status&) override { call->OneLess(); }
+
+    ListUsageCall* call = nullptr;  // owns this
+    int first = 0;
+    int end = 0;
+  };
+
+  ListUsageCall(v1::ListSlotsResponse page, v1::ListSlotsResponse* response,
+                std::atomic<int>* under_way);
+  void Take(const NodeRows& rows, const v1::UsageAnswer& answer);
+  void OneLess();
+
+  std::atomic<int>* const under_way_;
+  std::vector<NodeRows> nodes_;  // as they are from the start
+  absl::Mutex mutex_;
+  v1::ListSlotsResponse page_ ABSL_GUARDED_BY(mutex_);
+  // Nodes that have not been told of, and one more until all are asked.
+  size_t waiting_ ABSL_GUARDED_BY(mutex_) = 1;
+};
+
+}  // namespace procctl::controller
