@@ -82,10 +82,12 @@ Client::Client(Connection connection, TlsPem tls)
       stub_(v1::FleetService::NewStub(
           MakeChannel(connection_.controller, connection_.server_name, tls_))) {}
 
-absl::StatusOr<SlotList> Client::ListSlots(const std::string& filter, Timeout timeout) {
+absl::StatusOr<SlotList> Client::ListSlots(const std::string& filter, Timeout timeout,
+                                           bool with_usage) {
   SlotList list;
   v1::ListSlotsRequest request;
   request.set_filter(filter);
+  request.set_with_usage(with_usage);
   bool first = true;
   const grpc::Status status = AllPages<v1::ListSlotsRequest, v1::ListSlotsResponse>(
       request, timeout,

@@ -28,8 +28,10 @@ class Client {
   // Reads the TLS files; connects with the first call.
   static absl::StatusOr<Client> Make(const Connection& connection);
 
-  // All pages together.
-  absl::StatusOr<SlotList> ListSlots(const std::string& filter, Timeout timeout);
+  // All pages together. `with_usage`: the nodes are asked what their slots use, which takes up to
+  // 2 s a page.
+  absl::StatusOr<SlotList> ListSlots(const std::string& filter, Timeout timeout,
+                                     bool with_usage = false);
   absl::StatusOr<NodeList> ListNodes(const std::string& filter, Timeout timeout);
 
   // Page by page, so that all events there ever were need not fit into memory.

@@ -19,7 +19,8 @@ const char kListFooter[] =
 half its timeout; "-": it need not beat), UP how long it has been registered, AGE when its node was
 last heard. Of a node that cannot be heard the rows are stale: what they say was true AGE ago. STATUS
 is who holds it and how long, why a due kill is withheld, and what the process itself says: its phase
-and its note.
+and its note. `-o wide` and `-o json` also ask the nodes what each process uses at this moment (CPU, RSS,
+THREADS, FDS); "-" where a node does not answer within 2 s.
 
 Examples
   procctl-cli list

@@ -9,6 +9,8 @@ namespace procctl::cli {
 namespace {
 
 constexpr std::chrono::seconds kAnswerTime{10};
+// A node that says nothing of usage holds up a list for 2 s.
+constexpr std::chrono::seconds kUsageTime{3};
 
 }  // namespace
 
@@ -17,7 +19,9 @@ std::chrono::nanoseconds AnswerTime(const Options& options) {
 }
 
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client) {
-  const auto list = client->ListSlots(options.filter, AnswerTime(options));
+  // Costs each node some work: only where it is shown, and where there is the time for it.
+  const bool with_usage = options.output != Output::kTable && AnswerTime(options) > kUsageTime;
+  const auto list = client->ListSlots(options.filter, AnswerTime(options), with_usage);
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   const Columns columns = options.output == Output::kWide ? Columns::kWide : Columns::kUsual;
   screen.Print(screen.json()

@@ -6,6 +6,7 @@
 #include "cli/story_words.h"
 #include "cli/target.h"
 #include "cli/time_text.h"
+#include "cli/usage_cells.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
@@ -104,6 +105,7 @@ std::string RenderSlotDetail(const v1::FleetSlot& row, const v1::SlotDetail& det
                                              ExactText(FromProto(detail.shadow_timeout())),
                                              CountText(detail.shadow_kills(), "time")));
   }
+  if (detail.has_usage()) fields.Add("Uses", UsageText(detail.usage()));
   if (detail.kill() != 0) fields.Add("Kill under way", std::to_string(detail.kill()));
   AddWords(slot, as_of, &fields);
   std::string out = Title(row) + fields.Render(2);

@@ -5,6 +5,7 @@
 #include "cli/render_programs.h"
 #include "cli/story_words.h"
 #include "cli/time_text.h"
+#include "cli/usage_cells.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
@@ -33,12 +34,6 @@ std::string DeathText(const v1::Death& death, const google::protobuf::Timestamp&
     text += fmt::format(", {} ago", FormatDuration(Between(ToProto(end), as_of)));
   }
   return text;
-}
-
-std::string UsageText(const v1::Usage& usage) {
-  return fmt::format("{} resident, {} % CPU, {}, {}", BytesText(usage.resident()),
-                     usage.cpu_percent(), CountText(usage.threads(), "thread"),
-                     CountText(usage.descriptors(), "descriptor"));
 }
 
 }  // namespace
