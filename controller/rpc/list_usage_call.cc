@@ -73,6 +73,10 @@ void ListUsageCall::Take(const NodeRows& rows, const v1::UsageAnswer& answer) {
   OneLess();
 }
 
+void ListUsageCall::CountOut() {
+  if (counted_.exchange(false)) under_way_->fetch_sub(1);
+}
+
 void ListUsageCall::OneLess() {
   v1::ListSlotsResponse page;
   {
@@ -80,6 +84,7 @@ void ListUsageCall::OneLess() {
     if (--waiting_ > 0) return;
     page = std::move(page_);
   }
+  CountOut();  // before the caller knows, who may come again at once
   Succeed(std::move(page));
 }
 

@@ -34,7 +34,7 @@ class ListUsageCall final : public UnaryCall<v1::ListSlotsResponse> {
   static std::shared_ptr<ListUsageCall> TryMake(v1::ListSlotsResponse page,
                                                 v1::ListSlotsResponse* response,
                                                 std::atomic<int>* under_way);
-  ~ListUsageCall() override { under_way_->fetch_sub(1); }
+  ~ListUsageCall() override { CountOut(); }
 
   // Once. The call may have ended when it returns.
   static void Ask(const std::shared_ptr<ListUsageCall>& call, DetailDesk* desk);
@@ -54,8 +54,11 @@ class ListUsageCall final : public UnaryCall<v1::ListSlotsResponse> {
                 std::atomic<int>* under_way);
   void Take(const NodeRows& rows, const v1::UsageAnswer& answer);
   void OneLess();
+  // It holds a page no more; once.
+  void CountOut();
 
   std::atomic<int>* const under_way_;
+  std::atomic<bool> counted_{true};
   std::vector<NodeRows> nodes_;  // as they are from the start
   absl::Mutex mutex_;
   v1::ListSlotsResponse page_ ABSL_GUARDED_BY(mutex_);
