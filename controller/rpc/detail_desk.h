@@ -41,8 +41,11 @@ class DetailDesk {
   // who asks how it is.
   static constexpr size_t kMostOfNode = 16;
   static constexpr size_t kMost = 1000;
-  // One list may ask a thousand nodes.
-  static constexpr size_t kMostUsage = 4000;
+  // A guardian tells the usage of so many slots in one answer, and so many rows does a list with
+  // usage have on a page: one question to each of its nodes is enough.
+  static constexpr int kMostSlotsOfQuestion = 1000;
+  // A list may ask as many nodes as it has rows.
+  static constexpr size_t kMostUsage = 4 * kMostSlotsOfQuestion;
 
   explicit DetailDesk(Fleet* fleet) : fleet_(fleet) {}
 

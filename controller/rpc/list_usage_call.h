@@ -20,17 +20,13 @@
 
 namespace procctl::controller {
 
-// A guardian answers for no more at once, so one question to each node of a page is enough.
-inline constexpr int kMostRowsWithUsage = 1000;
-static_assert(DetailDesk::kMostUsage >= 4 * kMostRowsWithUsage, "a row for each of its nodes");
-
 class ListUsageCall final : public UnaryCall<v1::ListSlotsResponse> {
  public:
   // Such calls at a time; each holds a page.
   static constexpr int kMost = 16;
 
-  // Null if `under_way` are kMost already; it counts them and outlives the call. `response` is
-  // gRPC's.
+  // `page` has at most DetailDesk::kMostSlotsOfQuestion rows. Null, with the page in `response`
+  // (gRPC's), if `under_way` are kMost already; it counts them and outlives the call.
   static std::shared_ptr<ListUsageCall> TryMake(v1::ListSlotsResponse page,
                                                 v1::ListSlotsResponse* response,
                                                 std::atomic<int>* under_way);
