@@ -80,6 +80,9 @@ struct OutputRule {
   std::string stdout_path;
   std::string stderr_path;
   bool stderr_to_stdout = false;
+  // To the system's journal; the path is empty then.
+  bool stdout_journal = false;
+  bool stderr_journal = false;
   int64_t max_size = int64_t{16} << 20;
   int keep = 5;
 };

@@ -110,7 +110,7 @@ class Guardian {
               {.after = [this](const std::string& label) { return programs_.RowAfter(label); },
                .find = [this](const std::string& label) { return programs_.Row(label); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
-        logger_(settings.logger_path, &poller_,
+        logger_(settings.logger_path, settings.journal_socket, &poller_,
                 {.lost = [this](const v1::LoggerLost& lost) { OnOutputLost(lost); },
                  .trouble = [this](const v1::LoggerTrouble& trouble) { OnOutputTrouble(trouble); },
                  .tail = [this](int64_t request,

@@ -25,8 +25,12 @@ constexpr int kReadBatch = 64;
 
 }  // namespace
 
-LoggerChild::LoggerChild(std::string path, Poller* poller, Callbacks callbacks)
-    : path_(std::move(path)), poller_(poller), callbacks_(std::move(callbacks)) {}
+LoggerChild::LoggerChild(std::string path, std::string journal_socket, Poller* poller,
+                         Callbacks callbacks)
+    : path_(std::move(path)),
+      journal_socket_(std::move(journal_socket)),
+      poller_(poller),
+      callbacks_(std::move(callbacks)) {}
 
 LoggerChild::~LoggerChild() {
   Disconnect();
@@ -48,6 +52,7 @@ void LoggerChild::Tend(MonoTime now) {
   }
   SpawnRequest request;
   request.path = path_;
+  if (!journal_socket_.empty()) request.arguments = {"--journal", journal_socket_};
   request.link_fd = pair->theirs.get();
   auto process = Spawn(request);
   if (!process.ok()) {
@@ -214,10 +219,11 @@ void LoggerChild::Detach(const std::string& label) {
   Pump();
 }
 
-int64_t LoggerChild::AskTail(const std::string& label) {
+int64_t LoggerChild::AskTail(const std::string& label, bool forget) {
   v1::LoggerDown message;
   message.mutable_tail()->set_request(++last_request_);
   message.mutable_tail()->set_label(label);
+  message.mutable_tail()->set_forget(forget);
   if (Send(message) == Sent::kYes) return last_request_;
   spdlog::warn("the logger cannot be asked for the last words of {}", label);
   return 0;

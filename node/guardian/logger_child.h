@@ -27,8 +27,9 @@ class LoggerChild {
     std::function<void(int64_t request, const v1::OutputChunk&)> read;
   };
 
-  // `path`: of procctl-logger.
-  LoggerChild(std::string path, Poller* poller, Callbacks callbacks);
+  // `path`: of procctl-logger. `journal_socket`: where it finds the system's journal; empty: at its
+  // standard place.
+  LoggerChild(std::string path, std::string journal_socket, Poller* poller, Callbacks callbacks);
   // Closes the link, as LetGo.
   ~LoggerChild();
   LoggerChild(const LoggerChild&) = delete;
@@ -49,9 +50,10 @@ class LoggerChild {
   // The FIFOs may be removed at once: if the logger has them open, it still takes what is in them.
   void Detach(const std::string& label);
 
+  // `forget`: a life is over, and nothing of it comes with later answers.
   // The number of the answer; 0: not asked, because no logger runs or it does not read. An answer
   // also never comes if the logger ends first: wait for it with a limit.
-  int64_t AskTail(const std::string& label);
+  int64_t AskTail(const std::string& label, bool forget);
   // False: not asked. `request` comes back in the answer.
   bool Read(int64_t request, const v1::ReadOutput& read);
 
@@ -74,6 +76,7 @@ class LoggerChild {
   Sent Send(const v1::LoggerDown& message);
 
   const std::string path_;
+  const std::string journal_socket_;
   Poller* const poller_;
   const Callbacks callbacks_;
   std::map<std::string, Attached> attached_;

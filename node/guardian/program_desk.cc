@@ -153,7 +153,7 @@ ProgramDesk::ProgramDesk(World world)
             .random = [this] { return std::uniform_real_distribution<double>(0, 1)(randomness_); },
             .ask_last_words =
                 [this](const std::string& label, const std::string& run, int64_t kill) {
-                  words_due_.push_back({label, run, kill});
+                  AskLastWords({label, run, kill});
                 }};
 }
 
@@ -341,7 +341,6 @@ void ProgramDesk::Tend(MonoTime now) {
     }
     it = preparing_.erase(it);
   }
-  AskLastWords();
   if (now >= orphans_at_) {
     orphans_at_ = now + kOrphansEvery;
     SweepOrphans();
@@ -507,12 +506,11 @@ void ProgramDesk::OnEnding(const Process& process) {
   look_due_ = true;
 }
 
-void ProgramDesk::AskLastWords() {
-  if (world_.logger == nullptr) words_due_.clear();
-  for (LastWords& words : std::exchange(words_due_, {})) {
-    const int64_t request = world_.logger->AskTail(words.label);
-    if (request != 0) words_asked_[request] = std::move(words);
-  }
+// At once, before the next life can say a word.
+void ProgramDesk::AskLastWords(LastWords words) {
+  if (world_.logger == nullptr) return;
+  const int64_t request = world_.logger->AskTail(words.label, true);
+  if (request != 0) words_asked_[request] = std::move(words);
   // A logger that ended owes answers that never come.
   while (words_asked_.size() > kMostWordsAsked) words_asked_.erase(words_asked_.begin());
 }

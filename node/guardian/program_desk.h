@@ -88,7 +88,12 @@ class ProgramDesk {
   void Prepare(ProgramInstance& instance);
   void Publish(ProgramInstance& instance);
   void SweepOrphans();
-  void AskLastWords();
+  struct LastWords {
+    std::string label;
+    std::string run;
+    int64_t kill = 0;
+  };
+  void AskLastWords(LastWords words);
   int Starting() const;
 
   World world_;
@@ -123,14 +128,7 @@ class ProgramDesk {
   Poller::Token keep_watch_ = 0;
   std::map<std::string, absl::Time> kept_due_;
 
-  // Whose last words are to be asked for with the next scan (by then the logger has read what was
-  // written right before the end), and were.
-  struct LastWords {
-    std::string label;
-    std::string run;
-    int64_t kill = 0;
-  };
-  std::vector<LastWords> words_due_;
+  // Whose last words were asked for.
   std::map<int64_t, LastWords> words_asked_;
 };
 

@@ -192,6 +192,9 @@ void ProgramInstance::AttachOutput() {
   if (!output.stderr_to_stdout) attach.set_stderr_fifo(path(".err"));
   attach.set_stdout_path(output.stdout_path);
   attach.set_stderr_path(output.stderr_to_stdout ? output.stdout_path : output.stderr_path);
+  attach.set_stdout_journal(output.stdout_journal);
+  attach.set_stderr_journal(output.stderr_to_stdout ? output.stdout_journal
+                                                    : output.stderr_journal);
   attach.set_max_size(output.max_size);
   attach.set_keep(output.keep);
   parts_->logger->Attach(attach);

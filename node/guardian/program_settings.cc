@@ -318,10 +318,11 @@ class ProgramChecker {
         "limits.restart_above_memory", limits.restart_above_memory(), kLeastMemory, kMostMemory);
   }
 
-  // "" where it is dropped.
+  // "" where it goes to no file; sets `*journal` where it goes to the journal.
   std::string OutputPath(std::string_view key, const std::string& given,
-                         const std::vector<std::string>& words) {
-    if (given.empty() || given == "null") return "";
+                         const std::vector<std::string>& words, bool* journal) {
+    *journal = given == "journal";
+    if (*journal || given.empty() || given == "null") return "";
     if (!IsAbsolute(given)) {
       section_.Refuse(key, fmt::format("{}, or an absolute path", UnknownWord(given, words)));
       return "";
@@ -334,8 +335,8 @@ class ProgramChecker {
     // They would be renamed when they are full.
     for (const std::string_view folder : {"/proc/", "/sys/", "/dev/"}) {
       if (path.compare(0, folder.size(), folder) != 0) continue;
-      section_.Refuse(key, fmt::format("\"{}\" is no file to write output to; write a file, or "
-                                       "null",
+      section_.Refuse(key, fmt::format("\"{}\" is no file to write output to; write a file, "
+                                       "journal, or null",
                                        given));
     }
     return path;
@@ -344,11 +345,13 @@ class ProgramChecker {
   void Output() {
     const v1::OutputConfig& output = config_.output();
     OutputRule& rule = spec_.output;
-    rule.stdout_path = OutputPath("output.stdout", output.stdout(), {"null"});
+    rule.stdout_path =
+        OutputPath("output.stdout", output.stdout(), {"journal", "null"}, &rule.stdout_journal);
     if (output.stderr() == "stdout") {
       rule.stderr_to_stdout = true;
     } else {
-      rule.stderr_path = OutputPath("output.stderr", output.stderr(), {"null", "stdout"});
+      rule.stderr_path = OutputPath("output.stderr", output.stderr(), {"journal", "null", "stdout"},
+                                    &rule.stderr_journal);
       // Two writers of one file would each rename it under the other.
       rule.stderr_to_stdout = !rule.stderr_path.empty() && rule.stderr_path == rule.stdout_path;
     }

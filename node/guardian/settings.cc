@@ -11,6 +11,7 @@
 
 #include "node/core/classic_row.h"
 #include "node/guardian/program_settings.h"
+#include "node/os/journal_socket.h"
 #include "node/os/state_files.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/logging.h"
@@ -331,6 +332,8 @@ class Checker {
 
   void Logger() {
     settings_.logger_path = BesideUs("procctl-logger");
+    if (const char* journal = std::getenv(kJournalSocketVariable))
+      settings_.journal_socket = journal;
     if (settings_.programs.empty() || access(settings_.logger_path.c_str(), X_OK) == 0) return;
     Refuse("programs", fmt::format("{} cannot be executed; install procctl-logger beside "
                                    "procctl-node, it writes what programs print",

@@ -55,6 +55,8 @@ struct Settings {
   std::vector<ProgramSpec> programs;
   // Where procctl-logger is.
   std::string logger_path;
+  // Where that finds the system's journal; empty: at its standard place.
+  std::string journal_socket;
   mode_t socket_mode = 0;
   std::set<std::string> protected_names;
   std::optional<ClassicSettings> classic;

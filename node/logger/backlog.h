@@ -44,6 +44,11 @@ class Backlog {
   void Close(LaneId id);
   size_t lanes() const { return lanes_.size(); }
   bool Exists(LaneId id) const { return lanes_.count(id) != 0; }
+  // There is something to take from it.
+  bool Holds(LaneId id) const {
+    const auto lane = lanes_.find(id);
+    return lane != lanes_.end() && lane->second.holds();
+  }
 
   // Drops the oldest of this lane if that is over its limit, and the oldest of the fullest lanes if
   // all are over the total.

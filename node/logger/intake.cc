@@ -67,6 +67,7 @@ absl::Status Intake::Connect(Label* label, const std::string& fifo,
   raw->fd = std::move(fd);
   raw->device = facts.st_dev;
   raw->inode = facts.st_ino;
+  raw->forgotten = 0;
   auto token =
       poller_->Add(raw->fd.get(), EPOLLIN, [this, raw](uint32_t) { (void)ReadSome(raw, kTurn); });
   if (!token.ok()) {
@@ -95,7 +96,7 @@ void Intake::Disconnect(std::unique_ptr<Stream>* stream) {
 std::shared_ptr<Outlet> Intake::FindOutlet(const std::string& path, const v1::LoggerAttach& attach,
                                            const std::shared_ptr<Outlet>& present) {
   if (path.empty()) {
-    if (present && !present->is_file()) return present;
+    if (present && !present->is_file() && !present->is_journal()) return present;
     return std::make_shared<Outlet>(next_keeper_++);
   }
   // Programs that write to one file share all that is known of it, or their rotations would meet.
@@ -104,6 +105,11 @@ std::shared_ptr<Outlet> Intake::FindOutlet(const std::string& path, const v1::Lo
   if (!outlet) known = outlet = std::make_shared<Outlet>(path);
   outlet->SetLimits(attach.max_size(), attach.keep());
   return outlet;
+}
+
+std::shared_ptr<Outlet> Intake::JournalOf(Label* label) {
+  if (!label->journal) label->journal = std::make_shared<Outlet>(Outlet::Journal{label->name});
+  return label->journal;
 }
 
 int64_t Intake::OpenLedger(Label* label, const std::string& path) {
@@ -134,13 +140,21 @@ void Intake::TellDied(Label* label, int64_t died) {
 }
 
 void Intake::Route(Label* label, const v1::LoggerAttach& attach) {
-  label->out_outlet = FindOutlet(attach.stdout_path(), attach, label->out_outlet);
-  label->err_outlet = attach.stderr_fifo().empty()
-                          ? nullptr
-                          : FindOutlet(attach.stderr_path(), attach, label->err_outlet);
+  label->out_outlet = attach.stdout_journal()
+                          ? JournalOf(label)
+                          : FindOutlet(attach.stdout_path(), attach, label->out_outlet);
+  if (attach.stderr_fifo().empty()) {
+    label->err_outlet = nullptr;
+  } else if (attach.stderr_journal()) {
+    label->err_outlet = JournalOf(label);
+    if (label->err) label->journal->SetStderrSource(label->err->source);
+  } else {
+    label->err_outlet = FindOutlet(attach.stderr_path(), attach, label->err_outlet);
+  }
+  // And the journal, which is written in the same way.
   std::set<std::shared_ptr<Outlet>> files;
   for (const auto& outlet : {label->out_outlet, label->err_outlet}) {
-    if (outlet && outlet->is_file()) files.insert(outlet);
+    if (outlet && (outlet->is_file() || outlet->is_journal())) files.insert(outlet);
   }
   for (auto lane = label->lanes.begin(); lane != label->lanes.end();) {
     const bool used = std::any_of(files.begin(), files.end(),
@@ -177,7 +191,9 @@ void Intake::UpdateHolds() {
   const std::vector<Stream*> streams = Streams();
   for (const Stream* stream : streams) ++users[stream->outlet.get()];
   for (Stream* stream : streams) {
-    stream->hold = users[stream->outlet.get()] > 1 ? kHoldShared : kHoldAlone;
+    // In the journal a part of a line is an entry of its own.
+    const bool shared = users[stream->outlet.get()] > 1 || stream->outlet->is_journal();
+    stream->hold = shared ? kHoldShared : kHoldAlone;
   }
   for (auto known = outlets_.begin(); known != outlets_.end();) {
     known = known->second.expired() ? outlets_.erase(known) : std::next(known);
@@ -235,11 +251,22 @@ void Intake::Remove(const std::string& name) {
   UpdateHolds();
 }
 
-std::string Intake::StderrTail(const std::string& label) const {
+Intake::Stream* Intake::TailStream(const Label& label) {
+  return label.err ? label.err.get() : label.out.get();
+}
+
+std::string Intake::StderrTail(const std::string& label, bool forget) {
   const auto known = labels_.find(label);
   if (known == labels_.end()) return {};
-  const Stream* stream = known->second.err ? known->second.err.get() : known->second.out.get();
-  return stream == nullptr ? std::string() : stream->tail.All();
+  Stream* const stream = TailStream(known->second);
+  if (stream == nullptr) return {};
+  if (!forget) return stream->tail.All();
+  // Where there is no room for what is in the FIFO it stays there, and is told all the same: the
+  // end of it is what tells most.
+  if (ReadSome(stream, kWhole) == ReadEnd::kPaused) PeekTail(stream);
+  std::string tail = stream->tail.All();
+  stream->tail = ByteRing(kTail);
+  return tail;
 }
 
 std::shared_ptr<Outlet> Intake::OutletOf(const std::string& label, bool of_stderr) const {
@@ -260,7 +287,7 @@ Intake::ReadEnd Intake::ReadSome(Stream* stream, int rounds) {
     if (n <= 0) return ReadEnd::kEmpty;
     const std::string_view bytes(buffer_.data(), static_cast<size_t>(n));
     if (stream->label->ledger) stream->label->ledger->Take(bytes.size());
-    stream->tail.Add(bytes);
+    AddToTail(stream, bytes);
     if (stream->lane == 0) {
       Deliver(stream, bytes);
       continue;
@@ -273,6 +300,33 @@ Intake::ReadEnd Intake::ReadSome(Stream* stream, int rounds) {
     }
   }
   return ReadEnd::kMore;
+}
+
+void Intake::AddToTail(Stream* stream, std::string_view bytes) {
+  const size_t told = std::min(stream->forgotten, bytes.size());
+  stream->forgotten -= told;
+  // Nobody asks for those of stdout where stderr is apart.
+  if (stream == TailStream(*stream->label)) stream->tail.Add(bytes.substr(told));
+}
+
+void Intake::PeekTail(Stream* stream) {
+  int left = 0;
+  if (ioctl(stream->fd.get(), FIONREAD, &left) != 0 || left <= 0) return;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+    const node::UniqueFd out(ends[0]);
+    const node::UniqueFd in(ends[1]);
+    std::string bytes(kRead, '\0');
+    ssize_t n = tee(stream->fd.get(), in.get(), bytes.size(), SPLICE_F_NONBLOCK);
+    if (n > 0) n = read(out.get(), bytes.data(), bytes.size());
+    if (n > 0) {
+      // First come those that were told before.
+      AddToTail(stream, std::string_view(bytes).substr(0, static_cast<size_t>(n)));
+      left = static_cast<int>(n);
+    }
+  }
+  // Without a look at them they are told to nobody, which is better than as another life's.
+  stream->forgotten = static_cast<size_t>(left);
 }
 
 void Intake::Deliver(Stream* stream, std::string_view bytes) {

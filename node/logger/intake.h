@@ -45,8 +45,9 @@ class Intake {
   // Goes on until its FIFOs are empty, kDrain at most.
   void Detach(const std::string& label, node::MonoTime now);
 
-  // Empty for a label that is not attached.
-  std::string StderrTail(const std::string& label) const;
+  // Empty for a label that is not attached. `forget`: what is in the FIFOs now still belongs to it,
+  // and nothing of it to any later answer.
+  std::string StderrTail(const std::string& label, bool forget);
   // Null for a label that is not attached.
   std::shared_ptr<Outlet> OutletOf(const std::string& label, bool of_stderr) const;
 
@@ -80,6 +81,8 @@ class Intake {
     LineSplitter splitter;
     node::Nanos hold{0};
     ByteRing tail{kTail};
+    // So many of the next bytes are of a life whose last words were told.
+    size_t forgotten = 0;
     std::shared_ptr<Outlet> outlet;
     // 0: into memory.
     LaneId lane = 0;
@@ -92,6 +95,8 @@ class Intake {
     // Also known while a FIFO is missing: what was written before can still be read.
     std::shared_ptr<Outlet> out_outlet;
     std::shared_ptr<Outlet> err_outlet;
+    // One for both, so that trouble is said once. Null until it is needed.
+    std::shared_ptr<Outlet> journal;
     std::map<const Outlet*, LaneId> lanes;
     std::shared_ptr<Ledger> ledger;
     std::string ledger_path;
@@ -104,6 +109,7 @@ class Intake {
   void Disconnect(std::unique_ptr<Stream>* stream);
   std::shared_ptr<Outlet> FindOutlet(const std::string& path, const v1::LoggerAttach& attach,
                                      const std::shared_ptr<Outlet>& present);
+  static std::shared_ptr<Outlet> JournalOf(Label* label);
   void Route(Label* label, const v1::LoggerAttach& attach);
   // Returns how many bytes died with the last logger.
   int64_t OpenLedger(Label* label, const std::string& path);
@@ -112,7 +118,12 @@ class Intake {
   void Remove(const std::string& name);
 
   ReadEnd ReadSome(Stream* stream, int rounds);
+  // The stream whose last bytes are told.
+  static Stream* TailStream(const Label& label);
   void Deliver(Stream* stream, std::string_view bytes);
+  void AddToTail(Stream* stream, std::string_view bytes);
+  // Adds what is in the FIFO to its tail, leaves it there, and remembers that it was told.
+  void PeekTail(Stream* stream);
   void SetPaused(Stream* stream, bool paused);
   std::vector<Stream*> Streams() const;
 

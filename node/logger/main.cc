@@ -1,4 +1,5 @@
-// procctl-logger: writes the output of a node's programs to files. Started by procctl-node.
+// procctl-logger [--journal SOCKET]: writes the output of a node's programs to files and to the
+// system's journal. Started by procctl-node.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "node/logger/logger.h"
+#include "node/os/journal_socket.h"
 #include "node/os/unique_fd.h"
 #include "proto/support/logging.h"
 #include "proto/support/version.h"
@@ -36,7 +38,8 @@ int main(int argc, char** argv) {
     std::printf("procctl-logger %s\n", procctl::kVersion);
     return 0;
   }
-  if (argc != 1 || !procctl::logger::CheckLinkSocket(kLinkFd).ok()) {
+  const bool elsewhere = argc == 3 && std::strcmp(argv[1], "--journal") == 0;
+  if ((argc != 1 && !elsewhere) || !procctl::logger::CheckLinkSocket(kLinkFd).ok()) {
     std::fputs(
         "procctl-logger is started by procctl-node; do not run it by hand\n"
         "(--version prints its version)\n",
@@ -56,5 +59,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "procctl-logger: %s\n", std::string(status.message()).c_str());
     return 1;
   }
-  return procctl::logger::RunLogger(std::move(link));
+  return procctl::logger::RunLogger(std::move(link),
+                                    elsewhere ? argv[2] : procctl::node::kJournalSocket);
 }

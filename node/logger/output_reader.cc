@@ -176,8 +176,15 @@ void Fill(const std::string& path, const std::vector<PresentFile>& files, ReadSt
 }  // namespace
 
 v1::OutputChunk ReadOutlet(const Outlet& outlet, const v1::ReadOutput& read) {
-  if (!outlet.is_file()) return ReadMemory(outlet, read);
   v1::OutputChunk chunk;
+  if (outlet.is_journal()) {
+    // Reading it is the journal's own business, and for those it lets.
+    chunk.set_error(fmt::format(
+        "its output goes to the journal: on its host, run: journalctl -t {}", outlet.label()));
+    chunk.set_cursor(read.cursor());
+    return chunk;
+  }
+  if (!outlet.is_file()) return ReadMemory(outlet, read);
   const auto files = ListFiles(outlet);
   if (absl::IsUnavailable(files.status())) {
     chunk.set_cursor(read.cursor());

@@ -355,5 +355,30 @@ TEST(Logger, TwoHundredProgramsAtOnce) {
       << DescriptorsOf(node.logger().pid()) << " descriptors, " << before << " before";
 }
 
+TEST(LoggerLastWords, OfALifeAreItsOwn) {
+  NodeSide node;
+  node.logger().Attach(node.MakeAttach("web", "", ""));
+  node.logger().Attach(node.MakeJointAttach("joint", "out"));
+  // What is in the FIFOs when the question comes belongs to it, read or not.
+  Say(node.err("web"), "first life\n");
+  Say(node.out("web"), "not asked for\n");
+  EXPECT_EQ(node.Tail("web", true), "first life\n");
+  EXPECT_EQ(node.Tail("web", true), "");
+  Say(node.err("web"), "second life\n");
+  // A look does not forget.
+  ASSERT_TRUE(node.Until([&] { return node.Tail("web") == "second life\n"; }));
+  EXPECT_EQ(node.Tail("web", true), "second life\n");
+  EXPECT_EQ(node.Tail("web"), "");
+
+  Say(node.out("joint"), "one\n");
+  EXPECT_EQ(node.Tail("joint", true), "one\n");
+  Say(node.out("joint"), "two\n");
+  EXPECT_EQ(node.Tail("joint", true), "two\n");
+  ASSERT_TRUE(node.Has(node.folder() / "out", "one\ntwo\n"));
+  // One that says more than is kept.
+  Say(node.err("web"), std::string(3 * 4096, 'a') + std::string(4096, 'b'));
+  EXPECT_EQ(node.Tail("web", true), std::string(4096, 'b'));
+}
+
 }  // namespace
 }  // namespace procctl::logger
