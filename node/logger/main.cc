@@ -21,6 +21,8 @@ namespace {
 
 constexpr int kLinkFd = 3;
 constexpr int kUsage = 2;
+// What it says of programs goes to the guardian, which logs it.
+constexpr size_t kWaitingLines = 64;
 
 // Two FIFOs and two files for each program.
 void RaiseDescriptorLimit() {
@@ -55,7 +57,8 @@ int main(int argc, char** argv) {
   RaiseDescriptorLimit();
   procctl::node::UniqueFd link(kLinkFd);
   (void)fcntl(kLinkFd, F_SETFD, FD_CLOEXEC);
-  if (absl::Status status = procctl::StartLogging("procctl-logger", "", ""); !status.ok()) {
+  if (absl::Status status = procctl::StartLogging("procctl-logger", "", "", kWaitingLines);
+      !status.ok()) {
     std::fprintf(stderr, "procctl-logger: %s\n", std::string(status.message()).c_str());
     return 1;
   }

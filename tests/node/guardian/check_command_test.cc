@@ -82,6 +82,8 @@ class CheckCommand : public ::testing::Test {
     dir_ = pattern;
     // For tests that look at it as somebody else.
     ASSERT_EQ(chmod(dir_.c_str(), 0755), 0);
+    // There is a journal, whatever this host has.
+    ASSERT_EQ(setenv("PROCCTL_JOURNAL_SOCKET", dir_.c_str(), 1), 0);
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
@@ -196,6 +198,25 @@ TEST_F(CheckCommand, EveryFaultOfAFileIsToldWithItsLine) {
                     HasSubstr(file + ":10: \"grace\" is given twice; keep one\n"),
                     HasSubstr(file + ":11: programs.0.limits.memory_max: 0 is not between"),
                     HasSubstr(file + ":12: \"restart\" must be a single value\n")));
+}
+
+TEST_F(CheckCommand, WithoutAJournalItSaysWhatBecomesOfOutput) {
+  const std::string file = Write("node.yaml", Node("programs:\n"
+                                                   "  - name: web\n    command: [/bin/true]\n"
+                                                   "    output: {stdout: journal, stderr: stdout}\n"
+                                                   "  - name: db\n    command: [/bin/true]\n"
+                                                   "    output: {stderr: journal}\n"
+                                                   "  - name: quiet\n    command: [/bin/true]\n"));
+  EXPECT_EQ(Run({"check", file}).out, file + ": good\n");
+  const std::string away = dir_ + "/no/journal";
+  ASSERT_EQ(setenv("PROCCTL_JOURNAL_SOCKET", away.c_str(), 1), 0);
+  const Answer answer = Run({"check", file});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(
+      answer.out,
+      file + ": good\nnote: there is no journal on this host (" + away +
+          " is missing): the output of web, db would be kept in memory, 1 MiB for each, until "
+          "there is one\n");
 }
 
 TEST_F(CheckCommand, ADifferenceIsShownAsAPlan) {

@@ -141,6 +141,20 @@ TEST(CheckPrograms, OutputGoesWhereItIsSaid) {
   EXPECT_TRUE(Good("  output: {stdout: /v/a, stderr: /v//a}\n").output.stderr_to_stdout)
       << "two writers would rename it under each other";
   EXPECT_FALSE(Good("  output: {stdout: \"null\", stderr: \"null\"}\n").output.stderr_to_stdout);
+  EXPECT_FALSE(Good("  output: {stdout: \"null\"}\n").output.stdout_journal);
+
+  const OutputRule both = Good("  output: {stdout: journal, stderr: journal}\n").output;
+  EXPECT_TRUE(both.stdout_journal);
+  EXPECT_TRUE(both.stderr_journal);
+  EXPECT_FALSE(both.stderr_to_stdout) << "the journal tells them apart";
+  EXPECT_EQ(both.stdout_path + both.stderr_path, "");
+  const OutputRule joint = Good("  output: {stdout: journal, stderr: stdout}\n").output;
+  EXPECT_TRUE(joint.stdout_journal);
+  EXPECT_TRUE(joint.stderr_to_stdout);
+  const OutputRule one = Good("  output: {stdout: /a, stderr: journal}\n").output;
+  EXPECT_FALSE(one.stdout_journal);
+  EXPECT_TRUE(one.stderr_journal);
+  EXPECT_EQ(one.stdout_path, "/a");
 }
 
 TEST(CheckPrograms, BoundsThemselvesAreGood) {
