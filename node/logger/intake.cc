@@ -112,17 +112,26 @@ std::shared_ptr<Outlet> Intake::JournalOf(Label* label) {
   return label->journal;
 }
 
-int64_t Intake::OpenLedger(Label* label, const std::string& path) {
+int64_t Intake::OpenLedger(Label* label, const std::string& fifo) {
   if (label->ledger) return 0;
+  const std::string folder = fifo.substr(0, fifo.rfind('/'));
+  std::shared_ptr<LedgerBook>& book = books_[folder];
   int64_t died = 0;
-  auto ledger = Ledger::Open(path, &died);
-  if (!ledger.ok()) {
-    spdlog::warn("{}; what a killed logger loses of {} will not be known",
-                 std::string(ledger.status().message()), label->name);
-    return 0;
+  absl::Status status;
+  if (!book) {
+    auto opened = LedgerBook::Open(folder + "/ledger");
+    status = opened.status();
+    if (status.ok()) book = *std::move(opened);
   }
-  label->ledger = *std::move(ledger);
-  label->ledger_path = path;
+  if (status.ok()) {
+    auto ledger = book->Find(label->name, &died);
+    status = ledger.status();
+    if (status.ok()) label->ledger = *std::move(ledger);
+  }
+  if (!status.ok()) {
+    spdlog::warn("{}; what a killed logger loses of {} will not be known",
+                 std::string(status.message()), label->name);
+  }
   return died;
 }
 
@@ -213,7 +222,7 @@ void Intake::Attach(const v1::LoggerAttach& attach, MonoTime now) {
   label.leaving_until.reset();
   leaving_.erase(label.name);
   // Before its lanes, which write into it.
-  const int64_t died = OpenLedger(&label, attach.stdout_fifo() + ".held");
+  const int64_t died = OpenLedger(&label, attach.stdout_fifo());
   const absl::Status out = Connect(&label, attach.stdout_fifo(), &label.out);
   absl::Status err;
   if (attach.stderr_fifo().empty()) {
@@ -245,7 +254,7 @@ void Intake::Remove(const std::string& name) {
   Disconnect(&label.err);
   for (const auto& [outlet, lane] : label.lanes) writer_->Close(lane);
   // What is still to be written must not look like a loss to whoever attaches this label next.
-  if (!label.ledger_path.empty()) (void)unlink(label.ledger_path.c_str());
+  if (label.ledger) label.ledger->Leave();
   leaving_.erase(name);
   labels_.erase(name);
   UpdateHolds();

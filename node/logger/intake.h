@@ -99,7 +99,6 @@ class Intake {
     std::shared_ptr<Outlet> journal;
     std::map<const Outlet*, LaneId> lanes;
     std::shared_ptr<Ledger> ledger;
-    std::string ledger_path;
     std::string fifo_trouble;
     std::optional<node::MonoTime> leaving_until;
   };
@@ -112,7 +111,7 @@ class Intake {
   static std::shared_ptr<Outlet> JournalOf(Label* label);
   void Route(Label* label, const v1::LoggerAttach& attach);
   // Returns how many bytes died with the last logger.
-  int64_t OpenLedger(Label* label, const std::string& path);
+  int64_t OpenLedger(Label* label, const std::string& fifo);
   void TellDied(Label* label, int64_t died);
   void UpdateHolds();
   void Remove(const std::string& name);
@@ -132,6 +131,8 @@ class Intake {
   const Listener listener_;
   std::map<std::string, Label> labels_;
   std::map<std::string, std::weak_ptr<Outlet>> outlets_;
+  // By the folder of FIFOs that they are in.
+  std::map<std::string, std::shared_ptr<LedgerBook>> books_;
   std::set<std::string> leaving_;
   std::set<Stream*> paused_;
   std::set<Stream*> holding_;
