@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -244,6 +245,38 @@ TEST_F(LoggerJournal, ThatIsOnlyBusyLosesNothing) {
     EXPECT_EQ(count, kLines);
   }
   EXPECT_EQ(node_.Lost(), 0);
+}
+
+// There is no room for what is in the FIFO, and the logger leaves it there: for half a second, then
+// the journal counts as stopped. What is asked for is the same before and after.
+TEST_F(LoggerJournal, LastWordsAreKnownThoughThereIsNoRoomForThem) {
+  FakeJournal journal(path());
+  node_.logger().Attach(ToJournal("web"));
+  ASSERT_EQ(node_.Tail("web"), "");
+  std::string said;
+  for (int i = 0, full = 0; full < 10 && node_.troubles.empty(); ++i) {
+    // Shorter than PIPE_BUF: all of it or nothing.
+    const std::string line = LongLine(i);
+    if (write(node_.err("web"), line.data(), line.size()) > 0) {
+      said += line;
+      full = 0;
+    } else {
+      ++full;
+      node_.For(milliseconds(5));
+    }
+  }
+  ASSERT_GT(said.size(), size_t{800'000}) << "else this test is about nothing";
+  EXPECT_EQ(node_.Tail("web", true), said.substr(said.size() - 4096));
+  EXPECT_EQ(node_.Tail("web"), "");
+  EXPECT_EQ(node_.Tail("web", true), "");
+  // The next life begins right behind those that wait in the FIFO.
+  e2e::Child next = e2e::Child::Fork([fifo = node_.err("web")] {
+    Say(fifo, "next life\n");
+    return 0;
+  });
+  ASSERT_TRUE(Comes(journal, "next life"));
+  EXPECT_EQ(node_.Tail("web"), "next life\n");
+  EXPECT_EQ(next.WaitExit(kPatience), 0);
 }
 
 TEST_F(LoggerJournal, WhatDiesWithALoggerIsCountedByTheNext) {
