@@ -1,5 +1,6 @@
 #include "node/guardian/logger_child.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
@@ -22,6 +23,9 @@ constexpr Nanos kMostDelay = std::chrono::seconds(1);
 constexpr Nanos kHealthy = std::chrono::seconds(10);
 constexpr size_t kMostBytesUp = 64 * 1024;
 constexpr int kReadBatch = 64;
+// FIFOs, should no logger be able to live. What is said into others then is lost with their
+// programs.
+constexpr size_t kMostHeld = 4096;
 
 }  // namespace
 
@@ -33,6 +37,7 @@ LoggerChild::LoggerChild(std::string path, std::string journal_socket, Poller* p
       callbacks_(std::move(callbacks)) {}
 
 LoggerChild::~LoggerChild() {
+  let_go_ = true;
   Disconnect();
   if (process_) poller_->Remove(exit_watch_);
 }
@@ -109,6 +114,44 @@ void LoggerChild::Disconnect() {
   if (!link_) return;
   poller_->Remove(link_watch_);
   link_.reset();
+  opened_request_ = 0;
+  held_.merge(asked_);
+  asked_.clear();
+  asked_labels_.clear();
+  if (let_go_) return;
+  for (auto& [label, attached] : attached_) Hold(&attached);
+}
+
+void LoggerChild::Hold(Attached* attached) {
+  attached->opened = false;
+  for (const std::string& fifo : {attached->attach.stdout_fifo(), attached->attach.stderr_fifo()}) {
+    if (fifo.empty() || held_.size() >= kMostHeld || held_.contains(fifo)) continue;
+    UniqueFd fd(open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY));
+    if (fd) held_.emplace(fifo, std::move(fd));
+  }
+}
+
+void LoggerChild::AskOpened() {
+  if (!link_ || held_.empty() || opened_request_ != 0) return;
+  v1::LoggerDown message;
+  message.mutable_tail()->set_request(last_request_ + 1);
+  const Sent sent = Send(message);
+  if (sent == Sent::kFull) WaitForRoom();
+  if (sent != Sent::kYes) return;
+  opened_request_ = ++last_request_;
+  asked_.swap(held_);
+  for (const auto& [label, attached] : attached_) {
+    if (!attached.opened && !attached.attach_due) asked_labels_.push_back(label);
+  }
+}
+
+void LoggerChild::OnOpened() {
+  opened_request_ = 0;
+  asked_.clear();
+  for (const std::string& label : std::exchange(asked_labels_, {})) {
+    if (const auto it = attached_.find(label); it != attached_.end()) it->second.opened = true;
+  }
+  Pump();
 }
 
 void LoggerChild::LetGo() {
@@ -145,6 +188,7 @@ void LoggerChild::Take(const std::string& packet) {
   }
   switch (message.message_case()) {
     case v1::LoggerUp::kTail:
+      if (message.tail().request() == opened_request_) return OnOpened();
       callbacks_.tail(message.tail().request(), message.tail().stderr_tail());
       return;
     case v1::LoggerUp::kRead:
@@ -176,6 +220,11 @@ LoggerChild::Sent LoggerChild::Send(const v1::LoggerDown& message) {
   return Sent::kGone;
 }
 
+void LoggerChild::WaitForRoom() {
+  waiting_for_room_ = true;
+  poller_->Change(link_watch_, EPOLLIN | EPOLLOUT);
+}
+
 void LoggerChild::Pump() {
   while (link_ && !waiting_for_room_ && !due_.empty()) {
     const auto it = attached_.find(*due_.begin());
@@ -193,18 +242,23 @@ void LoggerChild::Pump() {
     const Sent sent = Send(message);
     if (sent == Sent::kGone) return;
     if (sent == Sent::kFull) {
-      waiting_for_room_ = true;
-      poller_->Change(link_watch_, EPOLLIN | EPOLLOUT);
+      WaitForRoom();
     } else if (attached.attach_due) {
       attached.attach_due = false;
     } else {
       attached_.erase(it);
     }
   }
+  if (!waiting_for_room_ && due_.empty()) AskOpened();
 }
 
 void LoggerChild::Attach(const v1::LoggerAttach& attach) {
-  attached_[attach.label()] = {attach, true, false};
+  Attached& attached = attached_[attach.label()];
+  const bool same = attached.opened && !attached.detach_due &&
+                    attached.attach.stdout_fifo() == attach.stdout_fifo() &&
+                    attached.attach.stderr_fifo() == attach.stderr_fifo();
+  attached = {attach, same, true, false};
+  if (!same) Hold(&attached);
   due_.insert(attach.label());
   Pump();
 }

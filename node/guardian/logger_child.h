@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "node/core/mono_time.h"
 #include "node/os/poller.h"
@@ -60,6 +61,8 @@ class LoggerChild {
  private:
   struct Attached {
     v1::LoggerAttach attach;
+    // This logger has its FIFOs open.
+    bool opened = false;
     bool attach_due = false;
     bool detach_due = false;
   };
@@ -68,9 +71,15 @@ class LoggerChild {
   void OnExit();
   void OnLink(uint32_t events);
   void Take(const std::string& packet);
+  // What is in a FIFO is gone once nobody has it open: a program that ends before the logger has
+  // opened it would have said nothing. So it is open here until then.
+  void Hold(Attached* attached);
+  void AskOpened();
+  void OnOpened();
   void Connect(UniqueFd link);
   void Disconnect();
   void Postpone(MonoTime now);
+  void WaitForRoom();
   // What is due of attachments, as far as the socket takes it.
   void Pump();
   Sent Send(const v1::LoggerDown& message);
@@ -83,6 +92,12 @@ class LoggerChild {
   // Labels with something due.
   std::set<std::string> due_;
   int64_t last_request_ = 0;
+  // By path. Those in asked_ are let go of with the answer to opened_request_ (0: none is due): it
+  // was sent after their attachments, and the logger takes one after the other.
+  std::map<std::string, UniqueFd> held_;
+  std::map<std::string, UniqueFd> asked_;
+  std::vector<std::string> asked_labels_;
+  int64_t opened_request_ = 0;
 
   std::optional<ProcessRef> process_;
   Poller::Token exit_watch_ = 0;

@@ -115,13 +115,13 @@ std::shared_ptr<Outlet> Intake::JournalOf(Label* label) {
 int64_t Intake::OpenLedger(Label* label, const std::string& fifo) {
   if (label->ledger) return 0;
   const std::string folder = fifo.substr(0, fifo.rfind('/'));
-  std::shared_ptr<LedgerBook>& book = books_[folder];
+  std::shared_ptr<LedgerBook> book = books_[folder].lock();
   int64_t died = 0;
   absl::Status status;
   if (!book) {
     auto opened = LedgerBook::Open(folder + "/ledger");
     status = opened.status();
-    if (status.ok()) book = *std::move(opened);
+    if (status.ok()) books_[folder] = book = *std::move(opened);
   }
   if (status.ok()) {
     auto ledger = book->Find(label->name, &died);

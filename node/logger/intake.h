@@ -131,8 +131,8 @@ class Intake {
   const Listener listener_;
   std::map<std::string, Label> labels_;
   std::map<std::string, std::weak_ptr<Outlet>> outlets_;
-  // By the folder of FIFOs that they are in.
-  std::map<std::string, std::shared_ptr<LedgerBook>> books_;
+  // By the folder of FIFOs that they are in. Closed with their last program.
+  std::map<std::string, std::weak_ptr<LedgerBook>> books_;
   std::set<std::string> leaving_;
   std::set<Stream*> paused_;
   std::set<Stream*> holding_;

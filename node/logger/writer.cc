@@ -176,6 +176,7 @@ bool Writer::WriteOneLocked() {
   mutex_.Lock();
 
   writing_since_.reset();
+  writing_ = {};
   const bool told = std::exchange(stall_told_, false);
   const bool wake = std::exchange(room_wanted_, false);
   std::optional<Trouble> tell;

@@ -56,6 +56,11 @@ class NodeSide {
   // For the program to write into; not blocking.
   int out(const std::string& label) const { return fifos_.at(label + ".out").get(); }
   int err(const std::string& label) const { return fifos_.at(label + ".err").get(); }
+  // As a program's end does.
+  void CloseFifos(const std::string& label) {
+    fifos_.erase(label + ".out");
+    fifos_.erase(label + ".err");
+  }
 
   // Lives the guardian's life until `holds`; false after kPatience.
   bool Until(const std::function<bool()>& holds);
