@@ -67,7 +67,7 @@ absl::Status Intake::Connect(Label* label, const std::string& fifo,
   raw->fd = std::move(fd);
   raw->device = facts.st_dev;
   raw->inode = facts.st_ino;
-  raw->forgotten = 0;
+  raw->last_words.FifoChanged();
   auto token =
       poller_->Add(raw->fd.get(), EPOLLIN, [this, raw](uint32_t) { (void)ReadSome(raw, kTurn); });
   if (!token.ok()) {
@@ -269,13 +269,13 @@ std::string Intake::StderrTail(const std::string& label, bool forget) {
   if (known == labels_.end()) return {};
   Stream* const stream = TailStream(known->second);
   if (stream == nullptr) return {};
-  if (!forget) return stream->tail.All();
+  if (!forget) return stream->last_words.All();
   // Where there is no room for what is in the FIFO it stays there, and is told all the same: the
   // end of it is what tells most.
-  if (ReadSome(stream, kWhole) == ReadEnd::kPaused) PeekTail(stream);
-  std::string tail = stream->tail.All();
-  stream->tail = ByteRing(kTail);
-  return tail;
+  if (ReadSome(stream, kWhole) == ReadEnd::kPaused) stream->last_words.Peek(stream->fd.get());
+  std::string words = stream->last_words.All();
+  stream->last_words.Forget();
+  return words;
 }
 
 std::shared_ptr<Outlet> Intake::OutletOf(const std::string& label, bool of_stderr) const {
@@ -296,7 +296,8 @@ Intake::ReadEnd Intake::ReadSome(Stream* stream, int rounds) {
     if (n <= 0) return ReadEnd::kEmpty;
     const std::string_view bytes(buffer_.data(), static_cast<size_t>(n));
     if (stream->label->ledger) stream->label->ledger->Take(bytes.size());
-    AddToTail(stream, bytes);
+    // Nobody asks for those of stdout where stderr is apart.
+    if (stream == TailStream(*stream->label)) stream->last_words.Add(bytes);
     if (stream->lane == 0) {
       Deliver(stream, bytes);
       continue;
@@ -309,33 +310,6 @@ Intake::ReadEnd Intake::ReadSome(Stream* stream, int rounds) {
     }
   }
   return ReadEnd::kMore;
-}
-
-void Intake::AddToTail(Stream* stream, std::string_view bytes) {
-  const size_t told = std::min(stream->forgotten, bytes.size());
-  stream->forgotten -= told;
-  // Nobody asks for those of stdout where stderr is apart.
-  if (stream == TailStream(*stream->label)) stream->tail.Add(bytes.substr(told));
-}
-
-void Intake::PeekTail(Stream* stream) {
-  int left = 0;
-  if (ioctl(stream->fd.get(), FIONREAD, &left) != 0 || left <= 0) return;
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
-    const node::UniqueFd out(ends[0]);
-    const node::UniqueFd in(ends[1]);
-    std::string bytes(kRead, '\0');
-    ssize_t n = tee(stream->fd.get(), in.get(), bytes.size(), SPLICE_F_NONBLOCK);
-    if (n > 0) n = read(out.get(), bytes.data(), bytes.size());
-    if (n > 0) {
-      // First come those that were told before.
-      AddToTail(stream, std::string_view(bytes).substr(0, static_cast<size_t>(n)));
-      left = static_cast<int>(n);
-    }
-  }
-  // Without a look at them they are told to nobody, which is better than as another life's.
-  stream->forgotten = static_cast<size_t>(left);
 }
 
 void Intake::Deliver(Stream* stream, std::string_view bytes) {

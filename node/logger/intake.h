@@ -15,7 +15,7 @@
 
 #include "absl/status/status.h"
 #include "node/core/mono_time.h"
-#include "node/logger/byte_ring.h"
+#include "node/logger/last_words.h"
 #include "node/logger/ledger.h"
 #include "node/logger/line_splitter.h"
 #include "node/logger/outlet.h"
@@ -30,7 +30,6 @@ namespace procctl::logger {
 class Intake {
  public:
   static constexpr size_t kMostLabels = 16384;
-  static constexpr size_t kTail = 4096;
 
   struct Listener {
     // A memory outlet has something new.
@@ -80,9 +79,7 @@ class Intake {
     int64_t source = 0;
     LineSplitter splitter;
     node::Nanos hold{0};
-    ByteRing tail{kTail};
-    // So many of the next bytes are of a life whose last words were told.
-    size_t forgotten = 0;
+    LastWords last_words;
     std::shared_ptr<Outlet> outlet;
     // 0: into memory.
     LaneId lane = 0;
@@ -120,9 +117,6 @@ class Intake {
   // The stream whose last bytes are told.
   static Stream* TailStream(const Label& label);
   void Deliver(Stream* stream, std::string_view bytes);
-  void AddToTail(Stream* stream, std::string_view bytes);
-  // Adds what is in the FIFO to its tail, leaves it there, and remembers that it was told.
-  void PeekTail(Stream* stream);
   void SetPaused(Stream* stream, bool paused);
   std::vector<Stream*> Streams() const;
 
