@@ -4,7 +4,7 @@
 #include <charconv>
 #include <utility>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"

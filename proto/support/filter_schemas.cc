@@ -1,4 +1,4 @@
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 
 #include <cctype>
 
@@ -7,7 +7,7 @@
 #include "procctl/v1/program.pb.h"
 #include "procctl/v1/slot.pb.h"
 
-namespace procctl::controller {
+namespace procctl {
 namespace {
 
 // "EVENT_KIND_TERM_SENT" is "term_sent". Numbers without a name, and zero (which is never stored),
@@ -78,4 +78,4 @@ const FilterSchema& EventFilterSchema() {
   return *schema;
 }
 
-}  // namespace procctl::controller
+}  // namespace procctl

@@ -4,9 +4,9 @@
 // number.
 #pragma once
 
-#include "controller/core/filter.h"
+#include "proto/support/filter.h"
 
-namespace procctl::controller {
+namespace procctl {
 
 enum NodeKey { kNodeKeyNode, kNodeKeyState };
 const FilterSchema& NodeFilterSchema();
@@ -38,4 +38,4 @@ enum EventKey {
 };
 const FilterSchema& EventFilterSchema();
 
-}  // namespace procctl::controller
+}  // namespace procctl

@@ -1,11 +1,11 @@
-#include "controller/core/filter.h"
+#include "proto/support/filter.h"
 
 #include <gtest/gtest.h>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 #include "procctl/v1/event.pb.h"
 
-namespace procctl::controller {
+namespace procctl {
 namespace {
 
 struct Row {
@@ -115,4 +115,4 @@ TEST(FilterSchemas, EveryEventKindCanBeFilteredBy) {
 }
 
 }  // namespace
-}  // namespace procctl::controller
+}  // namespace procctl

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace procctl::controller {
+namespace procctl {
 
 class Glob {
  public:
@@ -30,4 +30,4 @@ class Glob {
   bool exact_ = true;
 };
 
-}  // namespace procctl::controller
+}  // namespace procctl

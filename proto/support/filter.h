@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "controller/core/glob.h"
+#include "proto/support/glob.h"
 
-namespace procctl::controller {
+namespace procctl {
 
 struct FilterKey {
   // kTexts: a row has any number of them, and one that fits is enough.
@@ -106,4 +106,4 @@ class Filter {
   std::uint64_t fingerprint_ = 0;
 };
 
-}  // namespace procctl::controller
+}  // namespace procctl

@@ -1,4 +1,4 @@
-#include "controller/core/filter.h"
+#include "proto/support/filter.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 
 #include "spdlog/fmt/fmt.h"
 
-namespace procctl::controller {
+namespace procctl {
 namespace {
 
 constexpr size_t kMostBytes = 4096;
@@ -144,4 +144,4 @@ bool Filter::Contains(const std::vector<std::int64_t>& numbers, std::int64_t num
   return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
 }
 
-}  // namespace procctl::controller
+}  // namespace procctl

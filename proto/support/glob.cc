@@ -1,6 +1,6 @@
-#include "controller/core/glob.h"
+#include "proto/support/glob.h"
 
-namespace procctl::controller {
+namespace procctl {
 namespace {
 
 constexpr char kAnyText = '\x01';
@@ -97,4 +97,4 @@ std::string Glob::ToSqliteGlob() const {
   return out;
 }
 
-}  // namespace procctl::controller
+}  // namespace procctl

@@ -1,8 +1,8 @@
-#include "controller/core/glob.h"
+#include "proto/support/glob.h"
 
 #include <gtest/gtest.h>
 
-namespace procctl::controller {
+namespace procctl {
 namespace {
 
 TEST(Glob, WithoutWildCardOnlyTheSameTextMatches) {
@@ -52,4 +52,4 @@ TEST(Glob, SqliteDialectQuotesWhatIsPlainHere) {
 }
 
 }  // namespace
-}  // namespace procctl::controller
+}  // namespace procctl
