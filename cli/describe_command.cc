@@ -118,7 +118,8 @@ ExitCode DescribeSlot(const TargetName& name, Timeout timeout, const Screen& scr
   }
   const auto detail =
       client->Describe(row->node(), row->slot().incarnation().generation(), timeout);
-  const auto evidence = LastEvidence(*row, timeout, client);
+  const auto evidence =
+      client->HasHistory() ? LastEvidence(*row, timeout, client) : std::optional<v1::StoredEvent>();
   const bool shown = evidence.ok() && evidence->has_value();
   if (screen.json()) {
     screen.Print(fmt::format(

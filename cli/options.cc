@@ -112,6 +112,11 @@ void AddConnection(CLI::App* app, Raw* raw) {
   app->add_option("--key", connection->tls.key, "Your private key [PROCCTL_KEY]");
   app->add_option("--server-name", connection->server_name,
                   "Name in the controller's certificate [PROCCTL_SERVER_NAME]");
+  app->add_flag("--local", connection->local,
+                "Ask this host's own node, without a controller (procctl-cli help local)");
+  app->add_option("--runtime-dir", connection->runtime_dir,
+                  "With --local: the node's runtime_dir (/run/procctl; of a plain user's node "
+                  "$XDG_RUNTIME_DIR/procctl)");
   app->add_option("-o,--output", raw->output, "table, wide (of list and programs) or json")
       ->check(CLI::IsMember({"table", "wide", "json"}));
   app->add_option(
@@ -239,6 +244,34 @@ absl::Status BuildFilter(const Raw& raw, Options* options) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLocal(const Options& options) {
+  const Connection& connection = options.connection;
+  if (!connection.local) {
+    if (connection.runtime_dir.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError("--runtime-dir goes with --local");
+  }
+  if (!connection.controller.empty()) {
+    return absl::InvalidArgumentError(
+        "--local and --controller do not go together: a node is asked, or a controller");
+  }
+  switch (options.verb) {
+    case Verb::kEvents:
+    case Verb::kWhy:
+    case Verb::kHistory:
+      return absl::InvalidArgumentError(
+          "a node keeps no history, its controller does: leave out --local and name that "
+          "(--controller). What the node did is also in its own log, e.g. journalctl -u "
+          "procctl-node");
+    case Verb::kListNodes:
+      return absl::InvalidArgumentError(
+          "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "
+          "describe NODE` shows it. For all nodes leave out --local and name a controller "
+          "(--controller)");
+    default:  // all others ask for what is now
+      return absl::OkStatus();
+  }
+}
+
 absl::Status Finish(const Environment& environment, Raw* raw) {
   Options* options = &raw->options;
   options->output = raw->output == "json"   ? Output::kJson
@@ -255,6 +288,8 @@ absl::Status Finish(const Environment& environment, Raw* raw) {
   if (raw->newest > 0) options->newest = raw->newest;
   if (auto s = BuildFilter(*raw, options); !s.ok()) return s;
   if (auto s = FinishProgramOptions(raw); !s.ok()) return s;
+  // Before the environment names a controller: who types --local means it.
+  if (auto s = CheckLocal(*options); !s.ok()) return s;
   const auto fall_back = [&](std::string* value, const char* variable) {
     if (value->empty()) *value = environment(variable);
   };

@@ -125,7 +125,10 @@ std::string RenderNode(const v1::Node& node) {
   if (!node.peer().empty()) fields.Add("Peer", Cell(node.peer()));
   if (node.has_connected_at()) fields.Add("Connected", DateText(node.connected_at()));
   fields.Add("Slots", fmt::format("{}, {} in trouble", node.slots(), node.slots_in_trouble()));
-  fields.Add("Events waiting", std::to_string(node.events_waiting()));
+  // Counted by a controller; a node that was asked itself does not say.
+  if (node.has_connected_at() || node.events_waiting() > 0) {
+    fields.Add("Events waiting", std::to_string(node.events_waiting()));
+  }
   return Cell(node.id()) + "\n" + fields.Render(2);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,8 @@
 #include "node/core/table.h"
 #include "node/guardian/canary.h"
 #include "node/guardian/classic_door.h"
+#include "node/guardian/control_desk.h"
+#include "node/guardian/control_door.h"
 #include "node/guardian/detached_work.h"
 #include "node/guardian/event_log.h"
 #include "node/guardian/evidence_desk.h"
@@ -25,6 +28,7 @@
 #include "node/guardian/native_door.h"
 #include "node/guardian/order_desk.h"
 #include "node/guardian/program_desk.h"
+#include "node/guardian/program_user.h"
 #include "node/guardian/state_keeper.h"
 #include "node/guardian/take_up.h"
 #include "node/guardian/uplink_child.h"
@@ -89,6 +93,22 @@ class Guardian {
         keeper_(std::move(keeper)),
         started_at_(WallNow()),
         log_(settings.node, boot_id, epoch, keeper_.get()),
+        control_(&log_, keeper_.get(), &poller_, OwnUserName(),
+                 {.hello = [this] { return Hello(); },
+                  .take = [this](int64_t client, const std::string& issuer,
+                                 const v1::LocalRequest& r) { desk_.Take(client, issuer, r); },
+                  .left = [this](int64_t client) { desk_.Left(client); }}),
+        desk_(&log_,
+              {.slot_after = [this](int64_t generation) { return SlotAfter(generation); },
+               .program_after = [this](const std::string& l) { return programs_.RowAfter(l); },
+               .kill = [this](const v1::LinkOrder& order) { orders_.Take(order); },
+               .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
+               .program = [this](const v1::LinkProgramOrder& order) { TakeProgram(order); },
+               .taken = [this](const std::string& id) { return orders_.ledger().Knows(id); },
+               .under_way = [this](const std::string& id) { return IsUnderWay(id); },
+               .detail = [this](const v1::DetailRequest& request) { return Detail(request); },
+               .reply = [this](int64_t client,
+                               const v1::LocalReply& r) { control_.Reply(client, r); }}),
         table_(boot_id, settings.rules, board_.cells(), board_.histories(), keeper_.get()),
         evidence_(&poller_,
                   [this](int64_t kill, v1::Evidence evidence) {
@@ -99,14 +119,8 @@ class Guardian {
         link_(&table_, &log_, keeper_.get(), &poller_,
               {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
                .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
-               .program =
-                   [this](const v1::LinkProgramOrder& order) {
-                     orders_.TakeProgram(
-                         order, [this](const v1::ProgramOrder& program, const OrderRef& ref) {
-                           TakeProgram(program, ref);
-                         });
-                   },
-               .detail = [this](const v1::DetailRequest& request) { return Detail(request); }},
+               .program = [this](const v1::LinkProgramOrder& order) { TakeProgram(order); },
+               .detail = [this](const v1::DetailRequest& request) { return FromUplink(request); }},
               {.after = [this](const std::string& label) { return programs_.RowAfter(label); },
                .find = [this](const std::string& label) { return programs_.Row(label); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
@@ -120,7 +134,7 @@ class Guardian {
                        v1::DetailReply reply;
                        reply.set_request(request);
                        *reply.mutable_output() = chunk;
-                       link_.Answer(std::move(reply));
+                       Answer(std::move(reply));
                      }}),
         programs_({.table = &table_,
                    .enforcer = &enforcer_,
@@ -157,6 +171,7 @@ class Guardian {
                    .removed = [this](const Slot& slot) { OnRemoved(slot); },
                    .forgotten = [this](Process& process) { poller_.Remove(process.exit_watch); }});
     log_.OnNew([this] { events_waiting_ = true; });
+    log_.Watch([this](const v1::Event& event) { desk_.OnEvent(event); });
   }
 
   absl::Status Open(UniqueFd lock) {
@@ -165,6 +180,9 @@ class Guardian {
     if (absl::Status s = StartTimer(); !s.ok()) return s;
     if (absl::Status s = OpenPrograms(); !s.ok()) return s;
     TakeUpState();
+    // Nobody but root and this user can open it: the door asks the kernel again who connects.
+    constexpr mode_t kOwnersOnly = 0600;
+    if (absl::Status s = control_.Open(ControlSocket(), kOwnersOnly); !s.ok()) return s;
     return native_.Open(settings_.runtime_dir + "/heartbeat.sock", settings_.socket_mode);
   }
 
@@ -191,6 +209,8 @@ class Guardian {
                   "the guardian was told to stop; nothing is enforced until it starts again"));
     keeper_->Commit();
     link_.Pump();
+    control_.Pump();
+    (void)unlink(ControlSocket().c_str());
     for (const MonoTime end = MonoNow() + kFarewell; !link_.Drained() && MonoNow() < end;)
       poller_.Wait(50);
     uplink_.LetGo();
@@ -238,6 +258,8 @@ class Guardian {
       evidence_.Expire(now);
       enforcer_.Scan();
       native_.DropSilent(now);
+      control_.DropStuck(now);
+      desk_.Expire(now);
       uplink_.Tend(now);
       if (canary_) canary_->Tend(now);
       TendPrograms(now);
@@ -251,6 +273,7 @@ class Guardian {
       events_waiting_ = false;
       link_.Pump();
     }
+    control_.Pump();
   }
 
   // From the scan only: a loop that runs and does not scan is no guard.
@@ -320,6 +343,56 @@ class Guardian {
     *records.emplace_back().mutable_brake() = enforcer_.BrakeRecord();
     programs_.Snapshot(&records);
     return records;
+  }
+
+  std::string ControlSocket() const { return settings_.runtime_dir + "/control.sock"; }
+
+  v1::LocalHello Hello() const {
+    v1::LocalHello hello;
+    hello.set_node_id(log_.node());
+    hello.set_boot_id(log_.boot_id());
+    hello.set_software_version(kVersion);
+    utsname host{};
+    if (uname(&host) == 0) {
+      hello.set_hostname(Printable(host.nodename));
+      hello.set_kernel(Printable(host.release));
+    }
+    hello.set_mode(settings_.enforce ? "enforce" : "observe");
+    hello.set_guardian_uid(static_cast<int32_t>(geteuid()));
+    *hello.mutable_guardian_started_at() = ToProto(started_at_);
+    return hello;
+  }
+
+  std::optional<v1::Slot> SlotAfter(int64_t generation) const {
+    const auto next = table_.slots().upper_bound(generation);
+    if (next == table_.slots().end()) return std::nullopt;
+    return table_.Row(*next->second);
+  }
+
+  // A kill that the order began or joined has not ended.
+  bool IsUnderWay(const std::string& order_id) const {
+    for (const auto& [identity, process] : table_.processes()) {
+      if (process->kill == nullptr) continue;
+      for (const OrderRef& order : process->kill->orders) {
+        if (order.id == order_id) return true;
+      }
+    }
+    return false;
+  }
+
+  // The numbers below zero are the local desk's.
+  std::optional<v1::DetailReply> FromUplink(const v1::DetailRequest& request) {
+    if (request.request() < 0) return std::nullopt;
+    return Detail(request);
+  }
+
+  // A detail that came later goes to whoever asked.
+  void Answer(v1::DetailReply reply) {
+    if (reply.request() < 0) {
+      desk_.Answer(std::move(reply));
+    } else {
+      link_.Answer(std::move(reply));
+    }
   }
 
   std::optional<v1::DetailReply> Detail(const v1::DetailRequest& request) {
@@ -395,7 +468,13 @@ class Guardian {
     }
   }
 
-  void TakeProgram(const v1::ProgramOrder& order, const OrderRef& ref) {
+  void TakeProgram(const v1::LinkProgramOrder& given) {
+    orders_.TakeProgram(given, [this](const v1::ProgramOrder& order, const OrderRef& ref) {
+      CarryOut(order, ref);
+    });
+  }
+
+  void CarryOut(const v1::ProgramOrder& order, const OrderRef& ref) {
     if (order.action() == v1::PROGRAM_ACTION_RELOAD) {
       Reload(ref);
     } else {
@@ -528,6 +607,9 @@ class Guardian {
   const std::chrono::system_clock::time_point started_at_;
   KernelClocks clocks_;
   EventLog log_;
+  // Before all that may record an event, also in its end.
+  ControlDoor control_;
+  ControlDesk desk_;
   Table table_;
   Evidences evidence_;
   Enforcer enforcer_;
