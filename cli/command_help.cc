@@ -11,8 +11,9 @@ const char kFooter[] = R"(Examples
   procctl-cli programs web-01
   procctl-cli restart -l app=web --max-unavailable 10%
   procctl-cli logs web-01/tor -f
+  procctl-cli --local restart web
 
-Help on: exit-codes, environment, filters (procctl-cli help TOPIC).)";
+Help on: exit-codes, environment, filters, local (procctl-cli help TOPIC).)";
 
 const char kListFooter[] =
     R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
@@ -166,6 +167,7 @@ yes.
 
 Examples
   procctl-cli reload web-01
+  procctl-cli --local reload
   procctl-cli reload web-01 web-02 --reason "new limits" --yes)";
 
 }  // namespace procctl::cli

@@ -35,8 +35,8 @@ absl::StatusOr<std::unique_ptr<Client>> ClientFor(const Environment& environment
       options->connection.controller.empty() && Exists(LocalSocketOf(*options, environment));
   if (!node_here) return status;
   return absl::Status(status.code(),
-                      fmt::format("{}\nThe node of this host can be asked without a controller: "
-                                  "procctl-cli --local ...",
+                      fmt::format("{}\nThe node of this host can be asked without a controller, by "
+                                  "root and by the user it runs as: procctl-cli --local ...",
                                   std::string(status.message())));
 }
 

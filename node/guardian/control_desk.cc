@@ -141,8 +141,11 @@ void ControlDesk::TakeOrder(const Asker& asker, const std::string& issuer, v1::L
         fmt::format("{} orders are under way, which is the most; try again", open_.size()));
   }
   if (!order.has_expires_at()) {
-    *order.mutable_expires_at() = ToProto(
-        SinceBoot() + (common->has_time_to_live ? common->time_to_live : kDefaultTimeToLive));
+    // One that is out of bounds is refused as malformed, whatever stands here.
+    const Nanos left = common->has_time_to_live
+                           ? std::clamp(common->time_to_live, Nanos(0), kMostTimeToLive)
+                           : kDefaultTimeToLive;
+    *order.mutable_expires_at() = ToProto(SinceBoot() + left);
   }
   // Before it is handed over: its end may come within.
   open_.insert(common->order_id);

@@ -275,6 +275,7 @@ TEST(Options, EveryHelpHasExamples) {
                                              {"restart", "--help"},
                                              {"retry", "--help"},
                                              {"help", "reload"},
+                                             {"help", "local"},
                                              {"help", "filters"}}) {
     const Parsed parsed = Parse(arguments);
     EXPECT_FALSE(parsed.options.has_value());

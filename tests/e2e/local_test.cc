@@ -43,16 +43,21 @@ class Local : public ::testing::Test {
     EXPECT_EQ(cli.exit_code, 0) << cli.out << cli.err << fleet_.node("n1").Log();
   }
 
-  // As somebody else, from a copy that everybody may execute.
-  Finished CliAs(uid_t user, std::vector<std::string> command) {
+  // As somebody else, from a copy that everybody may execute, with these very arguments.
+  Finished RawCliAs(uid_t user, std::vector<std::string> arguments,
+                    const std::string& xdg_runtime_dir) {
     const std::string copy = fleet_.folder() + "/procctl-cli";
     std::filesystem::copy_file(e2e::Program("procctl-cli"), copy,
                                std::filesystem::copy_options::overwrite_existing);
     Launch launch;
-    launch.argv = Arguments(std::move(command));
+    launch.argv = std::move(arguments);
     launch.argv.insert(launch.argv.begin(), copy);
     launch.uid = user;
+    launch.env = {{"XDG_RUNTIME_DIR", xdg_runtime_dir}};
     return RunToEnd(std::move(launch), 60s);
+  }
+  Finished CliAs(uid_t user, std::vector<std::string> command) {
+    return RawCliAs(user, Arguments(std::move(command)), "");
   }
 
   // One that goes on while the test does something else.
@@ -192,10 +197,6 @@ TEST_F(Local, WhatItCannotDoItSays) {
   const Finished other = Cli({"stop", "n2/web"});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, AllOf(HasSubstr("n2/web"), HasSubstr("this host is n1")));
-  // Whoever names nobody at all learns that this is possible.
-  const Finished nobody = fleet_.RawCli({"list"});
-  EXPECT_EQ(nobody.exit_code, 2);
-  EXPECT_THAT(nobody.err, HasSubstr("--controller"));
 }
 
 TEST_F(Local, OnlyRootAndItsOwnUserAreServed) {
@@ -214,6 +215,16 @@ TEST_F(Local, OnlyRootAndItsOwnUserAreServed) {
   const Finished refused = CliAs(kSomebody, {"list"});
   EXPECT_EQ(refused.exit_code, 4) << refused.out << refused.err;
   EXPECT_THAT(refused.err, HasSubstr("for root and for the user"));
+
+  // Its own user need not say where it is, and learns of it where nobody else is named.
+  const std::string xdg = fleet_.folder() + "/xdg";
+  std::filesystem::create_directory(xdg);
+  std::filesystem::create_directory_symlink(node.runtime(), xdg + "/procctl");
+  const Finished found = RawCliAs(kNobody, {"--local", "list"}, xdg);
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  const Finished unnamed = RawCliAs(kNobody, {"list"}, xdg);
+  EXPECT_EQ(unnamed.exit_code, 2);
+  EXPECT_THAT(unnamed.err, AllOf(HasSubstr("--controller"), HasSubstr("procctl-cli --local")));
 }
 
 TEST_F(Local, TheEndOfTheGuardianIsToldAndIsNoEndOfTheOrder) {
