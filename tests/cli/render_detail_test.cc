@@ -142,13 +142,17 @@ TEST_F(RenderDetailTest, ANode) {
   node.set_slots(3);
   node.set_slots_in_trouble(1);
   *node.mutable_age() = ToProto(2s);
+  node.set_events_waiting(3);
   EXPECT_EQ("\n" + RenderNode(node), R"(
 web-01
   State:           connected, heard 2s ago
   Mode:            enforce
   Slots:           3, 1 in trouble
-  Events waiting:  0
+  Events waiting:  3
 )");
+  // Of a node that was asked itself nobody has counted them.
+  node.set_events_waiting(0);
+  EXPECT_THAT(RenderNode(node), Not(HasSubstr("waiting")));
 }
 
 TEST_F(RenderDetailTest, AGuardianItsBrakesAndItsCanary) {
