@@ -20,6 +20,8 @@ constexpr Nanos kPatience = std::chrono::seconds(10);
 // Of a reason, and of a name or label: what goes into events must fit the link to the uplink.
 constexpr size_t kMostReasonBytes = 1000;
 constexpr size_t kMostNameBytes = 1024;
+constexpr char kUnknown[] =
+    "it knows no such request; it may be of an older version than procctl-cli";
 
 bool EndsOrder(const v1::Event& event) {
   switch (event.kind()) {
@@ -86,7 +88,7 @@ void ControlDesk::Take(Client client, const std::string& issuer, const v1::Local
     case v1::LocalRequest::MESSAGE_NOT_SET:
       break;
   }
-  Refuse(asker, v1::LOCAL_ERROR_KIND_REFUSED, "the request asks for nothing");
+  Refuse(asker, v1::LOCAL_ERROR_KIND_REFUSED, kUnknown);
 }
 
 void ControlDesk::SendSlots(const Asker& asker, int64_t after) {
@@ -125,7 +127,7 @@ void ControlDesk::SendPrograms(const Asker& asker, const std::string& after) {
 
 void ControlDesk::TakeOrder(const Asker& asker, const std::string& issuer, v1::LocalOrder order) {
   const std::optional<Common> common = CommonOf(order);
-  if (!common) return Refuse(asker, v1::LOCAL_ERROR_KIND_REFUSED, "the order orders nothing");
+  if (!common) return Refuse(asker, v1::LOCAL_ERROR_KIND_REFUSED, kUnknown);
   if (!IsUsableId(common->order_id))
     return Refuse(asker, v1::LOCAL_ERROR_KIND_REFUSED, "the order has no usable id");
   if (common->reason.size() > kMostReasonBytes)

@@ -210,8 +210,7 @@ bool ControlDoor::Take(Client client, const Packet& packet) {
     Malformed(client, fmt::format("over {} bytes in one packet", kMostRequestBytes));
     return false;
   }
-  if (!request.ParseFromString(packet.bytes) ||
-      request.message_case() == v1::LocalRequest::MESSAGE_NOT_SET) {
+  if (!request.ParseFromString(packet.bytes)) {
     Malformed(client, fmt::format("{} bytes that are no request", packet.bytes.size()));
     return false;
   }

@@ -155,7 +155,9 @@ TEST(LocalClient, SilenceHasAnEnd) {
 }
 
 TEST(LocalClient, WhatIsNoGuardianIsSaid) {
-  FakeGuardian odd([](const auto&, const auto&) { return true; }, v1::LocalReply());
+  v1::LocalReply nothing;
+  nothing.set_last(true);
+  FakeGuardian odd([](const auto&, const auto&) { return true; }, nothing);
   const Outcome outcome = RunIn(odd.folder(), {"list"});
   EXPECT_EQ(outcome.code, ExitCode::kFailed);
   EXPECT_THAT(outcome.err, HasSubstr("does not say which node it is"));

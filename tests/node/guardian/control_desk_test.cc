@@ -138,7 +138,7 @@ TEST_F(ControlTest, OrdersOfAnEarlierGuardianAreKnown) {
   EXPECT_TRUE(kills_.empty());
 }
 
-TEST_F(ControlTest, AnOrderThatWouldNotFitARecordIsRefused) {
+TEST_F(ControlTest, WhatIsUnknownOrWouldNotFitARecordIsRefused) {
   Person person = Come();
   v1::LocalRequest no_id = Kill(1, "");
   v1::LocalRequest bad_id = Kill(2, "two words");
@@ -149,7 +149,9 @@ TEST_F(ControlTest, AnOrderThatWouldNotFitARecordIsRefused) {
   v1::LocalRequest nothing;
   nothing.set_request(5);
   nothing.mutable_order();
-  for (const auto& request : {no_id, bad_id, long_reason, long_name, nothing}) {
+  v1::LocalRequest of_the_future;
+  of_the_future.set_request(6);
+  for (const auto& request : {no_id, bad_id, long_reason, long_name, nothing, of_the_future}) {
     const v1::LocalReply reply = Ask(person, request);
     EXPECT_EQ(reply.request(), request.request());
     EXPECT_TRUE(reply.last());
