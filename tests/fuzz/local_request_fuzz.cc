@@ -74,9 +74,7 @@ class Desk {
                             PROCCTL_MUST(reply.ByteSizeLong() < 128 * 1024);
                             PROCCTL_MUST(reply.message_case() != v1::LocalReply::MESSAGE_NOT_SET);
                             replies_.push_back(reply);
-                          }}) {
-    log_.Watch([this](const v1::Event& event) { desk_.OnEvent(event); });
-  }
+                          }}) {}
 
   void Run(const v1::LocalRequest& request) {
     desk_.Take(kClient, "local/root", request);
@@ -84,8 +82,8 @@ class Desk {
     for (const std::string& id : handed_over_) {
       v1::Event event = node::MakeEvent(v1::EVENT_KIND_VERDICT, v1::SEVERITY_INFO, "done");
       event.set_order_id(id);
-      log_.Record(event);
-      log_.Record(event);  // nobody waits for another one
+      desk_.OnEvent(event);
+      desk_.OnEvent(event);  // nobody waits for another one
     }
     for (const int64_t number : asked_) {
       v1::DetailReply reply;

@@ -19,6 +19,7 @@
 #include "node/guardian/control_desk.h"
 #include "node/guardian/control_door.h"
 #include "node/os/clock.h"
+#include "spdlog/spdlog.h"
 
 namespace procctl::node {
 
@@ -114,6 +115,7 @@ class ControlTest : public ::testing::Test {
                    },
                .reply = [this](int64_t client,
                                const v1::LocalReply& r) { door_.Reply(client, r); }}) {
+    spdlog::set_level(spdlog::level::off);  // thousands of lines that nobody reads
     log_.Watch([this](const v1::Event& event) { desk_.OnEvent(event); });
     const char* temp = std::getenv("TMPDIR");
     folder_ = std::string(temp == nullptr ? "/tmp" : temp) + "/procctl-door-XXXXXX";
