@@ -118,9 +118,15 @@ TEST_F(Local, ProgramsAreLookedAfter) {
   EXPECT_THAT(restarted.out, HasSubstr("2 restarted, 0 failed"));
   EXPECT_NE(AwaitRunning("web"), second);
 
-  const Finished logs = Cli({"logs", "chatty"});
-  ExpectOk(logs);
-  EXPECT_EQ(logs.out, "first line\nfirst line\n");
+  // A line for each of its two lives, once the logger has them.
+  Finished logs;
+  Await(
+      30s, "both lines",
+      [&] {
+        logs = Cli({"logs", "chatty"});
+        return logs.exit_code == 0 && logs.out == "first line\nfirst line\n";
+      },
+      [&] { return logs.out + logs.err; });
 
   const Finished table = Cli({"programs"});
   ExpectOk(table);
@@ -227,7 +233,7 @@ TEST_F(Local, OnlyRootAndItsOwnUserAreServed) {
   EXPECT_THAT(unnamed.err, AllOf(HasSubstr("--controller"), HasSubstr("procctl-cli --local")));
 }
 
-TEST_F(Local, TheEndOfTheGuardianIsToldAndIsNoEndOfTheOrder) {
+TEST_F(Local, TheEndOfTheGuardianIsToldToWhoWaits) {
   Node& node = Start();
   fleet_.StartProgram(node, {"stubborn", "--name", "mule", "--timeout-ms", "60000"});
   Child killer = Begin({"kill", "mule", "--grace", "300s", "--timeout", "2s"});
@@ -247,7 +253,7 @@ TEST_F(Local, TheEndOfTheGuardianIsToldAndIsNoEndOfTheOrder) {
 TEST_F(Local, AKillIsFollowedIntoTheLifeOfTheNextGuardian) {
   Node& node = Start();
   Child& mule = fleet_.StartProgram(node, {"stubborn", "--name", "mule", "--timeout-ms", "60000"});
-  Child killer = Begin({"kill", "mule", "--grace", "10s"});
+  Child killer = Begin({"kill", "mule", "--grace", "5s"});
   Await(
       30s, "SIGTERM", [&] { return killer.Out().find("SIGTERM") != std::string::npos; },
       [&] { return killer.Out() + killer.Err() + node.Log(); });
