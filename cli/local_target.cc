@@ -25,6 +25,34 @@ bool TakesNode(Verb verb) {
 
 }  // namespace
 
+absl::Status CheckLocal(const Options& options) {
+  const Connection& connection = options.connection;
+  if (!connection.local) {
+    if (connection.runtime_dir.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError("--runtime-dir goes with --local");
+  }
+  if (!connection.controller.empty()) {
+    return absl::InvalidArgumentError(
+        "--local and --controller do not go together: a node is asked, or a controller");
+  }
+  switch (options.verb) {
+    case Verb::kEvents:
+    case Verb::kWhy:
+    case Verb::kHistory:
+      return absl::InvalidArgumentError(
+          "a node keeps no history, its controller does: leave out --local and name that "
+          "(--controller). What the node did is also in its own log, e.g. journalctl -u "
+          "procctl-node");
+    case Verb::kListNodes:
+      return absl::InvalidArgumentError(
+          "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "
+          "describe NODE` shows it. For all nodes leave out --local and name a controller "
+          "(--controller)");
+    default:  // all others ask for what is now
+      return absl::OkStatus();
+  }
+}
+
 absl::StatusOr<std::string> WithNode(std::string_view node, std::string_view text) {
   const size_t slash = text.find('/');
   if (slash != std::string_view::npos) {

@@ -1,7 +1,8 @@
-// What people type to name something of this host's own node: as ever, but NODE may be left out.
-// Pure.
+// --local: what goes with it, where the node of this host is, and what people type to name
+// something of it: as ever, but NODE may be left out. Pure.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,10 @@
 #include "cli/options.h"
 
 namespace procctl::cli {
+
+// INVALID_ARGUMENT: what is asked for does not go with `options.connection.local`, or only with it.
+// Before the environment has named a controller.
+absl::Status CheckLocal(const Options& options);
 
 // The same with the node: web is NODE/web, :4182 is NODE:4182. What has a slash must begin with
 // `node` where that could be a node's id: INVALID_ARGUMENT for another node's, so that nothing of
