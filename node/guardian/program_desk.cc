@@ -12,6 +12,7 @@
 
 #include "node/core/reload_plan.h"
 #include "node/os/clock.h"
+#include "node/os/proc_file.h"
 #include "node/os/program_start.h"
 #include "node/os/program_tree.h"
 #include "node/os/state_files.h"
@@ -539,23 +540,24 @@ void ProgramDesk::SweepOrphans() {
   std::set<int32_t> known = world_.own_children();
   std::set<int32_t> sessions;
   for (const auto& [label, instance] : instances_) {
-    if (const int32_t pid = instance->main_pid(); pid > 0) {
-      known.insert(pid);
-      sessions.insert(pid);
-    }
+    if (const int32_t pid = instance->main_pid(); pid > 0) known.insert(pid);
+    if (const int32_t session = instance->session(); session > 0) sessions.insert(session);
   }
   (void)ReapStrangers(known);
   // With cgroups each program's tree is known, whoever adopted it.
   if (cgroups_.available()) return;
   std::set<int32_t> still;
   for (const TreeMember& orphan : OrphansOfOurs(known)) {
+    // In a session whose leader lives or is swept up after: it is ended with its program.
+    const auto stat = ReadStat(orphan.pid);
+    if (!stat || sessions.contains(stat->session)) continue;
     still.insert(orphan.pid);
     if (told_orphans_.contains(orphan.pid)) continue;
     v1::Event event;
     event.set_kind(v1::EVENT_KIND_PROGRAM_LEFTOVERS);
     event.set_severity(v1::SEVERITY_WARNING);
     event.set_message(fmt::format(
-        "{} (pid {}) outlived the program that started it and left its session: it is not stopped, "
+        "{} (pid {}) outlived the program that started it and left its group: it is not stopped, "
         "because without cgroup v2 nobody can say whose it is ({})",
         Escape(orphan.comm), orphan.pid, cgroups_.why_not()));
     event.mutable_incarnation()->set_pid(orphan.pid);

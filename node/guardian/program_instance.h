@@ -96,6 +96,10 @@ class ProgramInstance {
   int32_t main_pid() const {
     return life_->has_process() || held_ || late_ ? process_->identity().pid : 0;
   }
+  // The session of its processes, while they are its own to end; 0: there are none.
+  int32_t session() const {
+    return process_ && (life_->has_process() || sweeping()) ? process_->identity().pid : 0;
+  }
   // Its sockets and marks stay for the next guardian.
   void Leave();
 
