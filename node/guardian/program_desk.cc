@@ -346,6 +346,7 @@ void ProgramDesk::Tend(MonoTime now) {
   if (now >= orphans_at_) {
     orphans_at_ = now + kOrphansEvery;
     SweepOrphans();
+    oom_.Read();
   }
   if (look_due_ || now >= look_at_) Look();
 }

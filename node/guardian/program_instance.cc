@@ -265,6 +265,7 @@ absl::Status ProgramInstance::MakeProcess(const std::vector<std::string>& argv,
   outcome_watch_ = *watch;
   process_.emplace(*std::move(own));
   last_ = process_->identity();
+  parts_->oom->Begins(last_.pid);
   const int64_t uid = spec.user ? spec.user->uid : geteuid();
   if (absl::Status s = AddSlot(held->TakeProcess(), uid); !s.ok()) {
     parts_->poller->Remove(std::exchange(outcome_watch_, 0));
@@ -511,10 +512,8 @@ void ProgramInstance::Finish(const EndStatus& end, v1::Cause kill_cause) {
   } else if (end.signal == 0) {
     what.cause = v1::CAUSE_EXIT;
   } else {
-    const std::set<int32_t> victims =
-        end.signal == SIGKILL ? parts_->oom->Poll() : std::set<int32_t>();
-    const bool oom =
-        end.signal == SIGKILL && (what.oom_kills > 0 || victims.contains(process_->identity().pid));
+    const bool oom = end.signal == SIGKILL &&
+                     (parts_->oom->TakeVictim(process_->identity().pid) || what.oom_kills > 0);
     what.cause = oom ? v1::CAUSE_OOM : v1::CAUSE_SIGNAL;
   }
   life_->Ended(now, what, start_error_, parts_->random());
