@@ -323,7 +323,11 @@ absl::StatusOr<ProgramCgroup> CgroupTree::Make(std::string_view label) const {
     return absl::FailedPreconditionError(
         fmt::format("cannot make the cgroup {}: {}", group.path(), std::strerror(errno)));
   }
-  if (!group.Populated()) return group;
+  if (!group.Populated()) {
+    // Whoever froze it meant those who were in it: the next life could not even begin.
+    (void)WriteFile(group.path() + "/cgroup.freeze", "0");
+    return group;
+  }
   return absl::FailedPreconditionError(
       fmt::format("{} still holds {}", group.path(), Names(group.Members())));
 }

@@ -80,8 +80,8 @@ class CgroupTree {
   // What Apply would say of the controllers, before there is a group.
   absl::Status Check(const CgroupLimits& limits) const;
 
-  // Labels are of [A-Za-z0-9._@-]. A group that is there and empty is taken; FAILED_PRECONDITION
-  // names those who still live in it.
+  // Labels are of [A-Za-z0-9._@-]. A group that is there and empty is taken, thawed;
+  // FAILED_PRECONDITION names those who still live in it.
   absl::StatusOr<ProgramCgroup> Make(std::string_view label) const;
   // The one that a guardian before us made; it may be gone.
   ProgramCgroup Adopt(std::string_view label) const;
