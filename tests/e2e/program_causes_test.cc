@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdint>
+#include <cstdio>
 #include <random>
 #include <sstream>
 #include <string>
