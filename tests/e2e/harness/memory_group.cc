@@ -28,6 +28,13 @@ std::string FindRoot() {
   return "";
 }
 
+// The kernel's log numbers processes as the first pid namespace does (linux/proc_ns.h).
+bool InFirstPidNamespace() {
+  constexpr ino_t kFirst = 0xEFFFFFFC;
+  struct stat file {};
+  return stat("/proc/self/ns/pid", &file) == 0 && file.st_ino == kFirst;
+}
+
 std::string WhyNoRoot() {
   for (const std::string& place : CgroupV2Places()) {
     if (ReadFile(place + "/cgroup.controllers").find("memory") != std::string::npos) {
@@ -43,6 +50,10 @@ std::string WhyNoRoot() {
 MemoryGroup::MemoryGroup(const std::string& name, int64_t bytes) {
   if (!std::ifstream("/dev/kmsg")) {
     why_ = std::string("/dev/kmsg cannot be read: ") + strerror(errno);
+    return;
+  }
+  if (!InFirstPidNamespace()) {
+    why_ = "the kernel's log numbers processes otherwise than this pid namespace";
     return;
   }
   const std::string root = FindRoot();

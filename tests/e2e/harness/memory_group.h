@@ -16,8 +16,8 @@ class MemoryGroup {
   MemoryGroup(const MemoryGroup&) = delete;
   MemoryGroup& operator=(const MemoryGroup&) = delete;
 
-  // Also false where nobody may read the kernel's log, which alone tells of such kills: of v1
-  // groups nothing else does.
+  // Also false where the kernel's log, which alone tells of such kills in v1 groups, cannot be read
+  // or tells other pids than ours.
   bool usable() const { return why_.empty(); }
   const std::string& why() const { return why_; }
 
