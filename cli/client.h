@@ -1,10 +1,10 @@
-// The controller, as the commands call it: blocking calls with a deadline, errors for people.
+// Whoever the commands ask, a controller or this host's own node: blocking calls with a deadline,
+// errors for people.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -12,8 +12,7 @@
 #include "absl/status/statusor.h"
 #include "cli/options.h"
 #include "cli/render.h"
-#include "procctl/v1/fleet_service.grpc.pb.h"
-#include "proto/support/tls_files.h"
+#include "procctl/v1/fleet_service.pb.h"
 
 namespace procctl::cli {
 
@@ -21,20 +20,24 @@ using Deadline = std::chrono::steady_clock::time_point;
 using Timeout = std::chrono::nanoseconds;
 
 // `timeout` is for each call, so for each page. Every method may fail with the codes of
-// fleet_service.proto. Where the connection itself failed, the message comes from a probe that
-// found out why, never from gRPC. Not thread-safe.
+// fleet_service.proto. Not thread-safe.
 class Client {
  public:
-  // Reads the TLS files; connects with the first call.
-  static absl::StatusOr<Client> Make(const Connection& connection);
+  virtual ~Client() = default;
 
-  // All pages together.
-  absl::StatusOr<SlotList> ListSlots(const std::string& filter, Timeout timeout);
-  absl::StatusOr<NodeList> ListNodes(const std::string& filter, Timeout timeout);
+  // False: it knows what is, and nothing of what was. What asks for events is then UNIMPLEMENTED.
+  virtual bool HasHistory() const = 0;
+
+  // All pages together. `with_usage`: the nodes are asked what their slots use, which takes up to
+  // 2 s a page.
+  virtual absl::StatusOr<SlotList> ListSlots(const std::string& filter, Timeout timeout,
+                                             bool with_usage) = 0;
+  virtual absl::StatusOr<NodeList> ListNodes(const std::string& filter, Timeout timeout) = 0;
 
   // Page by page, so that all events there ever were need not fit into memory.
-  absl::Status ListEvents(v1::ListEventsRequest request, Timeout timeout,
-                          const std::function<void(const v1::ListEventsResponse&)>& on_page);
+  virtual absl::Status ListEvents(
+      v1::ListEventsRequest request, Timeout timeout,
+      const std::function<void(const v1::ListEventsResponse&)>& on_page) = 0;
 
   // All pages together, oldest first: for filters that match few.
   absl::StatusOr<std::vector<v1::StoredEvent>> CollectEvents(v1::ListEventsRequest request,
@@ -42,40 +45,32 @@ class Client {
 
   // NOT_FOUND if no such event is recorded. Events cannot be asked for by id: looks among the
   // newest of its node first, then through all of them.
-  absl::StatusOr<v1::StoredEvent> FindEvent(const v1::EventId& id, Timeout timeout);
+  virtual absl::StatusOr<v1::StoredEvent> FindEvent(const v1::EventId& id, Timeout timeout) = 0;
 
-  absl::StatusOr<v1::GetFleetResponse> GetFleet(Timeout timeout);
+  virtual absl::StatusOr<v1::GetFleetResponse> GetFleet(Timeout timeout) = 0;
 
-  absl::StatusOr<v1::DescribeResponse> Describe(const std::string& node, int64_t generation,
-                                                Timeout timeout);
+  virtual absl::StatusOr<v1::DescribeResponse> Describe(const std::string& node, int64_t generation,
+                                                        Timeout timeout) = 0;
 
-  absl::StatusOr<v1::HoldSlotsResponse> Hold(const v1::HoldSlotsRequest& request, Timeout timeout);
+  virtual absl::StatusOr<v1::HoldSlotsResponse> Hold(const v1::HoldSlotsRequest& request,
+                                                     Timeout timeout) = 0;
 
-  absl::StatusOr<ProgramList> ListPrograms(const std::string& filter, Timeout timeout);
+  // `with_usage`: as for ListSlots.
+  virtual absl::StatusOr<ProgramList> ListPrograms(const std::string& filter, Timeout timeout,
+                                                   bool with_usage) = 0;
 
-  absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
-      const v1::ControlProgramsRequest& request, Timeout timeout);
+  virtual absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
+      const v1::ControlProgramsRequest& request, Timeout timeout) = 0;
 
   // CANCELLED once `stop` is requested.
-  absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request, Timeout timeout,
-                                             const std::stop_token& stop);
+  virtual absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request,
+                                                     Timeout timeout,
+                                                     const std::stop_token& stop) = 0;
 
   // Until the stream ends, or `stop` is requested (then CANCELLED; the kill goes on).
-  absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
-                    const std::function<void(const v1::KillSlotsResponse&)>& on_message);
-
- private:
-  Client(Connection connection, TlsPem tls);
-
-  // `take` returns false to stop.
-  grpc::Status EventPages(v1::ListEventsRequest request, Timeout timeout,
-                          const std::function<bool(v1::ListEventsResponse)>& take);
-
-  absl::Status Explain(const grpc::Status& status) const;
-
-  Connection connection_;
-  TlsPem tls_;
-  std::unique_ptr<v1::FleetService::Stub> stub_;
+  virtual absl::Status Kill(
+      const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
+      const std::function<void(const v1::KillSlotsResponse&)>& on_message) = 0;
 };
 
 }  // namespace procctl::cli

@@ -11,15 +11,17 @@ const char kFooter[] = R"(Examples
   procctl-cli programs web-01
   procctl-cli restart -l app=web --max-unavailable 10%
   procctl-cli logs web-01/tor -f
+  procctl-cli --local restart web
 
-Help on: exit-codes, environment, filters (procctl-cli help TOPIC).)";
+Help on: exit-codes, environment, filters, local (procctl-cli help TOPIC).)";
 
 const char kListFooter[] =
     R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
 half its timeout; "-": it need not beat), UP how long it has been registered, AGE when its node was
 last heard. Of a node that cannot be heard the rows are stale: what they say was true AGE ago. STATUS
 is who holds it and how long, why a due kill is withheld, and what the process itself says: its phase
-and its note.
+and its note. `-o wide` and `-o json` also ask the nodes what each process uses at this moment (CPU, RSS,
+THREADS, FDS); "-" where a node does not answer within 2 s.
 
 Examples
   procctl-cli list
@@ -166,6 +168,7 @@ yes.
 
 Examples
   procctl-cli reload web-01
+  procctl-cli --local reload
   procctl-cli reload web-01 web-02 --reason "new limits" --yes)";
 
 }  // namespace procctl::cli

@@ -51,4 +51,8 @@ ExitCode VersionCommand(const Options& options, const Screen& screen, Client* cl
 // How long the controller may take for one answer, or one page of it.
 std::chrono::nanoseconds AnswerTime(const Options& options);
 
+// What processes use costs each node some work: only where it is shown, and where there is the time
+// for it.
+bool WantsUsage(const Options& options);
+
 }  // namespace procctl::cli

@@ -66,7 +66,7 @@ absl::StatusOr<ProgramRows> FindProgram(const TargetName& target, Timeout timeou
   if (target.pid) return rows;
   const auto name = ParseProgram(target.ToString());
   if (!name.ok()) return rows;
-  auto list = client->ListPrograms(FilterFor({*name}), timeout);
+  auto list = client->ListPrograms(FilterFor({*name}), timeout, /*with_usage=*/true);
   if (absl::IsUnimplemented(list.status())) return rows;
   if (!list.ok()) return list.status();
   rows.as_of = list->as_of;
@@ -107,7 +107,7 @@ ExitCode DescribeProgram(const ProgramRows& programs, const Screen& screen) {
 
 ExitCode DescribeSlot(const TargetName& name, Timeout timeout, const Screen& screen,
                       Client* client) {
-  const auto list = client->ListSlots(FilterFor({name}), timeout);
+  const auto list = client->ListSlots(FilterFor({name}), timeout, /*with_usage=*/false);
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   const v1::FleetSlot* row = Match(name, list->slots);
   const auto programs = FindProgram(name, timeout, client);
@@ -118,7 +118,8 @@ ExitCode DescribeSlot(const TargetName& name, Timeout timeout, const Screen& scr
   }
   const auto detail =
       client->Describe(row->node(), row->slot().incarnation().generation(), timeout);
-  const auto evidence = LastEvidence(*row, timeout, client);
+  const auto evidence =
+      client->HasHistory() ? LastEvidence(*row, timeout, client) : std::optional<v1::StoredEvent>();
   const bool shown = evidence.ok() && evidence->has_value();
   if (screen.json()) {
     screen.Print(fmt::format(

@@ -10,7 +10,8 @@ constexpr std::string_view kExitCodes = R"(Exit codes
        there in time
     2  the command line, or a file it names, is wrong
     3  nothing matched, or it has ended already where a hold was asked for
-    4  not allowed: no usable certificate, or its role may not do this
+    4  not allowed: no usable certificate, or its role may not do this; with --local, not
+       the user whom the node serves
     5  the controller or a node cannot be reached, or did not answer in time
     6  the process is no longer the one you saw; nobody was signalled
     7  partly done: some targets are stopped (held, released, started), some are not
@@ -32,9 +33,34 @@ constexpr std::string_view kEnvironment =
   PROCCTL_KEY          --key          your private key (key.pem), readable by you alone
   PROCCTL_SERVER_NAME  --server-name  name in the controller's certificate, where it is
                                       not the host you connect to
+  XDG_RUNTIME_DIR      with --local: where a plain user's own node has its socket
   NO_COLOR             set to anything: no colours
 
 `procctl-controller init` makes the files and prints these lines for each person.
+)";
+
+constexpr std::string_view kLocal = R"(The node of this host, without a controller
+
+With --local a command asks the procctl-node that runs on this host, through the socket
+control.sock in its runtime_dir: /run/procctl, or of a plain user's own node
+$XDG_RUNTIME_DIR/procctl; --runtime-dir names another. Root is served, and the user that
+the node runs as.
+
+What is ordered this way passes the same checks, and goes on record, as what comes through
+a controller. Its issuer is local/root, or local/ and that user's name.
+
+NODE may be left out: web is NODE/web, :4182 is NODE:4182. Another node's name is refused.
+
+  list, programs, describe, logs          as ever
+  start, stop, restart, retry, reload     as ever
+  kill, hold, release                     as ever
+  why, events, history, list nodes        need a controller
+
+Examples
+  procctl-cli --local list
+  procctl-cli --local restart web --max-unavailable 1
+  procctl-cli --local kill encoder --reason "stuck since noon"
+  procctl-cli --local reload
 )";
 
 constexpr std::string_view kFilters = R"(Filters
@@ -72,6 +98,7 @@ std::string_view HelpTopic(std::string_view topic) {
   if (topic == "exit-codes") return kExitCodes;
   if (topic == "environment") return kEnvironment;
   if (topic == "filters") return kFilters;
+  if (topic == "local") return kLocal;
   return "";
 }
 

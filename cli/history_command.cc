@@ -31,7 +31,8 @@ std::string HistoryJson(const std::vector<v1::StoredEvent>& events, bool with_st
 // That nothing is recorded of a program that is there is good news.
 ExitCode NothingRecorded(const ProgramName& name, const Options& options, const Screen& screen,
                          Client* client) {
-  const auto list = client->ListPrograms(FilterFor({name}), AnswerTime(options));
+  const auto list =
+      client->ListPrograms(FilterFor({name}), AnswerTime(options), /*with_usage=*/false);
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   const bool there = std::any_of(list->programs.begin(), list->programs.end(),
                                  [&](const v1::FleetProgram& row) { return IsOf(name, row); });

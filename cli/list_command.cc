@@ -9,6 +9,8 @@ namespace procctl::cli {
 namespace {
 
 constexpr std::chrono::seconds kAnswerTime{10};
+// A node that says nothing of usage holds up a list for 2 s.
+constexpr std::chrono::seconds kUsageTime{3};
 
 }  // namespace
 
@@ -16,8 +18,12 @@ std::chrono::nanoseconds AnswerTime(const Options& options) {
   return options.timeout.value_or(kAnswerTime);
 }
 
+bool WantsUsage(const Options& options) {
+  return options.output != Output::kTable && AnswerTime(options) > kUsageTime;
+}
+
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client) {
-  const auto list = client->ListSlots(options.filter, AnswerTime(options));
+  const auto list = client->ListSlots(options.filter, AnswerTime(options), WantsUsage(options));
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   const Columns columns = options.output == Output::kWide ? Columns::kWide : Columns::kUsual;
   screen.Print(screen.json()

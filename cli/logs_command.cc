@@ -148,7 +148,8 @@ class Logs {
 
 // The one program that is meant.
 absl::StatusOr<ProgramName> Find(const ProgramName& name, const Options& options, Client* client) {
-  const auto list = client->ListPrograms(FilterFor({name}), AnswerTime(options));
+  const auto list =
+      client->ListPrograms(FilterFor({name}), AnswerTime(options), /*with_usage=*/false);
   if (!list.ok()) return list.status();
   std::vector<std::string> labels;
   for (const v1::FleetProgram& row : list->programs) {

@@ -7,6 +7,7 @@
 #include "cli/command_help.h"
 #include "cli/filter.h"
 #include "cli/help_topics.h"
+#include "cli/local_target.h"
 #include "cli/options_raw.h"
 #include "cli/program_options.h"
 #include "cli/usage_refusal.h"
@@ -112,6 +113,11 @@ void AddConnection(CLI::App* app, Raw* raw) {
   app->add_option("--key", connection->tls.key, "Your private key [PROCCTL_KEY]");
   app->add_option("--server-name", connection->server_name,
                   "Name in the controller's certificate [PROCCTL_SERVER_NAME]");
+  app->add_flag("--local", connection->local,
+                "Ask this host's own node, without a controller (procctl-cli help local)");
+  app->add_option("--runtime-dir", connection->runtime_dir,
+                  "With --local: the node's runtime_dir (/run/procctl; of a plain user's node "
+                  "$XDG_RUNTIME_DIR/procctl)");
   app->add_option("-o,--output", raw->output, "table, wide (of list and programs) or json")
       ->check(CLI::IsMember({"table", "wide", "json"}));
   app->add_option(
@@ -255,6 +261,8 @@ absl::Status Finish(const Environment& environment, Raw* raw) {
   if (raw->newest > 0) options->newest = raw->newest;
   if (auto s = BuildFilter(*raw, options); !s.ok()) return s;
   if (auto s = FinishProgramOptions(raw); !s.ok()) return s;
+  // Before the environment names a controller: who types --local means it.
+  if (auto s = CheckLocal(*options); !s.ok()) return s;
   const auto fall_back = [&](std::string* value, const char* variable) {
     if (value->empty()) *value = environment(variable);
   };

@@ -41,6 +41,10 @@ struct Connection {
   std::string controller;
   TlsFiles tls;
   std::string server_name;
+  // This host's own node is asked, not a controller.
+  bool local = false;
+  // With `local`: empty means the usual one.
+  std::string runtime_dir;
 };
 
 // A number, or hundredths of all.

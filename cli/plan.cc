@@ -46,7 +46,8 @@ class PlanBuilder {
 
 absl::StatusOr<Plan> ByFilter(const Options& options, std::string_view nothing_done,
                               Client* client) {
-  const auto list = client->ListSlots(options.target_filter, AnswerTime(options));
+  const auto list =
+      client->ListSlots(options.target_filter, AnswerTime(options), /*with_usage=*/false);
   if (!list.ok()) return list.status();
   if (list->slots.empty()) {
     return absl::NotFoundError(
@@ -83,7 +84,7 @@ absl::StatusOr<Plan> PlanTargets(const Options& options, Hearts hearts,
           fmt::format("{} and --if-incarnation name different pids", names[0].ToString()));
     }
   }
-  const auto list = client->ListSlots(FilterFor(names), AnswerTime(options));
+  const auto list = client->ListSlots(FilterFor(names), AnswerTime(options), /*with_usage=*/false);
   if (!list.ok()) return list.status();
   PlanBuilder builder(list->as_of);
   std::vector<std::string> missing;

@@ -65,7 +65,7 @@ CLI::App* AddControl(CLI::App* app, Raw* raw, const char* verb, const char* what
 
 CLI::App* AddReload(CLI::App* app, Raw* raw) {
   CLI::App* reload = app->add_subcommand("reload", "Have nodes read their configuration again");
-  reload->add_option("targets", raw->options.targets, "NODE")->required();
+  reload->add_option("targets", raw->options.targets, "NODE");
   reload->add_option("--reason", raw->options.reason, "Why, for the record");
   reload->add_flag("-y,--yes", raw->options.yes, "Do not ask");
   reload->footer(kReloadFooter);
@@ -90,7 +90,12 @@ absl::Status ParseShare(const std::string& text, std::optional<Share>* out) {
 
 absl::Status CheckControl(const Raw& raw) {
   const Options& options = raw.options;
-  if (options.verb == Verb::kReload) return absl::OkStatus();
+  if (options.verb == Verb::kReload) {
+    if (!options.targets.empty() || options.connection.local) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "reload needs NODE, e.g. procctl-cli reload web-01; with --local it is this host's own "
+        "node and may be left out");
+  }
   const bool by_filter = options.target_filter.find_first_not_of(" \t\r\n") != std::string::npos;
   if (options.targets.empty() && !by_filter) {
     return absl::InvalidArgumentError(

@@ -59,7 +59,7 @@ absl::StatusOr<ProgramList> RowWatch::Next(Deadline deadline) {
   for (;;) {
     if (!Pause(pause_, stop_)) return absl::CancelledError("interrupted");
     pause_ = std::min(pause_ + pause_ / 2, kLongest);
-    auto list = client_->ListPrograms(filter_, timeout_);
+    auto list = client_->ListPrograms(filter_, timeout_, /*with_usage=*/false);
     if (list.ok() || ExitCodeFor(list.status()) != ExitCode::kUnreachable) return list;
     if (std::chrono::steady_clock::now() >= deadline) return list;
   }

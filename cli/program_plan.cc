@@ -26,7 +26,8 @@ void Add(v1::ProgramAction action, const v1::FleetProgram& row, ProgramPlan* pla
 
 absl::StatusOr<ProgramPlan> ByFilter(const Options& options, std::string_view nothing_done,
                                      Client* client) {
-  auto list = client->ListPrograms(options.target_filter, AnswerTime(options));
+  auto list =
+      client->ListPrograms(options.target_filter, AnswerTime(options), /*with_usage=*/false);
   if (!list.ok()) return list.status();
   if (list->programs.empty()) {
     return absl::NotFoundError(
@@ -46,7 +47,8 @@ absl::StatusOr<ProgramPlan> ByName(const Options& options, std::string_view noth
     if (!name.ok()) return name.status();
     names.push_back(std::move(*name));
   }
-  const auto list = client->ListPrograms(FilterFor(names), AnswerTime(options));
+  const auto list =
+      client->ListPrograms(FilterFor(names), AnswerTime(options), /*with_usage=*/false);
   if (!list.ok()) return list.status();
   ProgramPlan plan;
   plan.as_of = list->as_of;

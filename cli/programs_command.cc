@@ -42,7 +42,7 @@ ExitCode ProgramsCommand(const Options& options, const Screen& screen, Client* c
   }
   FilterBuilder filter;
   filter.AddTerms(FilterFor(names)).AddTerms(options.filter);
-  auto list = client->ListPrograms(filter.text(), AnswerTime(options));
+  auto list = client->ListPrograms(filter.text(), AnswerTime(options), WantsUsage(options));
   if (!list.ok()) return screen.Fail(ExitCodeFor(list.status()), list.status());
   std::vector<std::string> missing;
   if (!names.empty()) list->programs = Named(names, list->programs, &missing);

@@ -6,6 +6,7 @@
 #include "cli/story_words.h"
 #include "cli/target.h"
 #include "cli/time_text.h"
+#include "cli/usage_cells.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
@@ -104,6 +105,7 @@ std::string RenderSlotDetail(const v1::FleetSlot& row, const v1::SlotDetail& det
                                              ExactText(FromProto(detail.shadow_timeout())),
                                              CountText(detail.shadow_kills(), "time")));
   }
+  if (detail.has_usage()) fields.Add("Uses", UsageText(detail.usage()));
   if (detail.kill() != 0) fields.Add("Kill under way", std::to_string(detail.kill()));
   AddWords(slot, as_of, &fields);
   std::string out = Title(row) + fields.Render(2);
@@ -125,7 +127,10 @@ std::string RenderNode(const v1::Node& node) {
   if (!node.peer().empty()) fields.Add("Peer", Cell(node.peer()));
   if (node.has_connected_at()) fields.Add("Connected", DateText(node.connected_at()));
   fields.Add("Slots", fmt::format("{}, {} in trouble", node.slots(), node.slots_in_trouble()));
-  fields.Add("Events waiting", std::to_string(node.events_waiting()));
+  // Counted by a controller; a node that was asked itself does not say.
+  if (node.has_connected_at() || node.events_waiting() > 0) {
+    fields.Add("Events waiting", std::to_string(node.events_waiting()));
+  }
   return Cell(node.id()) + "\n" + fields.Render(2);
 }
 

@@ -1,51 +1,21 @@
+#include "cli/answer_words.h"
 #include "cli/cell.h"
-#include "cli/exit_code.h"
-#include "cli/names.h"
 #include "cli/render.h"
 #include "cli/time_text.h"
-#include "proto/support/escape.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::cli {
 namespace {
 
-// What the node or the controller says, else what we can.
-std::string Reason(const v1::HoldOutcome& outcome, std::string_view otherwise) {
-  return outcome.message().empty() ? std::string(otherwise) : Printable(outcome.message());
-}
-
-std::string RefusalText(const v1::HoldOutcome& outcome) {
-  switch (outcome.refusal()) {
-    case v1::REFUSAL_NODE_UNREACHABLE:
-      return Reason(outcome, "its node cannot be reached now");
-    case v1::REFUSAL_NO_SUCH_NODE:
-      return Reason(outcome, "no node of that name was ever seen");
-    case v1::REFUSAL_NOT_GUARDED:
-      return Reason(outcome, "it is not guarded any more");
-    default:
-      return fmt::format("refused ({}): {}", Word(outcome.refusal()),
-                         Reason(outcome, "no reason was given"));
+std::string NotDoneText(const v1::HoldOutcome& outcome) {
+  const std::string& message = outcome.message();
+  if (outcome.verdict() == v1::VERDICT_GONE_ALREADY) {
+    return Reason(message, "it has ended already");
   }
-}
-
-std::string WhyNot(const v1::HoldOutcome& outcome) {
-  switch (outcome.verdict()) {
-    case v1::VERDICT_UNSPECIFIED:
-      return fmt::format("{}; it may come about later, look with: procctl-cli list",
-                         Reason(outcome, "no answer came from its node"));
-    case v1::VERDICT_GONE_ALREADY:
-      return Reason(outcome, "it has ended already");
-    case v1::VERDICT_IDENTITY_MISMATCH:
-      return "it is no longer the process you saw" +
-             (outcome.message().empty() ? "" : ": " + Printable(outcome.message()));
-    case v1::VERDICT_EXPIRED:
-      return Reason(outcome, "the order came after its time to live");
-    case v1::VERDICT_REFUSED:
-      return RefusalText(outcome);
-    default:
-      return fmt::format("ended as {}: {}", Word(outcome.verdict()),
-                         Reason(outcome, "no reason was given"));
+  if (outcome.verdict() == v1::VERDICT_REFUSED && outcome.refusal() == v1::REFUSAL_NOT_GUARDED) {
+    return Reason(message, "it is not guarded any more");
   }
+  return WhyNot(outcome.verdict(), outcome.refusal(), message, "procctl-cli list");
 }
 
 }  // namespace
@@ -54,7 +24,7 @@ std::string RenderHold(const v1::KillTarget& target, const v1::HoldOutcome& outc
   const std::string line = fmt::format("{}/{}[{}]  ", Cell(target.node()), Cell(target.slot()),
                                        target.incarnation().pid());
   if (!outcome.done()) {
-    return fmt::format("{}not {}: {}\n", line, release ? "released" : "held", WhyNot(outcome));
+    return fmt::format("{}not {}: {}\n", line, release ? "released" : "held", NotDoneText(outcome));
   }
   if (release) return line + "released\n";
   return outcome.has_until() ? fmt::format("{}held until {}\n", line, DateText(outcome.until()))

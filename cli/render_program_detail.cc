@@ -5,6 +5,7 @@
 #include "cli/render_programs.h"
 #include "cli/story_words.h"
 #include "cli/time_text.h"
+#include "cli/usage_cells.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
@@ -35,12 +36,6 @@ std::string DeathText(const v1::Death& death, const google::protobuf::Timestamp&
   return text;
 }
 
-std::string UsageText(const v1::Usage& usage) {
-  return fmt::format("{} resident, {} % CPU, {}, {}", BytesText(usage.resident()),
-                     usage.cpu_percent(), CountText(usage.threads(), "thread"),
-                     CountText(usage.descriptors(), "descriptor"));
-}
-
 }  // namespace
 
 std::string RenderProgramDetail(const v1::FleetProgram& row,
@@ -65,7 +60,7 @@ std::string RenderProgramDetail(const v1::FleetProgram& row,
   if (program.has_last_death()) {
     fields.Add("Last end", DeathText(program.last_death(), as_of));
   }
-  if (program.has_usage()) fields.Add("Uses", UsageText(program.usage()));
+  if (row.has_usage()) fields.Add("Uses", UsageText(row.usage()));
   std::vector<std::string> labels;
   for (const std::string& label : program.labels()) labels.push_back(Cell(label));
   fields.Add("Labels", fmt::format("{}", fmt::join(labels, ", ")));

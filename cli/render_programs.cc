@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "cli/target.h"
 #include "cli/time_text.h"
+#include "cli/usage_cells.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
@@ -60,11 +61,6 @@ std::string MessageText(const v1::FleetProgram& row) {
   return text.empty() ? "-" : text;
 }
 
-std::string Tight(std::string text) {
-  std::erase(text, ' ');
-  return text;
-}
-
 std::string LabelsText(const v1::Program& program) {
   return Cell(fmt::format("{}", fmt::join(program.labels(), ",")));
 }
@@ -72,15 +68,11 @@ std::string LabelsText(const v1::Program& program) {
 // Columns that only a wide table has, before MESSAGE.
 std::vector<TableCell> WideCells(const v1::FleetProgram& row) {
   const v1::Program& program = row.program();
-  const v1::Usage& usage = program.usage();
-  const bool used = program.has_usage() && !IsStale(row);
-  return {{used ? fmt::format("{}%", usage.cpu_percent()) : "-"},
-          {used ? Tight(BytesText(usage.resident())) : "-"},
-          {used ? std::to_string(usage.threads()) : "-"},
-          {used ? std::to_string(usage.descriptors()) : "-"},
-          {program.door() == v1::DOOR_UNSPECIFIED ? "-" : Word(program.door())},
-          {LabelsText(program)},
-          {Cell(program.cgroup())}};
+  std::vector<TableCell> cells = UsageCells(row.has_usage() ? &row.usage() : nullptr);
+  cells.push_back({program.door() == v1::DOOR_UNSPECIFIED ? "-" : Word(program.door())});
+  cells.push_back({LabelsText(program)});
+  cells.push_back({Cell(program.cgroup())});
+  return cells;
 }
 
 std::vector<TableCell> RowOf(const v1::FleetProgram& row, const google::protobuf::Timestamp& as_of,
@@ -106,9 +98,8 @@ Table ProgramTable(Columns columns) {
   std::vector<std::string> headers = {"NODE", "PROGRAM",  "STATE", "PID",
                                       "UP",   "RESTARTS", "NEXT",  "LAST"};
   if (columns == Columns::kWide) {
-    for (const char* header : {"CPU", "RSS", "THREADS", "FDS", "DOOR", "LABELS", "CGROUP"}) {
-      headers.emplace_back(header);
-    }
+    for (std::string& header : UsageHeaders()) headers.push_back(std::move(header));
+    for (const char* header : {"DOOR", "LABELS", "CGROUP"}) headers.emplace_back(header);
   }
   headers.emplace_back("MESSAGE");
   return Table(std::move(headers));

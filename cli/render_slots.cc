@@ -8,6 +8,7 @@
 #include "cli/story_words.h"
 #include "cli/table.h"
 #include "cli/time_text.h"
+#include "cli/usage_cells.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
@@ -107,15 +108,18 @@ std::string ProgressText(const v1::Slot& slot) {
 }
 
 // Columns that only a wide table has, before STATUS.
-std::vector<TableCell> WideCells(const v1::Slot& slot) {
-  return {{Cell(slot.name())},
-          {slot.door() == v1::DOOR_UNSPECIFIED ? "-" : Word(slot.door())},
-          {std::to_string(slot.uid())},
-          {std::to_string(slot.incarnation().generation())},
-          {slot.has_special_limit() ? FormatDuration(FromProto(slot.special_limit())) : "-"},
-          {ProgressText(slot)},
-          {slot.has_hold() ? Cell(slot.hold().owner()) : "-"},
-          {slot.has_hold() && slot.hold().has_until() ? DateText(slot.hold().until()) : "-"}};
+std::vector<TableCell> WideCells(const v1::FleetSlot& row) {
+  const v1::Slot& slot = row.slot();
+  std::vector<TableCell> cells = UsageCells(row.has_usage() ? &row.usage() : nullptr);
+  for (std::string& text : std::vector<std::string>{
+           Cell(slot.name()), slot.door() == v1::DOOR_UNSPECIFIED ? "-" : Word(slot.door()),
+           std::to_string(slot.uid()), std::to_string(slot.incarnation().generation()),
+           slot.has_special_limit() ? FormatDuration(FromProto(slot.special_limit())) : "-",
+           ProgressText(slot), slot.has_hold() ? Cell(slot.hold().owner()) : "-",
+           slot.has_hold() && slot.hold().has_until() ? DateText(slot.hold().until()) : "-"}) {
+    cells.push_back({std::move(text)});
+  }
+  return cells;
 }
 
 std::vector<TableCell> RowOf(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of,
@@ -132,7 +136,7 @@ std::vector<TableCell> RowOf(const v1::FleetSlot& row, const google::protobuf::T
       {slot.has_registered_at() ? FormatDuration(Between(slot.registered_at(), as_of)) : "-"},
       {FormatDuration(FromProto(row.age()))}};
   if (columns == Columns::kWide) {
-    for (TableCell& cell : WideCells(slot)) cells.push_back(std::move(cell));
+    for (TableCell& cell : WideCells(row)) cells.push_back(std::move(cell));
   }
   cells.push_back({StatusText(row, as_of), StatusColour(row)});
   return cells;
@@ -172,6 +176,7 @@ Table SlotTable(Columns columns) {
   std::vector<std::string> headers = {"NODE", "SLOT",    "STATE", "PID",
                                       "BEAT", "TIMEOUT", "UP",    "AGE"};
   if (columns == Columns::kWide) {
+    for (std::string& header : UsageHeaders()) headers.push_back(std::move(header));
     for (const char* header :
          {"NAME", "DOOR", "UID", "GENERATION", "LIMIT", "PROGRESS", "HOLDER", "UNTIL"}) {
       headers.emplace_back(header);

@@ -155,7 +155,7 @@ class Inquiry {
 
  private:
   absl::Status FindRow(const TargetName& name, Answer* answer) {
-    auto list = client_->ListSlots(FilterFor({name}), timeout_);
+    auto list = client_->ListSlots(FilterFor({name}), timeout_, /*with_usage=*/false);
     if (!list.ok()) return list.status();
     answer->as_of = list->as_of;
     if (const v1::FleetSlot* row = Match(name, list->slots)) answer->row = *row;
@@ -163,7 +163,7 @@ class Inquiry {
   }
 
   absl::Status FindProgram(const ProgramName& name, Answer* answer) {
-    const auto list = client_->ListPrograms(FilterFor({name}), timeout_);
+    const auto list = client_->ListPrograms(FilterFor({name}), timeout_, /*with_usage=*/false);
     if (!list.ok()) {
       return IsOlderController(list.status()) ? absl::OkStatus() : list.status();
     }

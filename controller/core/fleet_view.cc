@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 #include "proto/support/time_convert.h"
 
 namespace procctl::controller {

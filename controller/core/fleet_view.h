@@ -18,7 +18,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "controller/core/filter.h"
+#include "proto/support/filter.h"
 #include "controller/core/liveness.h"
 #include "controller/core/mono_time.h"
 #include "controller/core/program_table.h"

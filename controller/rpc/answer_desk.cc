@@ -8,23 +8,6 @@
 #include "spdlog/spdlog.h"
 
 namespace procctl::controller {
-namespace {
-
-v1::Refusal RefusalOf(Fleet::Sent sent) {
-  switch (sent) {
-    case Fleet::Sent::kNoSuchNode:
-      return v1::REFUSAL_NO_SUCH_NODE;
-    case Fleet::Sent::kNotConnected:
-      return v1::REFUSAL_NODE_UNREACHABLE;
-    case Fleet::Sent::kTooOld:
-    case Fleet::Sent::kYes:
-      break;
-  }
-  return v1::REFUSAL_UNSPECIFIED;
-}
-
-}  // namespace
-
 void AnswerDesk::Start(OrderRequest request, Listener listener) {
   const std::string id = request.id;
   Waiting waiting{std::move(request), listener};
@@ -37,13 +20,13 @@ void AnswerDesk::Start(OrderRequest request, Listener listener) {
       } else {
         way = Way::kOther;
       }
-    } else if (const auto lookup = lookups_.find(id); lookup != lookups_.end()) {
-      lookup->second.waiting.push_back(waiting);
-    } else if (known_->Claim(id)) {
+    } else if (lookups_.contains(id)) {
+      lookups_.Join(waiting);
+    } else if (ways_.ClaimNew(id)) {
       way = Way::kNew;
     } else {
       way = Way::kLookUp;
-      lookups_[id].waiting.push_back(waiting);
+      lookups_.Begin(waiting);
     }
   }
   switch (way) {
@@ -82,35 +65,26 @@ void AnswerDesk::StartNew(Waiting waiting) {
   spdlog::info("{} orders {} targets to be {}, request {}: {}", request.issuer,
                request.targets.size(), DoneTo(request.act), request.id, request.reason);
   Dispatch(request, std::move(orders), /*refuse=*/true);
-  engine_->history().RecordRequest(
-      request, WallNow(), [this, id = request.id](const absl::Status& recorded) {
-        if (!recorded.ok() && !absl::IsAlreadyExists(recorded)) {
-          spdlog::error("request {} is not recorded: {}", id, recorded.ToString());
-          return;
-        }
-        std::vector<Call> calls;
-        {
-          absl::MutexLock lock(&mutex_);
-          AddressTo(book_.OnRecorded(id), &calls);
-        }
-        Deliver(calls);
-      });
+  ways_.Record(request, [this, id = request.id] {
+    std::vector<Call> calls;
+    {
+      absl::MutexLock lock(&mutex_);
+      AddressTo(book_.OnRecorded(id), &calls);
+    }
+    Deliver(calls);
+  });
 }
 
 void AnswerDesk::Dispatch(const OrderRequest& request, std::vector<AnswerBook::Dispatch> orders,
                           bool refuse) {
   std::vector<v1::Event> refused;
   for (AnswerBook::Dispatch& dispatch : orders) {
-    const Fleet::Sent sent = fleet_->Send(dispatch.node, std::move(dispatch.order));
+    const Fleet::Sent sent = ways_.Send(dispatch.node, std::move(dispatch.order));
     if (sent == Fleet::Sent::kYes || !refuse || !Refuse(request.id, dispatch.target)) continue;
     refused.push_back(RefusedVerdict(request, dispatch.target, RefusalOf(sent), WallNow()));
   }
-  if (refused.empty()) return;
-  // These verdicts are history like all others: told when they are committed.
-  engine_->commit_log().AppendOwn(std::move(refused),
-                                  [this](const absl::StatusOr<Committed>& committed) {
-                                    if (committed.ok()) OnCommitted(committed->fresh);
-                                  });
+  ways_.CommitRefused(std::move(refused),
+                      [this](const std::vector<v1::Event>& events) { OnCommitted(events); });
 }
 
 bool AnswerDesk::Refuse(const std::string& id, size_t target) {
@@ -119,18 +93,9 @@ bool AnswerDesk::Refuse(const std::string& id, size_t target) {
 }
 
 void AnswerDesk::LookUp(const std::string& id) {
-  const bool submitted =
-      readers_->Submit([this, id] { FinishLookup(id, engine_->history().FindRequest(id)); });
-  if (!submitted) {
-    FinishLookup(id, absl::UnavailableError("the controller is overloaded; repeat with the same "
-                                            "request id"));
-  }
-}
-
-AnswerDesk::Lookup AnswerDesk::TakeLookup(const std::string& id) {
-  Lookup lookup = std::move(lookups_[id]);
-  lookups_.erase(id);
-  return lookup;
+  ways_.LookUp(id, [this, id](absl::StatusOr<std::optional<RecordedRequest>> recorded) {
+    FinishLookup(id, std::move(recorded));
+  });
 }
 
 void AnswerDesk::FinishLookup(const std::string& id,
@@ -139,7 +104,7 @@ void AnswerDesk::FinishLookup(const std::string& id,
   Lookup lookup;
   {
     absl::MutexLock lock(&mutex_);
-    lookup = TakeLookup(id);
+    lookup = lookups_.Take(id);
   }
   for (Waiting& waiting : lookup.waiting) {
     if (recorded.ok()) {
@@ -158,12 +123,8 @@ void AnswerDesk::Resume(const RecordedRequest& recorded) {
   absl::Status why = OtherTargets(request.id);
   {
     absl::MutexLock lock(&mutex_);
-    Lookup lookup = TakeLookup(request.id);
-    const auto others = std::partition(
-        lookup.waiting.begin(), lookup.waiting.end(),
-        [&](const Waiting& waiting) { return SameTargets(request, waiting.request); });
-    std::move(others, lookup.waiting.end(), std::back_inserter(refused));
-    lookup.waiting.erase(others, lookup.waiting.end());
+    Lookup lookup = lookups_.Take(request.id);
+    refused = lookup.TakeOthers(request);
     if (!lookup.waiting.empty()) {
       const MonoTime now = MonoNow();
       if (absl::Status begun = book_.Begin(request, /*recorded=*/true, now); !begun.ok()) {
@@ -194,8 +155,7 @@ void AnswerDesk::OnCommitted(const std::vector<v1::Event>& events) {
     for (const v1::Event& event : events) {
       const auto order = ParseOrderId(event.order_id());
       if (!order) continue;
-      const auto lookup = lookups_.find(std::string(order->first));
-      if (lookup != lookups_.end()) lookup->second.events.push_back(event);
+      lookups_.Keep(std::string(order->first), event);
       AddressTo(book_.OnCommitted(event), &calls);
     }
   }
@@ -208,10 +168,7 @@ void AnswerDesk::OnNodeReturned(const std::string& node) {
     absl::MutexLock lock(&mutex_);
     orders = book_.OrdersFor(node, MonoNow());
   }
-  for (AnswerBook::Dispatch& dispatch : orders) {
-    // Not sent: the session ended already, and the next one comes here again.
-    (void)fleet_->Send(node, std::move(dispatch.order));
-  }
+  ways_.SendAgain(node, std::move(orders));
 }
 
 void AnswerDesk::Tick() {

@@ -19,10 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/core/answer_book.h"
-#include "controller/rpc/fleet.h"
-#include "controller/rpc/known_requests.h"
-#include "controller/rpc/reader_threads.h"
-#include "controller/store/engine.h"
+#include "controller/rpc/order_ways.h"
+#include "controller/rpc/request_lookups.h"
 
 namespace procctl::controller {
 
@@ -39,8 +37,7 @@ class OutcomeListener {
 
 class AnswerDesk {
  public:
-  AnswerDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known)
-      : fleet_(fleet), engine_(engine), readers_(readers), known_(known) {}
+  explicit AnswerDesk(const OrderWays& ways) : ways_(ways) {}
 
   // `request` is not to stop, has passed CheckOrderRequest and names its issuer.
   void Start(OrderRequest request, std::shared_ptr<OutcomeListener> listener);
@@ -56,16 +53,8 @@ class AnswerDesk {
 
  private:
   using Listener = std::shared_ptr<OutcomeListener>;
-  struct Waiting {
-    OrderRequest request;
-    Listener listener;
-  };
-  // A request that the store is being asked about. Events committed meanwhile would be missed by
-  // both the store's answer and the book, so they are kept.
-  struct Lookup {
-    std::vector<Waiting> waiting;
-    std::vector<v1::Event> events;
-  };
+  using Waiting = RequestLookups<OutcomeListener>::Waiting;
+  using Lookup = RequestLookups<OutcomeListener>::Lookup;
   // Who is to be told what. Made in the critical section that takes the request out of the book.
   struct Call {
     std::vector<std::weak_ptr<OutcomeListener>> listeners;
@@ -79,24 +68,20 @@ class AnswerDesk {
   void LookUp(const std::string& id);
   void FinishLookup(const std::string& id, absl::StatusOr<std::optional<RecordedRequest>> recorded);
   void Resume(const RecordedRequest& recorded);
-  Lookup TakeLookup(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sends orders; those that cannot leave get their verdict here if `refuse`.
   void Dispatch(const OrderRequest& request, std::vector<AnswerBook::Dispatch> orders, bool refuse);
   void AddressTo(std::optional<AnswerBook::Finished> finished, std::vector<Call>* calls)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deliver(const std::vector<Call>& calls);
 
-  Fleet* const fleet_;
-  Engine* const engine_;
-  ReaderThreads* const readers_;
-  KnownRequests* const known_;
+  const OrderWays ways_;
 
   absl::Mutex mutex_;
   AnswerBook book_ ABSL_GUARDED_BY(mutex_);
   // Weak: a caller that goes away does not stop the request.
   absl::flat_hash_map<std::string, std::vector<std::weak_ptr<OutcomeListener>>> listeners_
       ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, Lookup> lookups_ ABSL_GUARDED_BY(mutex_);
+  RequestLookups<OutcomeListener> lookups_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace procctl::controller

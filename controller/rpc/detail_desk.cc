@@ -1,6 +1,5 @@
 #include "controller/rpc/detail_desk.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "controller/rpc/clocks.h"
@@ -27,6 +26,10 @@ absl::Status NotHere(const std::string& node, const v1::DetailRequest& request) 
         fmt::format("node {} keeps no program {}; ListPrograms says which there are", node,
                     Printable(request.output().program())));
   }
+  if (request.has_usage()) {
+    return absl::FailedPreconditionError(
+        fmt::format("node {} is of a version that tells no usage; update procctl there", node));
+  }
   if (request.generation() == 0) {
     return absl::UnavailableError(
         fmt::format("the guardian of node {} cannot be asked at present; try again", node));
@@ -37,11 +40,22 @@ absl::Status NotHere(const std::string& node, const v1::DetailRequest& request) 
 }
 
 bool IsAnswered(const v1::DetailRequest& request, const v1::DetailReply& reply) {
+  if (request.has_usage()) return reply.has_usage();
   if (request.has_output()) return reply.has_output();
   return request.generation() == 0 ? reply.has_node() : reply.has_slot();
 }
 
+std::chrono::nanoseconds PatienceFor(const v1::DetailRequest& request) {
+  if (request.has_usage()) return DetailDesk::kUsagePatience;
+  return DetailDesk::kPatience;
+}
+
 }  // namespace
+
+DetailDesk::Kind DetailDesk::KindOf(const v1::DetailRequest& request) {
+  if (request.has_usage()) return Kind::kUsage;
+  return request.has_output() ? Kind::kOutput : Kind::kDetails;
+}
 
 void DetailDesk::Ask(const std::string& node, v1::DetailRequest request,
                      const std::shared_ptr<DetailListener>& listener) {
@@ -56,7 +70,7 @@ void DetailDesk::Ask(const std::string& node, v1::DetailRequest request,
                     request.has_output() ? "output of programs" : "details")));
   }
   const auto number =
-      Register({node, request, line.session_epoch, MonoNow() + kPatience, listener});
+      Register({node, request, line.session_epoch, MonoNow() + PatienceFor(request), listener});
   if (!number.ok()) return listener->Refused(number.status());
   request.set_request(*number);
   // Registered first: the answer, or the session's end, may come at once.
@@ -65,18 +79,30 @@ void DetailDesk::Ask(const std::string& node, v1::DetailRequest request,
 
 absl::StatusOr<std::int64_t> DetailDesk::Register(Asked asked) {
   absl::MutexLock lock(&mutex_);
-  const auto of_node =
-      static_cast<size_t>(std::count_if(asked_.begin(), asked_.end(), [&](const auto& other) {
-        return other.second.node == asked.node &&
-               other.second.request.has_output() == asked.request.has_output();
-      }));
-  if (asked_.size() >= kMost || of_node >= kMostOfNode) {
-    return absl::UnavailableError(
-        fmt::format("{} questions wait for node {} and {} for all; try again in some seconds",
-                    of_node, asked.node, asked_.size()));
+  const Kind kind = KindOf(asked.request);
+  size_t& of_kind = of_kind_[kind];
+  size_t& of_node = of_node_[{asked.node, kind}];
+  if (of_kind >= (kind == Kind::kUsage ? kMostUsage : kMost) || of_node >= kMostOfNode) {
+    const absl::Status too_many = absl::UnavailableError(
+        fmt::format("{} such questions wait for node {} and {} for all; try again in some seconds",
+                    of_node, asked.node, of_kind));
+    if (of_node == 0) of_node_.erase({asked.node, kind});
+    return too_many;
   }
+  ++of_kind;
+  ++of_node;
   asked_.emplace(++last_number_, std::move(asked));
   return last_number_;
+}
+
+DetailDesk::Asked DetailDesk::TakeLocked(Questions::iterator it) {
+  Asked asked = std::move(it->second);
+  asked_.erase(it);
+  const Kind kind = KindOf(asked.request);
+  --of_kind_[kind];
+  const auto of_node = of_node_.find({asked.node, kind});
+  if (--of_node->second == 0) of_node_.erase(of_node);
+  return asked;
 }
 
 void DetailDesk::Refuse(std::int64_t number, const absl::Status& why) {
@@ -85,8 +111,7 @@ void DetailDesk::Refuse(std::int64_t number, const absl::Status& why) {
     absl::MutexLock lock(&mutex_);
     const auto it = asked_.find(number);
     if (it == asked_.end()) return;
-    listener = it->second.listener.lock();
-    asked_.erase(it);
+    listener = TakeLocked(it).listener.lock();
   }
   if (listener != nullptr) listener->Refused(why);
 }
@@ -99,9 +124,9 @@ void DetailDesk::OnReply(const std::string& node, v1::DetailReply reply) {
     const auto it = asked_.find(reply.request());
     // Too late, or a node that answers for another.
     if (it == asked_.end() || it->second.node != node) return;
-    listener = it->second.listener.lock();
-    request = std::move(it->second.request);
-    asked_.erase(it);
+    Asked asked = TakeLocked(it);
+    listener = asked.listener.lock();
+    request = std::move(asked.request);
   }
   if (listener == nullptr) return;
   if (IsAnswered(request, reply)) return listener->Answered(std::move(reply));
@@ -121,19 +146,18 @@ void DetailDesk::OnSessionOver(const std::string& node, std::int64_t session_epo
 
 void DetailDesk::Tick() {
   const MonoTime now = MonoNow();
-  std::vector<std::pair<std::int64_t, std::string>> overdue;
+  std::vector<std::pair<std::int64_t, absl::Status>> overdue;
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [number, asked] : asked_) {
       // Of those whose caller has gone, nobody waits for the end.
-      if (now > asked.overdue || asked.listener.expired()) overdue.emplace_back(number, asked.node);
+      if (now <= asked.overdue && !asked.listener.expired()) continue;
+      overdue.emplace_back(number, absl::DeadlineExceededError(fmt::format(
+                                       "node {} is connected, but gave no answer within {}",
+                                       asked.node, FormatDuration(PatienceFor(asked.request)))));
     }
   }
-  for (const auto& [number, node] : overdue) {
-    Refuse(number, absl::DeadlineExceededError(
-                       fmt::format("node {} is connected, but gave no answer within {}", node,
-                                   FormatDuration(kPatience))));
-  }
+  for (const auto& [number, why] : overdue) Refuse(number, why);
 }
 
 }  // namespace procctl::controller

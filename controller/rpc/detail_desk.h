@@ -1,7 +1,8 @@
-// Takes questions for details and for output of programs to the nodes, and their answers back.
+// Takes questions for details, for usage of slots and for output of programs to the nodes, and
+// their answers back.
 //
 //   Ask -> (DetailRequest to the session) -> node -> OnReply -> listener
-//                                   \ the session ends, or 5 s pass -> listener, with the reason
+//                        \ the session ends, or its patience does -> listener, with the reason
 //
 // Thread-safe, never blocks. Never calls a listener or a session with its lock held.
 #pragma once
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,11 +34,18 @@ class DetailListener {
 class DetailDesk {
  public:
   static constexpr std::chrono::seconds kPatience{5};
-  // An answer costs its guardian time: a few at once are a person's, many a mistake. Details and
-  // output are counted apart: who waits for a program to write something shuts out nobody who asks
-  // how it is.
+  // For usage, which is shown beside what is known without: with the 250 ms between two ticks, 2 s.
+  static constexpr std::chrono::milliseconds kUsagePatience{1750};
+  // An answer costs its guardian time: a few at once are a person's, many a mistake. Details,
+  // output and usage are counted apart: who waits for a program to write something shuts out nobody
+  // who asks how it is.
   static constexpr size_t kMostOfNode = 16;
   static constexpr size_t kMost = 1000;
+  // A guardian tells the usage of so many slots in one answer, and so many rows does a list with
+  // usage have on a page: one question to each of its nodes is enough.
+  static constexpr int kMostSlotsOfQuestion = 1000;
+  // A list may ask as many nodes as it has rows.
+  static constexpr size_t kMostUsage = 4 * kMostSlotsOfQuestion;
 
   explicit DetailDesk(Fleet* fleet) : fleet_(fleet) {}
 
@@ -54,6 +63,7 @@ class DetailDesk {
   void Tick();
 
  private:
+  enum class Kind { kDetails, kOutput, kUsage };
   struct Asked {
     std::string node;
     v1::DetailRequest request;
@@ -66,10 +76,17 @@ class DetailDesk {
   absl::StatusOr<std::int64_t> Register(Asked asked);
   void Refuse(std::int64_t number, const absl::Status& why);
 
+  static Kind KindOf(const v1::DetailRequest& request);
+  using Questions = absl::flat_hash_map<std::int64_t, Asked>;
+  Asked TakeLocked(Questions::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   Fleet* const fleet_;
   absl::Mutex mutex_;
   std::int64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_map<std::int64_t, Asked> asked_ ABSL_GUARDED_BY(mutex_);
+  Questions asked_ ABSL_GUARDED_BY(mutex_);
+  // How many of them there are; none of a node without any.
+  absl::flat_hash_map<Kind, size_t> of_kind_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::pair<std::string, Kind>, size_t> of_node_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace procctl::controller

@@ -1,32 +1,22 @@
 #include "controller/rpc/fleet_service.h"
 
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
-#include "controller/core/filter_schemas.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"
 #include "controller/rpc/kill_stream.h"
+#include "controller/rpc/list_usage_call.h"
 #include "controller/rpc/outcome_call.h"
-#include "controller/rpc/page_token.h"
+#include "controller/rpc/pages.h"
 #include "controller/rpc/read_output_call.h"
 #include "proto/support/status.h"
 #include "proto/support/time_convert.h"
 #include "proto/support/version.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
 namespace {
-
-constexpr int kMostNodes = 1000;
-constexpr int kStandardPage = 1000;
-constexpr int kMostRows = 5000;
-// Half of what gRPC's clients take by default.
-constexpr size_t kMostPageBytes = 2 << 20;
-// Rows looked at per hold of the fleet's lock: some milliseconds, so that a rare filter over a
-// large fleet keeps no session waiting.
-constexpr size_t kRowsPerHold = 20'000;
 
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -46,25 +36,6 @@ class Refusal final : public Reactor {
   void OnDone() override { delete this; }
 };
 
-absl::StatusOr<std::int64_t> Position(const std::string& text) {
-  std::int64_t position = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), position);
-  if (error != std::errc() || end != text.data() + text.size() || position < 0) {
-    return absl::InvalidArgumentError(
-        "page_token is none of this list's; leave it out to start again");
-  }
-  return position;
-}
-
-// Where a list of rows begins: at its first, or where the page before ended.
-absl::StatusOr<RowKeyset> StartOf(const std::string& page_token, std::string_view list,
-                                  const Filter& filter) {
-  if (page_token.empty()) return RowKeyset{};
-  auto keys = ReadPageToken(page_token, list, filter.fingerprint(), 2);
-  if (!keys.ok()) return keys.status();
-  return RowKeyset{std::move((*keys)[0]), std::move((*keys)[1])};
-}
-
 }  // namespace
 
 FleetServiceImpl::FleetServiceImpl(std::string fleet_name, const SessionWorld* world,
@@ -74,10 +45,25 @@ FleetServiceImpl::FleetServiceImpl(std::string fleet_name, const SessionWorld* w
       readers_(readers),
       started_at_(WallNow()) {}
 
+absl::StatusOr<Identity> FleetServiceImpl::Admit(const grpc::CallbackServerContext& context,
+                                                 std::string_view method) const {
+  return world_->gatekeeper->Admit(context, fmt::format("/procctl.v1.FleetService/{}", method));
+}
+
+absl::StatusOr<Identity> FleetServiceImpl::AdmitWork(const grpc::CallbackServerContext& context,
+                                                     std::string_view method,
+                                                     const absl::Status& checked) const {
+  auto caller = Admit(context, method);
+  if (!caller.ok()) return caller;
+  if (!checked.ok()) return checked;
+  if (going_down_.load()) return GoingDown();
+  return caller;
+}
+
 grpc::ServerUnaryReactor* FleetServiceImpl::GetFleet(grpc::CallbackServerContext* context,
                                                      const v1::GetFleetRequest*,
                                                      v1::GetFleetResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/GetFleet");
+  const auto caller = Admit(*context, "GetFleet");
   if (!caller.ok()) return Answer(context, caller.status());
   response->set_fleet(fleet_name_);
   response->set_controller_id(world_->controller_id);
@@ -91,26 +77,45 @@ grpc::ServerUnaryReactor* FleetServiceImpl::GetFleet(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* FleetServiceImpl::ListNodes(grpc::CallbackServerContext* context,
                                                       const v1::ListNodesRequest* request,
                                                       v1::ListNodesResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListNodes");
-  return Answer(context, caller.ok() ? FillNodes(*request, response) : caller.status());
+  const auto caller = Admit(*context, "ListNodes");
+  return Answer(context,
+                caller.ok() ? FillPage(*world_->fleet, *request, response) : caller.status());
+}
+
+template <typename Request, typename Page>
+grpc::ServerUnaryReactor* FleetServiceImpl::ListRows(grpc::CallbackServerContext* context,
+                                                     std::string_view method,
+                                                     const Request& request, Page* response) {
+  const auto caller = Admit(*context, method);
+  if (!caller.ok()) return Answer(context, caller.status());
+  if (!request.with_usage()) return Answer(context, FillPage(*world_->fleet, request, response));
+  if (going_down_.load()) return Answer(context, GoingDown());
+  Page page;
+  if (absl::Status filled = FillPage(*world_->fleet, request, &page); !filled.ok())
+    return Answer(context, filled);
+  // Beyond the most at a time a list is worth more than a refusal: it comes as it is.
+  const auto call = ListUsageCall<Page>::TryMake(std::move(page), response, &usage_calls_);
+  if (call == nullptr) return Answer(context, absl::OkStatus());
+  calls_.Add(call);
+  ListUsageCall<Page>::Ask(call, world_->details);
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* FleetServiceImpl::ListSlots(grpc::CallbackServerContext* context,
                                                       const v1::ListSlotsRequest* request,
                                                       v1::ListSlotsResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListSlots");
-  return Answer(context, caller.ok() ? FillSlots(*request, response) : caller.status());
+  return ListRows(context, "ListSlots", *request, response);
 }
 
 grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerContext* context,
                                                        const v1::ListEventsRequest* request,
                                                        v1::ListEventsResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListEvents");
+  const auto caller = Admit(*context, "ListEvents");
   if (!caller.ok()) return Answer(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // Request, response and reactor live until Finish.
   const bool submitted = readers_->Submit([this, reactor, request, response] {
-    reactor->Finish(ToGrpc(FillEvents(*request, response)));
+    reactor->Finish(ToGrpc(FillPage(&world_->engine->history(), *request, response)));
   });
   if (!submitted) {
     reactor->Finish(
@@ -119,144 +124,12 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerConte
   return reactor;
 }
 
-absl::Status FleetServiceImpl::FillNodes(const v1::ListNodesRequest& request,
-                                         v1::ListNodesResponse* response) {
-  const auto filter = Filter::Parse(request.filter(), NodeFilterSchema());
-  if (!filter.ok()) return filter.status();
-  const auto size = PageSize(request.page_size(), kMostNodes, kMostNodes);
-  if (!size.ok()) return size.status();
-  std::string after;
-  if (!request.page_token().empty()) {
-    const auto keys = ReadPageToken(request.page_token(), "nodes", filter->fingerprint(), 1);
-    if (!keys.ok()) return keys.status();
-    after = keys->front();
-  }
-  const MonoTime now = MonoNow();
-  world_->fleet->Read([&](const FleetView& view) {
-    view.VisitNodes(*filter, after, [&](const NodeRow& node) {
-      if (response->nodes_size() == *size) {
-        response->set_next_page_token(
-            MakePageToken("nodes", filter->fingerprint(), {response->nodes(*size - 1).id()}));
-        return false;
-      }
-      ToMessage(node, now, response->add_nodes());
-      return true;
-    });
-  });
-  *response->mutable_as_of() = ToProto(WallNow());
-  return absl::OkStatus();
-}
-
-absl::Status FleetServiceImpl::FillSlots(const v1::ListSlotsRequest& request,
-                                         v1::ListSlotsResponse* response) {
-  const auto filter = Filter::Parse(request.filter(), SlotFilterSchema());
-  if (!filter.ok()) return filter.status();
-  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
-  if (!size.ok()) return size.status();
-  auto start = StartOf(request.page_token(), "slots", *filter);
-  if (!start.ok()) return start.status();
-  std::optional<RowKeyset> at = *std::move(start);
-  const MonoTime now = MonoNow();
-  size_t bytes = 0;
-  bool full = false;
-  while (at && !full) {
-    world_->fleet->Read([&](const FleetView& view) {
-      if (request.page_token().empty() && !response->has_summary()) {
-        ToMessage(view.summary(), response->mutable_summary());
-      }
-      at = view.VisitSlots(*filter, *at, kRowsPerHold,
-                           [&](const NodeRow& node, const SlotRow& slot) {
-                             v1::FleetSlot* row = response->add_slots();
-                             ToMessage(node, slot, now, row);
-                             bytes += row->ByteSizeLong();
-                             full = response->slots_size() >= *size || bytes > kMostPageBytes;
-                             return !full;
-                           });
-    });
-  }
-  if (at) {
-    response->set_next_page_token(
-        MakePageToken("slots", filter->fingerprint(), {at->node, at->label}));
-  }
-  *response->mutable_as_of() = ToProto(WallNow());
-  return absl::OkStatus();
-}
-
-absl::Status FleetServiceImpl::FillPrograms(const v1::ListProgramsRequest& request,
-                                            v1::ListProgramsResponse* response) {
-  const auto filter = Filter::Parse(request.filter(), ProgramFilterSchema());
-  if (!filter.ok()) return filter.status();
-  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
-  if (!size.ok()) return size.status();
-  auto start = StartOf(request.page_token(), "programs", *filter);
-  if (!start.ok()) return start.status();
-  std::optional<RowKeyset> at = *std::move(start);
-  const MonoTime now = MonoNow();
-  size_t bytes = 0;
-  bool full = false;
-  while (at && !full) {
-    world_->fleet->Read([&](const FleetView& view) {
-      at = view.VisitPrograms(*filter, *at, kRowsPerHold,
-                              [&](const NodeRow& node, const ProgramRow& program) {
-                                ToMessage(node, program, now, response->add_programs());
-                                bytes += program.packed.size();
-                                full = response->programs_size() >= *size || bytes > kMostPageBytes;
-                                return !full;
-                              });
-    });
-  }
-  if (at) {
-    response->set_next_page_token(
-        MakePageToken("programs", filter->fingerprint(), {at->node, at->label}));
-  }
-  *response->mutable_as_of() = ToProto(WallNow());
-  return absl::OkStatus();
-}
-
-absl::Status FleetServiceImpl::FillEvents(const v1::ListEventsRequest& request,
-                                          v1::ListEventsResponse* response) {
-  auto filter = Filter::Parse(request.filter(), EventFilterSchema());
-  if (!filter.ok()) return filter.status();
-  const auto size = PageSize(request.page_size(), kStandardPage, kMostRows);
-  if (!size.ok()) return size.status();
-  if (request.newest() < 0) {
-    return absl::InvalidArgumentError("newest must be 0 (all) or more");
-  }
-  EventQuery query;
-  query.limit = *size;
-  query.limit_bytes = kMostPageBytes;
-  if (request.has_since()) query.since = FromProto(request.since());
-  if (request.page_token().empty()) {
-    query.newest = request.newest();
-  } else {
-    const auto keys = ReadPageToken(request.page_token(), "events", filter->fingerprint(), 1);
-    if (!keys.ok()) return keys.status();
-    const auto position = Position(keys->front());
-    if (!position.ok()) return position.status();
-    query.after_position = *position;
-  }
-  const std::uint64_t fingerprint = filter->fingerprint();
-  query.filter = *std::move(filter);
-  auto page = world_->engine->history().Query(query);
-  if (!page.ok()) return page.status();
-  if (page->more) {
-    response->set_next_page_token(
-        MakePageToken("events", fingerprint, {std::to_string(page->events.back().position)}));
-  }
-  for (LoggedEvent& logged : page->events) {
-    ToMessage(std::move(logged), response->add_events());
-  }
-  return absl::OkStatus();
-}
-
 grpc::ServerWriteReactor<v1::KillSlotsResponse>* FleetServiceImpl::KillSlots(
     grpc::CallbackServerContext* context, const v1::KillSlotsRequest* request) {
   using Refused = Refusal<grpc::ServerWriteReactor<v1::KillSlotsResponse>>;
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/KillSlots");
-  if (!caller.ok()) return new Refused(caller.status());
   OrderRequest kill = FromMessage(*request);
-  if (absl::Status checked = CheckOrderRequest(kill); !checked.ok()) return new Refused(checked);
-  if (going_down_.load()) return new Refused(GoingDown());
+  const auto caller = AdmitWork(*context, "KillSlots", CheckOrderRequest(kill));
+  if (!caller.ok()) return new Refused(caller.status());
   kill.issuer = caller->ToString();
   std::shared_ptr<KillStream> stream = KillStream::Make(kill.id, kill.targets.size());
   calls_.Add(stream);
@@ -267,11 +140,8 @@ grpc::ServerWriteReactor<v1::KillSlotsResponse>* FleetServiceImpl::KillSlots(
 grpc::ServerUnaryReactor* FleetServiceImpl::Describe(grpc::CallbackServerContext* context,
                                                      const v1::DescribeRequest* request,
                                                      v1::DescribeResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/Describe");
+  const auto caller = AdmitWork(*context, "Describe", CheckDescribe(*request));
   if (!caller.ok()) return Answer(context, caller.status());
-  if (absl::Status checked = CheckDescribe(*request); !checked.ok())
-    return Answer(context, checked);
-  if (going_down_.load()) return Answer(context, GoingDown());
   const auto call = DescribeCall::Make(world_->fleet, request->node(), response);
   calls_.Add(call);
   v1::DetailRequest question;
@@ -280,55 +150,44 @@ grpc::ServerUnaryReactor* FleetServiceImpl::Describe(grpc::CallbackServerContext
   return call.get();
 }
 
-grpc::ServerUnaryReactor* FleetServiceImpl::HoldSlots(grpc::CallbackServerContext* context,
-                                                      const v1::HoldSlotsRequest* request,
-                                                      v1::HoldSlotsResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/HoldSlots");
-  if (!caller.ok()) return Answer(context, caller.status());
-  OrderRequest hold = FromMessage(*request);
-  if (absl::Status checked = CheckOrderRequest(hold); !checked.ok())
-    return Answer(context, checked);
-  if (going_down_.load()) return Answer(context, GoingDown());
-  hold.issuer = caller->ToString();
-  const auto call = OutcomeCall<v1::HoldSlotsResponse>::Make(response);
-  calls_.Add(call);
-  world_->answers->Start(std::move(hold), call);
-  return call.get();
-}
-
-grpc::ServerUnaryReactor* FleetServiceImpl::ListPrograms(grpc::CallbackServerContext* context,
-                                                         const v1::ListProgramsRequest* request,
-                                                         v1::ListProgramsResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ListPrograms");
-  return Answer(context, caller.ok() ? FillPrograms(*request, response) : caller.status());
-}
-
-grpc::ServerUnaryReactor* FleetServiceImpl::ControlPrograms(
-    grpc::CallbackServerContext* context, const v1::ControlProgramsRequest* request,
-    v1::ControlProgramsResponse* response) {
+template <typename Response>
+grpc::ServerUnaryReactor* FleetServiceImpl::TakeOrder(grpc::CallbackServerContext* context,
+                                                      std::string_view method,
+                                                      absl::StatusOr<OrderRequest> order,
+                                                      Response* response) {
   const auto caller =
-      world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ControlPrograms");
+      AdmitWork(*context, method, order.ok() ? CheckOrderRequest(*order) : order.status());
   if (!caller.ok()) return Answer(context, caller.status());
-  absl::StatusOr<OrderRequest> order = FromMessage(*request);
-  if (!order.ok()) return Answer(context, order.status());
-  if (absl::Status checked = CheckOrderRequest(*order); !checked.ok())
-    return Answer(context, checked);
-  if (going_down_.load()) return Answer(context, GoingDown());
   order->issuer = caller->ToString();
-  const auto call = OutcomeCall<v1::ControlProgramsResponse>::Make(response);
+  const auto call = OutcomeCall<Response>::Make(response);
   calls_.Add(call);
   world_->answers->Start(*std::move(order), call);
   return call.get();
 }
 
+grpc::ServerUnaryReactor* FleetServiceImpl::HoldSlots(grpc::CallbackServerContext* context,
+                                                      const v1::HoldSlotsRequest* request,
+                                                      v1::HoldSlotsResponse* response) {
+  return TakeOrder(context, "HoldSlots", FromMessage(*request), response);
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListPrograms(grpc::CallbackServerContext* context,
+                                                         const v1::ListProgramsRequest* request,
+                                                         v1::ListProgramsResponse* response) {
+  return ListRows(context, "ListPrograms", *request, response);
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ControlPrograms(
+    grpc::CallbackServerContext* context, const v1::ControlProgramsRequest* request,
+    v1::ControlProgramsResponse* response) {
+  return TakeOrder(context, "ControlPrograms", FromMessage(*request), response);
+}
+
 grpc::ServerUnaryReactor* FleetServiceImpl::ReadOutput(grpc::CallbackServerContext* context,
                                                        const v1::ReadOutputRequest* request,
                                                        v1::ReadOutputResponse* response) {
-  const auto caller = world_->gatekeeper->Admit(*context, "/procctl.v1.FleetService/ReadOutput");
+  const auto caller = AdmitWork(*context, "ReadOutput", CheckReadOutput(*request));
   if (!caller.ok()) return Answer(context, caller.status());
-  if (absl::Status checked = CheckReadOutput(*request); !checked.ok())
-    return Answer(context, checked);
-  if (going_down_.load()) return Answer(context, GoingDown());
   const auto call = ReadOutputCall::Make(response);
   calls_.Add(call);
   v1::DetailRequest question;

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <string>
+#include <string_view>
 
+#include "controller/core/order_request.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
 #include "controller/rpc/live_calls.h"
@@ -58,17 +60,28 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   void DrainCalls() { calls_.Drain(); }
 
  private:
-  absl::Status FillNodes(const v1::ListNodesRequest& request, v1::ListNodesResponse* response);
-  absl::Status FillSlots(const v1::ListSlotsRequest& request, v1::ListSlotsResponse* response);
-  absl::Status FillPrograms(const v1::ListProgramsRequest& request,
-                            v1::ListProgramsResponse* response);
-  absl::Status FillEvents(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
+  // Who calls `method`, if its role suffices.
+  absl::StatusOr<Identity> Admit(const grpc::CallbackServerContext& context,
+                                 std::string_view method) const;
+  // The same for a call that others have to work for: `checked` is what is wrong with the request,
+  // told only to who may call; nothing is begun while the controller goes down.
+  absl::StatusOr<Identity> AdmitWork(const grpc::CallbackServerContext& context,
+                                     std::string_view method, const absl::Status& checked) const;
+  // A page of rows, with what they use where that is asked for.
+  template <typename Request, typename Page>
+  grpc::ServerUnaryReactor* ListRows(grpc::CallbackServerContext* context, std::string_view method,
+                                     const Request& request, Page* response);
+  // An order each of whose targets ends in one answer.
+  template <typename Response>
+  grpc::ServerUnaryReactor* TakeOrder(grpc::CallbackServerContext* context, std::string_view method,
+                                      absl::StatusOr<OrderRequest> order, Response* response);
 
   const std::string fleet_name_;
   const SessionWorld* const world_;
   ReaderThreads* const readers_;
   const WallTime started_at_;
   std::atomic<bool> going_down_{false};
+  std::atomic<int> usage_calls_{0};
   LiveCalls calls_;
 };
 

@@ -9,9 +9,6 @@
 
 namespace procctl::controller {
 
-KillDesk::KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known)
-    : fleet_(fleet), engine_(engine), readers_(readers), known_(known) {}
-
 void KillDesk::Start(OrderRequest request, Listener listener) {
   Waiting waiting{std::move(request), std::move(listener)};
   std::optional<OrderRequest> running;
@@ -21,11 +18,11 @@ void KillDesk::Start(OrderRequest request, Listener listener) {
     const std::string& id = waiting.request.id;
     if (const OrderRequest* found = book_.Find(id)) {
       running = *found;
-    } else if (const auto lookup = lookups_.find(id); lookup != lookups_.end()) {
-      lookup->second.waiting.push_back(std::move(waiting));
+    } else if (lookups_.contains(id)) {
+      lookups_.Join(std::move(waiting));
       return;
-    } else if (!known_->Claim(id)) {
-      lookups_[id].waiting.push_back(waiting);
+    } else if (!ways_.ClaimNew(id)) {
+      lookups_.Begin(waiting);
       look_up = true;
     }
   }
@@ -83,19 +80,14 @@ void KillDesk::StartNew(Waiting waiting) {
                request.targets.size(), request.id, request.reason);
   waiting.listener->Accepted(/*repeated=*/false);
   Dispatch(request, std::move(orders), /*refuse=*/true);
-  engine_->history().RecordRequest(
-      request, WallNow(), [this, id = request.id](const absl::Status& recorded) {
-        if (!recorded.ok() && !absl::IsAlreadyExists(recorded)) {
-          spdlog::error("request {} is not recorded: {}", id, recorded.ToString());
-          return;
-        }
-        std::vector<Call> calls;
-        {
-          absl::MutexLock lock(&mutex_);
-          calls = Addressed(book_.OnRecorded(id));
-        }
-        Deliver(calls);
-      });
+  ways_.Record(request, [this, id = request.id] {
+    std::vector<Call> calls;
+    {
+      absl::MutexLock lock(&mutex_);
+      calls = Addressed(book_.OnRecorded(id));
+    }
+    Deliver(calls);
+  });
 }
 
 void KillDesk::Dispatch(const OrderRequest& request, std::vector<OrderBook::Dispatch> orders,
@@ -106,15 +98,11 @@ void KillDesk::Dispatch(const OrderRequest& request, std::vector<OrderBook::Disp
     Progress progress;
     progress.target = dispatch.target;
     progress.order_id = dispatch.order.order_id();
-    const Fleet::Sent sent = fleet_->Send(dispatch.node, std::move(dispatch.order));
+    const Fleet::Sent sent = ways_.Send(dispatch.node, std::move(dispatch.order));
     if (sent == Fleet::Sent::kYes) {
       dispatched.push_back({request.id, std::move(progress)});
     } else if (refuse && Refuse(request.id, dispatch.target)) {
-      refused.push_back(RefusedVerdict(request, dispatch.target,
-                                       sent == Fleet::Sent::kNoSuchNode
-                                           ? v1::REFUSAL_NO_SUCH_NODE
-                                           : v1::REFUSAL_NODE_UNREACHABLE,
-                                       WallNow()));
+      refused.push_back(RefusedVerdict(request, dispatch.target, RefusalOf(sent), WallNow()));
     }
   }
   std::vector<Call> calls;
@@ -123,12 +111,8 @@ void KillDesk::Dispatch(const OrderRequest& request, std::vector<OrderBook::Disp
     calls = Addressed(dispatched);
   }
   Deliver(calls);
-  if (refused.empty()) return;
-  // These verdicts are history like all others: told when they are committed.
-  engine_->commit_log().AppendOwn(std::move(refused),
-                                  [this](const absl::StatusOr<Committed>& committed) {
-                                    if (committed.ok()) OnCommitted(committed->fresh);
-                                  });
+  ways_.CommitRefused(std::move(refused),
+                      [this](const std::vector<v1::Event>& events) { OnCommitted(events); });
 }
 
 bool KillDesk::Refuse(const std::string& id, size_t target) {
@@ -137,62 +121,56 @@ bool KillDesk::Refuse(const std::string& id, size_t target) {
 }
 
 void KillDesk::LookUp(const std::string& id) {
-  const bool submitted =
-      readers_->Submit([this, id] { FinishLookup(id, engine_->history().FindRequest(id)); });
-  if (!submitted) {
-    FinishLookup(id, absl::UnavailableError("the controller is overloaded; repeat with the same "
-                                            "request id"));
-  }
+  ways_.LookUp(id, [this, id](absl::StatusOr<std::optional<RecordedRequest>> recorded) {
+    FinishLookup(id, std::move(recorded));
+  });
 }
 
 void KillDesk::FinishLookup(const std::string& id,
                             absl::StatusOr<std::optional<RecordedRequest>> recorded) {
+  if (recorded.ok() && recorded->has_value()) return Resume(**recorded);
   Lookup lookup;
-  if (!recorded.ok() || !recorded->has_value()) {
-    {
-      absl::MutexLock lock(&mutex_);
-      lookup = std::move(lookups_[id]);
-      lookups_.erase(id);
-    }
-    for (Waiting& waiting : lookup.waiting) {
-      if (!recorded.ok()) {
-        waiting.listener->Refused(recorded.status());
-      } else {
-        StartNew(std::move(waiting));
-      }
-    }
-    return;
+  {
+    absl::MutexLock lock(&mutex_);
+    lookup = lookups_.Take(id);
   }
-  const OrderRequest request = (*recorded)->request;
-  std::vector<v1::Event> events = std::move((*recorded)->answers);
+  for (Waiting& waiting : lookup.waiting) {
+    if (recorded.ok()) {
+      StartNew(std::move(waiting));
+    } else {
+      waiting.listener->Refused(recorded.status());
+    }
+  }
+}
+
+void KillDesk::Resume(const RecordedRequest& recorded) {
+  const OrderRequest& request = recorded.request;
   std::vector<Call> calls;
   std::vector<OrderBook::Dispatch> orders;
-  std::vector<Waiting> accepted;
-  std::vector<Waiting> refused;
+  Lookup lookup;
+  std::vector<Waiting> others;
   absl::Status begun;
   {
     absl::MutexLock lock(&mutex_);
-    lookup = std::move(lookups_[id]);
-    lookups_.erase(id);
-    for (Waiting& waiting : lookup.waiting) {
-      (SameTargets(request, waiting.request) ? accepted : refused).push_back(std::move(waiting));
-    }
-    if (!accepted.empty()) {
+    lookup = lookups_.Take(request.id);
+    others = lookup.TakeOthers(request);
+    if (!lookup.waiting.empty()) {
       const MonoTime now = MonoNow();
       begun = book_.Begin(request, /*recorded=*/true, now);
       if (begun.ok()) {
-        auto& listeners = listeners_[id];
-        for (const Waiting& waiting : accepted) listeners.push_back(waiting.listener);
-        events.insert(events.end(), lookup.events.begin(), lookup.events.end());
-        for (const v1::Event& event : events) {
-          for (Call& call : Addressed(book_.OnCommitted(event))) calls.push_back(std::move(call));
+        auto& listeners = listeners_[request.id];
+        for (const Waiting& waiting : lookup.waiting) listeners.push_back(waiting.listener);
+        for (const auto* events : {&recorded.answers, &std::as_const(lookup.events)}) {
+          for (const v1::Event& event : *events) {
+            for (Call& call : Addressed(book_.OnCommitted(event))) calls.push_back(std::move(call));
+          }
         }
-        orders = book_.OrdersOf(id, now);
+        orders = book_.OrdersOf(request.id, now);
       }
     }
   }
-  for (const Waiting& waiting : refused) waiting.listener->Refused(OtherTargets(id));
-  for (const Waiting& waiting : accepted) {
+  for (const Waiting& waiting : others) waiting.listener->Refused(OtherTargets(request.id));
+  for (const Waiting& waiting : lookup.waiting) {
     if (begun.ok()) {
       waiting.listener->Accepted(/*repeated=*/true);
     } else {
@@ -212,8 +190,7 @@ void KillDesk::OnCommitted(const std::vector<v1::Event>& events) {
     for (const v1::Event& event : events) {
       const auto order = ParseOrderId(event.order_id());
       if (!order) continue;
-      const auto lookup = lookups_.find(std::string(order->first));
-      if (lookup != lookups_.end()) lookup->second.events.push_back(event);
+      lookups_.Keep(std::string(order->first), event);
       for (Call& call : Addressed(book_.OnCommitted(event))) calls.push_back(std::move(call));
     }
   }
@@ -226,10 +203,7 @@ void KillDesk::OnNodeReturned(const std::string& node) {
     absl::MutexLock lock(&mutex_);
     orders = book_.OrdersFor(node, MonoNow());
   }
-  for (OrderBook::Dispatch& dispatch : orders) {
-    // Not sent: the session ended already, and the next one comes here again.
-    (void)fleet_->Send(node, std::move(dispatch.order));
-  }
+  ways_.SendAgain(node, std::move(orders));
 }
 
 void KillDesk::Tick() {

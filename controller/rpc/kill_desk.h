@@ -17,10 +17,8 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/core/order_book.h"
-#include "controller/rpc/fleet.h"
-#include "controller/rpc/known_requests.h"
-#include "controller/rpc/reader_threads.h"
-#include "controller/store/engine.h"
+#include "controller/rpc/order_ways.h"
+#include "controller/rpc/request_lookups.h"
 
 namespace procctl::controller {
 
@@ -37,7 +35,7 @@ class KillListener {
 
 class KillDesk {
  public:
-  KillDesk(Fleet* fleet, Engine* engine, ReaderThreads* readers, KnownRequests* known);
+  explicit KillDesk(const OrderWays& ways) : ways_(ways) {}
 
   // `request` has passed CheckOrderRequest and names its issuer.
   void Start(OrderRequest request, std::shared_ptr<KillListener> listener);
@@ -53,16 +51,8 @@ class KillDesk {
 
  private:
   using Listener = std::shared_ptr<KillListener>;
-  struct Waiting {
-    OrderRequest request;
-    Listener listener;
-  };
-  // A request that the store is being asked about. Events committed meanwhile would be missed by
-  // both the store's answer and the book, so they are kept.
-  struct Lookup {
-    std::vector<Waiting> waiting;
-    std::vector<v1::Event> events;
-  };
+  using Waiting = RequestLookups<KillListener>::Waiting;
+  using Lookup = RequestLookups<KillListener>::Lookup;
   using News = std::vector<OrderBook::News>;
 
   void Attach(const OrderRequest& running, Waiting waiting);
@@ -72,6 +62,7 @@ class KillDesk {
   bool Refuse(const std::string& id, size_t target);
   void LookUp(const std::string& id);
   void FinishLookup(const std::string& id, absl::StatusOr<std::optional<RecordedRequest>> recorded);
+  void Resume(const RecordedRequest& recorded);
   // Sends the orders of a request; those that cannot leave get their verdict here if `refuse`.
   void Dispatch(const OrderRequest& request, std::vector<OrderBook::Dispatch> orders, bool refuse);
 
@@ -84,16 +75,13 @@ class KillDesk {
   std::vector<Call> Addressed(const News& news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deliver(const std::vector<Call>& calls);
 
-  Fleet* const fleet_;
-  Engine* const engine_;
-  ReaderThreads* const readers_;
-  KnownRequests* const known_;
+  const OrderWays ways_;
 
   absl::Mutex mutex_;
   OrderBook book_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::vector<std::weak_ptr<KillListener>>> listeners_
       ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, Lookup> lookups_ ABSL_GUARDED_BY(mutex_);
+  RequestLookups<KillListener> lookups_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace procctl::controller

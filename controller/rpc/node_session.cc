@@ -1,11 +1,11 @@
 #include "controller/rpc/node_session.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 #include <vector>
 
 #include "controller/rpc/clocks.h"
+#include "controller/rpc/hello.h"
 #include "proto/support/escape.h"
 #include "proto/support/status.h"
 #include "proto/support/time_convert.h"
@@ -24,45 +24,6 @@ constexpr int kMostUncommitted = 16;
 constexpr size_t kMostUncommittedBytes = 4 << 20;
 // Of all sessions together.
 constexpr size_t kMostWaitingBytes = 64 << 20;
-constexpr size_t kMostOrders = 10'000;
-constexpr size_t kMostFactBytes = 256;
-
-// One of these for each kind of order.
-template <typename... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
-template <typename... Cases>
-Overloaded(Cases...) -> Overloaded<Cases...>;
-
-std::string Short(const std::string& fact) {
-  // What a node writes about itself is shown to people.
-  return Printable(std::string_view(fact).substr(0, kMostFactBytes));
-}
-
-NodeFacts FactsOf(const v1::Hello& hello, const std::string& peer) {
-  NodeFacts facts;
-  facts.software_version = Short(hello.software_version());
-  facts.hostname = Short(hello.hostname());
-  facts.kernel = Short(hello.kernel());
-  facts.boot_id = Short(hello.boot_id());
-  facts.mode = Short(hello.mode());
-  facts.guardian_uid = hello.guardian_uid();
-  facts.peer = peer;
-  for (const std::string& feature : hello.features()) {
-    facts.holds = facts.holds || feature == "holds";
-    facts.details = facts.details || feature == "details";
-    facts.programs = facts.programs || feature == "programs";
-  }
-  return facts;
-}
-
-// "ipv4:10.0.0.1:4242" as "10.0.0.1:4242".
-std::string PeerAddress(const std::string& peer) {
-  const size_t colon = peer.find(':');
-  const bool known = peer.rfind("ipv", 0) == 0 && colon != std::string::npos;
-  return Printable(known ? peer.substr(colon + 1) : peer);
-}
 
 }  // namespace
 
@@ -115,14 +76,14 @@ NodeSession::Step NodeSession::NextStep() {
   if (finished_) return Step::kNone;
   if (finish_.has_value()) {
     if (writing_) return Step::kNone;
-    if (flush_before_finish_ && FillResponse()) {
+    if (flush_before_finish_ && outbox_.TakeNext(&response_)) {
       writing_ = true;
       return Step::kWrite;
     }
     finished_ = true;
     return Step::kFinish;
   }
-  if (!writing_ && FillResponse()) {
+  if (!writing_ && outbox_.TakeNext(&response_)) {
     writing_ = true;
     last_write_ = MonoNow();
     return Step::kWrite;
@@ -136,35 +97,6 @@ NodeSession::Step NodeSession::NextStep() {
     return Step::kRead;
   }
   return Step::kNone;
-}
-
-bool NodeSession::FillResponse() {
-  response_.Clear();
-  if (welcome_ != nullptr) {
-    *response_.mutable_welcome() = std::move(*welcome_);
-    welcome_.reset();
-  } else if (!orders_.empty()) {
-    response_ = std::move(orders_.front());
-    orders_.pop_front();
-  } else if (!questions_.empty()) {
-    *response_.mutable_detail() = std::move(questions_.front());
-    questions_.pop_front();
-  } else if (!acks_.empty()) {
-    for (const auto& [epoch, seq] : acks_) {
-      v1::EventCursor* cursor = response_.mutable_event_ack()->add_cursors();
-      cursor->set_epoch(epoch);
-      cursor->set_seq(seq);
-    }
-    acks_.clear();
-  } else if (!resync_.empty()) {
-    response_.mutable_resync()->set_reason(std::exchange(resync_, {}));
-  } else if (heartbeat_) {
-    heartbeat_ = false;
-    *response_.mutable_heartbeat()->mutable_clock() = ToProto(WallNow());
-  } else {
-    return false;
-  }
-  return true;
 }
 
 void NodeSession::Perform(Step step) {
@@ -251,21 +183,9 @@ void NodeSession::OnDone() {
 // ----------------------------------------------------------------
 
 bool NodeSession::Send(OrderMessage order) {
-  v1::SessionResponse response;
-  std::visit(Overloaded{[&](v1::Order& stop) { *response.mutable_order() = std::move(stop); },
-                        [&](v1::HoldOrder& hold) { *response.mutable_hold() = std::move(hold); },
-                        [&](v1::ProgramOrder& program) {
-                          *response.mutable_program() = std::move(program);
-                        }},
-             order);
-  return Queue(std::move(response));
-}
-
-bool NodeSession::Queue(v1::SessionResponse order) {
   {
     absl::MutexLock lock(&mutex_);
-    if (epoch_ == 0 || finish_.has_value() || orders_.size() >= kMostOrders) return false;
-    orders_.push_back(std::move(order));
+    if (epoch_ == 0 || finish_.has_value() || !outbox_.AddOrder(std::move(order))) return false;
   }
   Pump();
   return true;
@@ -274,9 +194,8 @@ bool NodeSession::Queue(v1::SessionResponse order) {
 bool NodeSession::AskDetail(v1::DetailRequest request) {
   {
     absl::MutexLock lock(&mutex_);
-    // The detail desk bounds how many wait.
     if (epoch_ == 0 || finish_.has_value()) return false;
-    questions_.push_back(std::move(request));
+    outbox_.AddQuestion(std::move(request));
   }
   Pump();
   return true;
@@ -295,8 +214,7 @@ void NodeSession::Drain() {
   {
     absl::MutexLock lock(&mutex_);
     flush_before_finish_ = true;
-    orders_.clear();
-    questions_.clear();
+    outbox_.DropOrders();
   }
   End(absl::UnavailableError("the controller is going down; reconnect with full jitter"));
 }
@@ -314,7 +232,7 @@ void NodeSession::Tick(MonoTime now) {
       context_->TryCancel();
     }
     if (phase_ == Phase::kOpen && now - last_write_ >= world_->heartbeat_interval)
-      heartbeat_ = true;
+      outbox_.AddHeartbeat();
   }
   if (no_hello) return End(absl::InvalidArgumentError("no Hello within 10 s"));
   Pump();
@@ -342,16 +260,7 @@ absl::Status NodeSession::TakeHello(const v1::Hello& hello) {
                     "configuration, or give it its own certificate",
                     node_, Escape(std::string_view(hello.node_id()).substr(0, 80)), node_));
   }
-  if (hello.protocol_max() < kProtocolMin || hello.protocol_min() > kProtocolMax) {
-    return absl::FailedPreconditionError(fmt::format(
-        "node {} speaks protocol {} to {}, this controller {} to {}; update the older one", node_,
-        hello.protocol_min(), hello.protocol_max(), kProtocolMin, kProtocolMax));
-  }
-  if (hello.max_session_epoch() < 0 ||
-      hello.max_session_epoch() > std::numeric_limits<std::int64_t>::max() / 2) {
-    return absl::InvalidArgumentError(
-        fmt::format("max_session_epoch {} is out of range", hello.max_session_epoch()));
-  }
+  if (absl::Status checked = CheckHello(node_, hello); !checked.ok()) return checked;
   {
     absl::MutexLock lock(&mutex_);
     phase_ = Phase::kClaiming;
@@ -392,7 +301,7 @@ void NodeSession::Welcome(std::int64_t epoch, const v1::Hello& hello,
   {
     absl::MutexLock lock(&mutex_);
     epoch_ = epoch;
-    welcome_ = std::move(welcome);
+    outbox_.AddWelcome(std::move(welcome));
   }
   // Orders may queue from here on, behind Welcome. Reading waits for kOpen: what the node answers
   // must find this session as the one that speaks for it.
@@ -447,7 +356,7 @@ absl::Status NodeSession::AfterRows(FleetView::Applied applied) {
       return absl::OkStatus();
     case FleetView::Applied::kResync: {
       absl::MutexLock lock(&mutex_);
-      resync_ = "the delta does not begin at the revision held here";
+      outbox_.AskForResync("the delta does not begin at the revision held here");
       return absl::OkStatus();
     }
     case FleetView::Applied::kTooMany:
@@ -489,9 +398,7 @@ void NodeSession::Committed(const absl::StatusOr<procctl::controller::Committed>
     absl::MutexLock lock(&mutex_);
     --uncommitted_;
     uncommitted_bytes_ -= bytes;
-    if (committed.ok()) {
-      for (const Cursor& cursor : committed->cursors) acks_[cursor.epoch] = cursor.seq;
-    }
+    if (committed.ok()) outbox_.Acknowledge(committed->cursors);
   }
   if (!committed.ok()) return End(committed.status());
   Pump();

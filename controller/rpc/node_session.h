@@ -12,8 +12,6 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +22,7 @@
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
 #include "controller/rpc/kill_desk.h"
+#include "controller/rpc/session_outbox.h"
 #include "controller/store/engine.h"
 #include "procctl/v1/node_service.grpc.pb.h"
 #include "proto/support/peer_identity.h"
@@ -70,8 +69,6 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
 
   void Pump();
   Step NextStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool Queue(v1::SessionResponse order);
-  bool FillResponse() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(Step step);
   // Ends the stream; the first call wins.
   void End(const absl::Status& status);
@@ -114,14 +111,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
   int uncommitted_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t uncommitted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 
-  // What waits to be written, most urgent first.
-  std::unique_ptr<v1::Welcome> welcome_ ABSL_GUARDED_BY(mutex_);
-  // Orders of all kinds, in the order in which they were given.
-  std::deque<v1::SessionResponse> orders_ ABSL_GUARDED_BY(mutex_);
-  std::deque<v1::DetailRequest> questions_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::int64_t, std::int64_t> acks_ ABSL_GUARDED_BY(mutex_);  // by epoch, the latest wins
-  std::string resync_ ABSL_GUARDED_BY(mutex_);
-  bool heartbeat_ ABSL_GUARDED_BY(mutex_) = false;
+  SessionOutbox outbox_ ABSL_GUARDED_BY(mutex_);
   MonoTime last_write_ ABSL_GUARDED_BY(mutex_);  // began
   MonoTime finish_asked_ ABSL_GUARDED_BY(mutex_);
 };

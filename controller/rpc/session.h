@@ -15,8 +15,7 @@ class Session {
   // Holds and orders about programs only to a node that names the feature "holds" or "programs".
   virtual bool Send(OrderMessage order) = 0;
   // Queues the question behind orders. Only to a node that names the feature "details"; for output
-  // of programs, "programs". True: an
-  // answer or the session's end will be told to the detail desk.
+  // of programs, "programs". True: an answer or the session's end will be told to the detail desk.
   virtual bool AskDetail(v1::DetailRequest request) = 0;
   // A newer session of the node has begun.
   virtual void Supersede() = 0;

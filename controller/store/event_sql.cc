@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "controller/core/filter.h"
+#include "proto/support/filter.h"
 
 namespace procctl::controller {
 

@@ -14,6 +14,7 @@ class OrderLedger {
 
   // True the first time an id is seen.
   bool Take(const std::string& order_id);
+  bool Knows(const std::string& order_id) const { return known_.contains(order_id); }
 
   const std::deque<std::string>& oldest_first() const { return oldest_first_; }
 

@@ -21,6 +21,9 @@ absl::Time ToAbsl(const google::protobuf::Timestamp& time) {
 
 absl::Duration ToAbsl(Nanos duration) { return absl::FromChrono(duration); }
 
+// How long after a quiet time the last of those is restarted that are too old by then.
+constexpr Nanos kMostSpread = std::chrono::minutes(10);
+
 // Give or take so many percent.
 Nanos Vary(Nanos duration, int percent, double random) {
   return duration + Nanos(static_cast<int64_t>(static_cast<double>(duration.count()) *
@@ -71,6 +74,7 @@ ProgramLife::ProgramLife(std::shared_ptr<const ProgramSpec> spec, int instance, 
       instance_(instance),
       label_(LabelOf(*spec_, instance)),
       seed_(seed),
+      quiet_(spec_->quiet),
       // Numbers of a later boot are greater than those of this one.
       next_run_(absl::ToUnixMillis(now.wall)) {
   BeginSchedule(now, last_due ? std::optional(ScheduleState{.last_due = *last_due}) : std::nullopt);
@@ -88,6 +92,7 @@ ProgramLife::ProgramLife(std::shared_ptr<const ProgramSpec> spec, const v1::Prog
       start_now_(record.queued_restart()),
       alive_(record.has_incarnation()),
       passed_(record.passed()),
+      quiet_(spec_->quiet),
       incarnation_(record.incarnation()),
       run_(record.run()),
       next_run_(record.next_run()),
@@ -99,6 +104,7 @@ ProgramLife::ProgramLife(std::shared_ptr<const ProgramSpec> spec, const v1::Prog
   if (record.has_next_start()) {
     next_start_ = MonoTime(FromProto(record.next_start()));
     next_start_wall_ = now.wall + ToAbsl(*next_start_ - now.mono);
+    if (state_ == v1::PROGRAM_STATE_SCHEDULED) next_start_wall_ = AfterQuiet(*next_start_wall_);
   }
   if (record.has_started_at())
     started_ = {MonoTime(FromProto(record.started_mono())), ToAbsl(record.started_at())};
@@ -145,7 +151,12 @@ bool ProgramLife::ready() const {
          last_death_->signal() == 0 && spec_->success_codes.contains(last_death_->exit_code());
 }
 
-bool ProgramLife::taken_down() const { return !wanted(); }
+// What an operator, or the stop of what it needs, wants of it.
+bool ProgramLife::StopsForOthers() const {
+  return alive_ && stop_ && (stop_->cause == v1::CAUSE_OPERATOR || stop_->cause == v1::CAUSE_STOP);
+}
+
+bool ProgramLife::taken_down() const { return !wanted() || StopsForOthers(); }
 
 void ProgramLife::SetState(v1::ProgramState state, std::string message) {
   if (state_ == state && message_ == message) return;
@@ -156,7 +167,7 @@ void ProgramLife::SetState(v1::ProgramState state, std::string message) {
 
 void ProgramLife::Tell(v1::EventKind kind, v1::Severity severity, std::string message,
                        std::optional<v1::Death> death) {
-  notices_.push_back({kind, severity, std::move(message), std::move(death)});
+  notices_.push_back({kind, severity, std::move(message), "", std::move(death)});
 }
 
 std::vector<ProgramLife::Notice> ProgramLife::TakeNotices() { return std::exchange(notices_, {}); }
@@ -170,7 +181,50 @@ ProgramLife::Step ProgramLife::Stop(v1::Cause cause, std::string message, const 
   return *stop_;
 }
 
+absl::Time ProgramLife::AfterQuiet(absl::Time start) const {
+  return spec_->quiet.EndAfter(start).value_or(start);
+}
+
+void ProgramLife::LookAtQuiet(const ProgramTime& now, double random) {
+  const std::optional<absl::Time> until = quiet_.EndAfter(now.wall);
+  const bool old =
+      alive_ && until && spec_->max_age > Nanos(0) && max_age_ends_ && now.mono > *max_age_ends_;
+  if (until == quiet_until_ && old == old_in_quiet_) return;
+  if (alive_ && !until && old_in_quiet_) {
+    // All instances that waited would be restarted together. Without a variance it is now.
+    const Nanos spread = std::min(spec_->max_age / 100 * spec_->max_age_variance, kMostSpread);
+    max_age_ends_ = now.mono - Nanos(1) +
+                    Nanos(static_cast<int64_t>(static_cast<double>(spread.count()) * random));
+  }
+  quiet_until_ = until;
+  old_in_quiet_ = old;
+  changed_ = true;
+}
+
+Schedule::Answer ProgramLife::LookAtSchedule(const ProgramTime& now) {
+  Schedule::Answer answer = schedule_->Look(now.wall, alive_);
+  for (const std::string& text : answer.skipped)
+    Tell(v1::EVENT_KIND_RUN_SKIPPED, v1::SEVERITY_WARNING, fmt::format("{}: {}", label_, text));
+  if (answer.quiet) {
+    Tell(v1::EVENT_KIND_RUN_SKIPPED, v1::SEVERITY_INFO,
+         fmt::format("{}: {}", label_, *answer.quiet));
+  }
+  changed_ |= answer.changed;
+  return answer;
+}
+
+// Whoever needs it ends before it, unless that takes longer than it may.
+bool ProgramLife::HoldsStop(const ProgramTime& now, const Facts& facts) {
+  if (!StopsForOthers() || facts.needed_by.empty()) return false;
+  if (!stop_held_since_) {
+    stop_held_since_ = now.mono;
+    SetState(state_, fmt::format("{}; first {} ends, which needs it", message_, facts.needed_by));
+  }
+  return now.mono - *stop_held_since_ <= facts.needed_for;
+}
+
 ProgramLife::Step ProgramLife::Look(const ProgramTime& now, const Facts& facts, double random) {
+  LookAtQuiet(now, random);
   if (state_ == v1::PROGRAM_STATE_STOPPING && !alive_) return {};
   if (!alive_) return LookIdle(now, facts);
   if (state_ == v1::PROGRAM_STATE_RUNNING && spec_->max_age > Nanos(0) && !max_age_ends_ &&
@@ -178,7 +232,8 @@ ProgramLife::Step ProgramLife::Look(const ProgramTime& now, const Facts& facts, 
     max_age_ends_ = started_->mono + Vary(spec_->max_age, spec_->max_age_variance, random);
     changed_ = true;
   }
-  return LookRunning(now, facts);
+  const Step step = LookRunning(now, facts);
+  return step.what == Do::kStop && HoldsStop(now, facts) ? Step{} : step;
 }
 
 ProgramLife::Step ProgramLife::LookIdle(const ProgramTime& now, const Facts& facts) {
@@ -189,11 +244,7 @@ ProgramLife::Step ProgramLife::LookIdle(const ProgramTime& now, const Facts& fac
     return {};
   }
   if (schedule_ && !start_now_) {
-    Schedule::Answer answer = schedule_->Look(now.wall, false);
-    for (std::string& text : answer.skipped)
-      Tell(v1::EVENT_KIND_RUN_SKIPPED, v1::SEVERITY_WARNING,
-           fmt::format("{}: {}", label_, std::move(text)));
-    changed_ |= answer.changed;
+    const Schedule::Answer answer = LookAtSchedule(now);
     if (answer.start) {
       due_ = answer.start;
       start_now_ = true;
@@ -204,13 +255,18 @@ ProgramLife::Step ProgramLife::LookIdle(const ProgramTime& now, const Facts& fac
       case v1::PROGRAM_STATE_STOPPED:
         if (schedule_) {
           SetState(v1::PROGRAM_STATE_SCHEDULED, "");
+        } else if (spec_->every > Nanos(0) && quiet_until_) {
+          WaitUntil(v1::PROGRAM_STATE_SCHEDULED, now, Nanos(0), "");
+          SetState(after_, "");
         } else {
           start_now_ = true;
         }
         break;
+      case v1::PROGRAM_STATE_SCHEDULED:
+        start_now_ = next_start_ && now.mono >= *next_start_ && !quiet_until_;
+        break;
       case v1::PROGRAM_STATE_BACKOFF:
       case v1::PROGRAM_STATE_PARKED:
-      case v1::PROGRAM_STATE_SCHEDULED:
         start_now_ = next_start_ && now.mono >= *next_start_;
         break;
       case v1::PROGRAM_STATE_WAITING:
@@ -238,11 +294,7 @@ ProgramLife::Step ProgramLife::LookRunning(const ProgramTime& now, const Facts& 
     return Stop(v1::CAUSE_STOP, fmt::format("needs {}, which was stopped", facts.lost));
   }
   if (schedule_) {
-    Schedule::Answer answer = schedule_->Look(now.wall, true);
-    for (std::string& text : answer.skipped)
-      Tell(v1::EVENT_KIND_RUN_SKIPPED, v1::SEVERITY_WARNING,
-           fmt::format("{}: {}", label_, std::move(text)));
-    changed_ |= answer.changed;
+    const Schedule::Answer answer = LookAtSchedule(now);
     if (answer.kill_running) return Stop(v1::CAUSE_SCHEDULE, "its next run is due");
   }
   const Nanos ran = started_ ? now.mono - started_->mono : Nanos(0);
@@ -250,7 +302,7 @@ ProgramLife::Step ProgramLife::LookRunning(const ProgramTime& now, const Facts& 
     return Stop(v1::CAUSE_SCHEDULE,
                 fmt::format("ran longer than {}", FormatDuration(spec_->run_limit)));
   }
-  if (max_age_ends_ && spec_->max_age > Nanos(0) && now.mono > *max_age_ends_) {
+  if (max_age_ends_ && spec_->max_age > Nanos(0) && now.mono > *max_age_ends_ && !quiet_until_) {
     start_now_ = true;
     return Stop(v1::CAUSE_SCHEDULE,
                 fmt::format("has run for {}, its greatest age", FormatDuration(ran)));
@@ -264,19 +316,21 @@ ProgramLife::Step ProgramLife::LookRunning(const ProgramTime& now, const Facts& 
 }
 
 MonoTime ProgramLife::NextLook(const ProgramTime& now) const {
-  const bool must_ask = schedule_ || spec_->limits.restart_above_memory || !alive_;
+  const bool must_ask = !alive_ || schedule_ || stop_held_since_ || spec_->max_age > Nanos(0) ||
+                        spec_->limits.restart_above_memory;
   MonoTime at = must_ask ? now.mono + std::chrono::seconds(1) : MonoTime::max();
   if (alive_) {
     // At a limit itself it still runs.
     if (spec_->run_limit > Nanos(0) && started_)
       at = std::min(at, started_->mono + spec_->run_limit + Nanos(1));
-    if (max_age_ends_) at = std::min(at, *max_age_ends_ + Nanos(1));
-  } else if (next_start_) {
+    if (max_age_ends_ && !old_in_quiet_) at = std::min(at, *max_age_ends_ + Nanos(1));
+  } else if (next_start_ && !(state_ == v1::PROGRAM_STATE_SCHEDULED && quiet_until_)) {
     at = std::min(at, *next_start_);
   }
   if (schedule_) {
     const Nanos left = absl::ToChronoNanoseconds(schedule_->next(now.wall) - now.wall);
-    at = std::min(at, now.mono + std::max(left, Nanos(0)));
+    // It may be never.
+    at = std::min(at, now.mono + std::clamp(left, Nanos(0), Nanos(std::chrono::seconds(1))));
   }
   return at;
 }
@@ -292,6 +346,7 @@ void ProgramLife::Started(const ProgramTime& now, const v1::Incarnation& incarna
   passed_ = false;
   start_now_ = false;
   stop_.reset();
+  stop_held_since_.reset();
   alive_ = true;
   incarnation_ = incarnation;
   started_ = now;
@@ -305,6 +360,22 @@ void ProgramLife::Started(const ProgramTime& now, const v1::Incarnation& incarna
   changed_ = true;
   Tell(v1::EVENT_KIND_PROGRAM_STARTED, v1::SEVERITY_INFO,
        fmt::format("{} is started as pid {}", label_, incarnation.pid()));
+}
+
+void ProgramLife::MainChanged(const v1::Incarnation& incarnation) {
+  if (!alive_) return;
+  const int32_t before = incarnation_.pid();
+  incarnation_ = incarnation;
+  changed_ = true;
+  Tell(v1::EVENT_KIND_PROGRAM_MAIN_CHANGED, v1::SEVERITY_INFO,
+       fmt::format("{}: pid {} is its main process from now on, after pid {}", label_,
+                   incarnation_.pid(), before));
+  notices_.back().reason = fmt::format("MAINPID={}, was pid {}", incarnation_.pid(), before);
+}
+
+void ProgramLife::SlotChanged(const v1::Incarnation& incarnation) {
+  incarnation_ = incarnation;
+  changed_ = true;
 }
 
 void ProgramLife::Passed() {
@@ -382,6 +453,7 @@ void ProgramLife::WaitUntil(v1::ProgramState state, const ProgramTime& now, Nano
   after_message_ = std::move(message);
   next_start_ = now.mono + delay;
   next_start_wall_ = now.wall + ToAbsl(delay);
+  if (state == v1::PROGRAM_STATE_SCHEDULED) next_start_wall_ = AfterQuiet(*next_start_wall_);
 }
 
 void ProgramLife::Decide(const ProgramTime& now, const Ending& ending, double random) {
@@ -443,7 +515,12 @@ void ProgramLife::Ended(const ProgramTime& now, const ProgramEnd& end, const std
   v1::Death death = MakeDeath(now, end);
   const bool failure = IsFailure(*spec_, ending);
   std::string follows;
-  if (next_start_) {
+  const bool after_quiet = next_start_ && after_ == v1::PROGRAM_STATE_SCHEDULED &&
+                           spec_->quiet.EndAfter(now.wall + ToAbsl(*next_start_ - now.mono));
+  if (after_quiet) {
+    follows =
+        fmt::format("is started again at {}, when its quiet time ends", RunOf(*next_start_wall_));
+  } else if (next_start_) {
     const Nanos delay = *next_start_ - now.mono;
     follows = delay > Nanos(0) ? fmt::format("is started again in {}", FormatDuration(delay))
                                : "is started again at once";
@@ -541,6 +618,7 @@ void ProgramLife::SetSpec(std::shared_ptr<const ProgramSpec> spec, bool restart,
       schedule_ && !other_times ? std::optional(schedule_->state()) : std::nullopt;
   const bool was_timed = schedule_ || spec_->every > Nanos(0);
   spec_ = std::move(spec);
+  quiet_ = QuietNow(spec_->quiet);
   max_age_ends_.reset();
   changed_ = true;
   if (schedule_ || spec_->schedule) BeginSchedule(now, kept);
@@ -561,6 +639,35 @@ void ProgramLife::SetSpec(std::shared_ptr<const ProgramSpec> spec, bool restart,
   }
 }
 
+std::optional<absl::Time> ProgramLife::NextStart(const ProgramTime& now) const {
+  std::optional<absl::Time> next;
+  switch (state_) {
+    case v1::PROGRAM_STATE_SCHEDULED:
+      next = schedule_ ? schedule_->next(now.wall) : next_start_wall_;
+      if (next && quiet_until_) next = std::max(*next, *quiet_until_);
+      break;
+    case v1::PROGRAM_STATE_BACKOFF:
+    case v1::PROGRAM_STATE_PARKED:
+      next = next_start_wall_;
+      break;
+    default:
+      break;
+  }
+  return next == absl::InfiniteFuture() ? std::nullopt : next;
+}
+
+std::string ProgramLife::RowMessage() const {
+  std::string quiet;
+  if (quiet_until_ && state_ == v1::PROGRAM_STATE_SCHEDULED) {
+    quiet = fmt::format("quiet until {}", RunOf(*quiet_until_));
+  } else if (old_in_quiet_ && state_ == v1::PROGRAM_STATE_RUNNING) {
+    quiet = fmt::format("is past its greatest age and restarted when its quiet time ends, at {}",
+                        RunOf(*quiet_until_));
+  }
+  return quiet.empty() || message_.empty() ? message_ + quiet
+                                           : fmt::format("{}; {}", message_, quiet);
+}
+
 v1::Program ProgramLife::Row(const ProgramTime& now) const {
   v1::Program row;
   row.set_label(label_);
@@ -573,16 +680,10 @@ v1::Program ProgramLife::Row(const ProgramTime& now) const {
     row.set_run(run_);
   }
   row.set_door(spec_->door);
-  if (next_start_wall_ &&
-      (state_ == v1::PROGRAM_STATE_BACKOFF || state_ == v1::PROGRAM_STATE_PARKED ||
-       state_ == v1::PROGRAM_STATE_SCHEDULED)) {
-    *row.mutable_next_start() = ToTimestamp(*next_start_wall_);
-  } else if (schedule_ && state_ == v1::PROGRAM_STATE_SCHEDULED) {
-    *row.mutable_next_start() = ToTimestamp(schedule_->next(now.wall));
-  }
+  if (const auto next = NextStart(now)) *row.mutable_next_start() = ToTimestamp(*next);
   row.set_starts(starts_);
   row.set_restarts(restarts_);
-  row.set_message(message_);
+  row.set_message(RowMessage());
   if (last_death_) *row.mutable_last_death() = *last_death_;
   for (const std::string& label : spec_->labels) row.add_labels(label);
   return row;

@@ -19,6 +19,7 @@
 #include "node/core/kill.h"
 #include "node/core/mono_time.h"
 #include "node/core/program_spec.h"
+#include "node/core/quiet_times.h"
 #include "node/core/restart_rule.h"
 #include "node/core/schedule.h"
 #include "procctl/v1/guardian_state.pb.h"
@@ -55,6 +56,8 @@ class ProgramLife {
     v1::EventKind kind = v1::EVENT_KIND_UNSPECIFIED;
     v1::Severity severity = v1::SEVERITY_INFO;
     std::string message;
+    // Event::reason, where it is not that of a kill.
+    std::string reason;
     std::optional<v1::Death> death;
   };
 
@@ -70,8 +73,11 @@ class ProgramLife {
   struct Facts {
     // Everything it is started after is ready; otherwise the first that is not.
     std::string waits_for;
-    // Something it needs was stopped.
+    // Something it needs is not to run, or is being stopped on order.
     std::string lost;
+    // A program that needs it and is not gone yet, and how long such a one may take for that.
+    std::string needed_by;
+    Nanos needed_for{0};
     // Bytes the main process holds; 0: not known.
     int64_t resident = 0;
   };
@@ -96,6 +102,13 @@ class ProgramLife {
   std::string NextRun() const;
   // A process was made for NextRun(). `incarnation` is that of its slot.
   void Started(const ProgramTime& now, const v1::Incarnation& incarnation);
+  // Another process of its tree is its main process from now on. `incarnation` is that of its slot.
+  void MainChanged(const v1::Incarnation& incarnation);
+  // Its process is the same, in another slot.
+  void SlotChanged(const v1::Incarnation& incarnation);
+  // What a person is to see in its row. Its state stays.
+  void Remark(std::string message) { SetState(state_, std::move(message)); }
+  const std::string& message() const { return message_; }
   // It passed its gate: from here on its run has taken place, whatever becomes of it.
   void Passed();
   // A guardian was killed before it let the process pass: nothing of the run has taken place, and
@@ -138,8 +151,11 @@ class ProgramLife {
   bool has_process() const { return alive_; }
   // For whoever is started after it.
   bool ready() const;
-  // For whoever needs it: it is down because somebody wants it so.
+  // For whoever needs it: it is down, or is going down, because somebody wants it so; also where
+  // it is to come back.
   bool taken_down() const;
+  // Something of a life of it is left.
+  bool is_there() const { return alive_ || state_ == v1::PROGRAM_STATE_STOPPING; }
   const v1::Incarnation& incarnation() const { return incarnation_; }
   const std::string& run() const { return run_; }
   bool passed() const { return passed_; }
@@ -165,6 +181,13 @@ class ProgramLife {
   void BeginSchedule(const ProgramTime& now, const std::optional<ScheduleState>& state);
   Step LookIdle(const ProgramTime& now, const Facts& facts);
   Step LookRunning(const ProgramTime& now, const Facts& facts);
+  bool StopsForOthers() const;
+  bool HoldsStop(const ProgramTime& now, const Facts& facts);
+  Schedule::Answer LookAtSchedule(const ProgramTime& now);
+  void LookAtQuiet(const ProgramTime& now, double random);
+  absl::Time AfterQuiet(absl::Time start) const;
+  std::optional<absl::Time> NextStart(const ProgramTime& now) const;
+  std::string RowMessage() const;
   Step Stop(v1::Cause cause, std::string message, const OrderRef& by = {});
   void Decide(const ProgramTime& now, const Ending& ending, double random);
   void WaitUntil(v1::ProgramState state, const ProgramTime& now, Nanos delay, std::string message);
@@ -183,12 +206,18 @@ class ProgramLife {
   bool held_back_ = false;
   // Start as soon as nothing of the old life is left, whatever policy and schedule say.
   bool start_now_ = false;
-  // Its process is to end, until it has.
+  // Its process is to end, until it has; and since when that waits for those that need it.
   std::optional<Step> stop_;
+  std::optional<MonoTime> stop_held_since_;
   // It has a main process.
   bool alive_ = false;
   bool passed_ = false;
   std::optional<Schedule> schedule_;
+  QuietNow quiet_;
+  // What it said at the last look.
+  std::optional<absl::Time> quiet_until_;
+  // It is older than max_age and waits for the end of the quiet time.
+  bool old_in_quiet_ = false;
   // The due time whose run is to be started, or was and has not passed its gate.
   std::optional<absl::Time> due_;
   RestartState restarts_of_late_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "node/core/mono_time.h"
+#include "node/core/quiet_times.h"
 #include "node/core/schedule.h"
 #include "procctl/v1/config.pb.h"
 #include "procctl/v1/slot.pb.h"
@@ -27,7 +28,10 @@ struct BackoffRule {
 };
 
 struct IntensityRule {
-  int starts = 10;
+  // So many or more: it is never parked.
+  static constexpr int kNever = 1'000'000;
+
+  int starts = 6;
   Nanos within = std::chrono::minutes(2);
   Nanos retry_every = std::chrono::minutes(10);
 };
@@ -80,6 +84,9 @@ struct OutputRule {
   std::string stdout_path;
   std::string stderr_path;
   bool stderr_to_stdout = false;
+  // To the system's journal; the path is empty then.
+  bool stdout_journal = false;
+  bool stderr_journal = false;
   int64_t max_size = int64_t{16} << 20;
   int keep = 5;
 };
@@ -114,6 +121,8 @@ struct ProgramSpec {
   // 0: no such schedule.
   Nanos every{0};
   std::optional<ScheduleRule> schedule;
+  // The same as in `schedule`, for those without.
+  QuietTimes quiet;
   // 0: none.
   Nanos run_limit{0};
   Nanos max_age{0};

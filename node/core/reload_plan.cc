@@ -214,6 +214,7 @@ const std::map<std::string, Change, std::less<>>& ProgramChanges() {
       {"output.keep", kLive},
       {"labels", kLive},
       {"manual", kLive},
+      {"quiet", kLive},
   };
   return changes;
 }
@@ -238,7 +239,7 @@ ReloadPlan PlanReload(const v1::NodeConfig& now, const v1::NodeConfig& then) {
   for (int i = 0; i < now.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor& field = *now.GetDescriptor()->field(i);
     if (field.name() == "programs" || Same(now, then, field)) continue;
-    plan.node_keys.push_back(field.name());
+    (field.name() == "watch_file" ? plan.live_node_keys : plan.node_keys).push_back(field.name());
   }
   return plan;
 }
@@ -269,6 +270,8 @@ std::string Describe(const ReloadPlan& plan) {
   if (unchanged != 0) {
     out += fmt::format("{} {} unchanged\n", unchanged, unchanged == 1 ? "program" : "programs");
   }
+  if (!plan.live_node_keys.empty())
+    out += fmt::format("the node itself: live ({})\n", fmt::join(plan.live_node_keys, ", "));
   if (!plan.node_keys.empty()) {
     out += fmt::format("the node itself: needs a restart of the guardian ({})\n",
                        fmt::join(plan.node_keys, ", "));

@@ -39,8 +39,10 @@ struct ReloadPlan {
 
   // As in `then`, followed by those that are only in `now`.
   std::vector<Step> steps;
-  // Keys of the file beside `programs` that differ. They hold when the guardian is started anew.
+  // Keys of the file beside `programs` that differ. They hold when the guardian is started anew;
+  // the live ones at once.
   std::vector<std::string> node_keys;
+  std::vector<std::string> live_node_keys;
 };
 
 // Both must be checked files: names are there and differ.

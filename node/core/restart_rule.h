@@ -56,11 +56,30 @@ bool IsFailure(const ProgramSpec& spec, const Ending& ending);
 //                   failure. On top, random01 (0 to 1) of jitter_percent. `first` = 0: no wait
 //                   at all, ever
 //   intensity       parked, if the next start would be one more than `starts` of them not longer
-//                   than `within` ago
+//                   than `within` ago; never, if `starts` is kNever
 RestartAnswer AfterEnd(const ProgramSpec& spec, const Ending& ending, RestartState* state,
                        MonoTime now, double random01);
 
-// To be called at each start. Forgets starts longer than `within` ago.
+// Whether intensity can ever park a program, as backoff and it are configured. Jitter, which only
+// makes starts fewer, is left out, and so are starts by order and schedule, which make them more.
+struct Parking {
+  // It can, if the ends come in the worst of all ways. Not with restart: never, nor where intensity
+  // says so itself.
+  bool possible = false;
+  // One that fails at once each time is.
+  bool when_failing_at_once = false;
+  // The most that `starts` may be for that with this `within`, and the least that `within` may be
+  // with these `starts`.
+  int most_starts = 0;
+  Nanos least_within{0};
+};
+Parking ParkingOf(const ProgramSpec& spec);
+
+// "set starts to 6 or less, or within to 5m or more, or shorten the backoff".
+std::string WordsFor(const IntensityRule& rule, const Parking& parking);
+
+// To be called at each start. Forgets starts longer than `within` ago, and the oldest of more than
+// are ever counted.
 void NoteStart(const IntensityRule& rule, RestartState* state, MonoTime now);
 
 }  // namespace procctl::node

@@ -1,6 +1,7 @@
 #include "node/core/schedule.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/support/duration_text.h"
 #include "spdlog/fmt/fmt.h"
@@ -10,6 +11,10 @@ namespace {
 
 // Due times that were missed are counted up to this; the guardian has other things to do.
 constexpr int kMostCounted = 1000;
+// Quiet times in a row that each swallow all due times in them: a year of days.
+constexpr int kMostQuiet = 400;
+
+constexpr absl::Duration kTick = absl::Nanoseconds(1);
 
 // The finalizer of SplitMix64: each bit of the input moves half of the output's.
 uint64_t Mix(uint64_t x) {
@@ -42,7 +47,7 @@ struct Schedule::Missed {
 };
 
 Schedule::Schedule(ScheduleRule rule, uint64_t seed, ScheduleState state)
-    : rule_(rule), seed_(seed), state_(state) {}
+    : rule_(std::move(rule)), seed_(seed), state_(state) {}
 
 Schedule::Answer Schedule::Look(absl::Time now, bool running) {
   Answer answer;
@@ -82,21 +87,49 @@ void Schedule::TakeNew(absl::Time now, Missed* missed, Answer* answer) {
   }
   if (due < latest) {
     // There are more than are counted.
-    missed->last = rule_.cron.LastIn(due, latest - absl::Nanoseconds(1)).value_or(due);
+    missed->last = rule_.cron.LastIn(due, latest - kTick).value_or(due);
   }
-  if (now - latest > Reach()) {
-    missed->Add(latest);
-  } else if (state_.pending) {
-    answer->skipped.push_back(
-        fmt::format("the due time {} is left out: the run of {} still waits for its start",
-                    RunOf(latest), RunOf(*state_.pending)));
-  } else {
-    state_.pending = latest;
-    held_up_ = false;
-  }
+  TakeLatest(latest, now, missed, answer);
   state_.last_due = latest;
   next_due_.reset();
   answer->changed = true;
+}
+
+void Schedule::TakeLatest(absl::Time due, absl::Time now, Missed* missed, Answer* answer) {
+  const std::optional<absl::Time> quiet_until = QuietUntil(due);
+  const bool made_up_for = quiet_until && MadeUpFor(due, *quiet_until);
+  if (quiet_until && (!made_up_for || now < *quiet_until)) {
+    TellQuiet(due, *quiet_until, now, answer);
+  }
+  if (quiet_until && !made_up_for) return;
+  // The last of those that wait for the end of one quiet time is the one that runs.
+  const bool takes_over = state_.pending && quiet_until && QuietUntil(*state_.pending);
+  if (TooLate(due, quiet_until, now)) {
+    missed->Add(due);
+  } else if (state_.pending && !takes_over) {
+    answer->skipped.push_back(
+        fmt::format("the due time {} is left out: the run of {} still waits for its start",
+                    RunOf(due), RunOf(*state_.pending)));
+  } else {
+    state_.pending = due;
+    held_up_ = false;
+  }
+}
+
+// Not where the due time before was in the same quiet time: then it was told.
+void Schedule::TellQuiet(absl::Time due, absl::Time until, absl::Time now, Answer* answer) const {
+  const absl::Time before = state_.last_due;
+  if (before < due && rule_.cron.NextAfter(before - kTick) == before &&
+      QuietUntil(before) == until) {
+    return;
+  }
+  answer->quiet =
+      fmt::format("the due time {} is left out, like any other before {}: it {} quiet until then",
+                  RunOf(due), RunOf(until), now < until ? "is" : "was");
+  if (rule_.catch_up > Nanos(0)) {
+    *answer->quiet += fmt::format("; the last of them is made up for if it is at most {} old then",
+                                  FormatDuration(rule_.catch_up));
+  }
 }
 
 void Schedule::SettlePending(absl::Time now, bool running, Missed* missed, Answer* answer) {
@@ -104,22 +137,32 @@ void Schedule::SettlePending(absl::Time now, bool running, Missed* missed, Answe
   const absl::Time due = *state_.pending;
   const absl::Time start = StartOf(due);
   if (now < start) return;
-  if (running && rule_.overlap != Overlap::kSkip) {
-    held_up_ = true;
-    answer->kill_running = rule_.overlap == Overlap::kKill;
+  const std::optional<absl::Time> due_in_quiet = QuietUntil(due);
+  if (due_in_quiet && !MadeUpFor(due, *due_in_quiet)) {
+    // It was taken when the configuration said something else.
+    TellQuiet(due, *due_in_quiet, now, answer);
+    state_.pending.reset();
+    answer->changed = true;
     return;
   }
+  const bool quiet = rule_.quiet.EndAfter(now).has_value();
+  if (quiet && due_in_quiet) return;
+  if (running && rule_.overlap != Overlap::kSkip) {
+    held_up_ = true;
+    answer->kill_running = rule_.overlap == Overlap::kKill && !quiet;
+    return;
+  }
+  // What a killed guardian left waiting may have been held up by a run until a moment ago: it is
+  // not lost because nobody saw that run's end.
+  held_up_ = held_up_ || (!looked_ && rule_.overlap != Overlap::kSkip);
+  const bool too_late = TooLate(start, due_in_quiet, now) && !held_up_;
+  if (quiet && !running && !too_late) return;
   state_.pending.reset();
   answer->changed = true;
   if (running) {
     answer->skipped.push_back(
         fmt::format("the due time {} is left out: the run before still goes on", RunOf(due)));
-    return;
-  }
-  // What a killed guardian left waiting may have been held up by a run until a moment ago: it is
-  // not lost because nobody saw that run's end.
-  const bool perhaps_held_up = held_up_ || (!looked_ && rule_.overlap != Overlap::kSkip);
-  if (now - start > Reach() && !perhaps_held_up) {
+  } else if (too_late) {
     missed->Add(due);
   } else {
     answer->start = due;
@@ -127,9 +170,21 @@ void Schedule::SettlePending(absl::Time now, bool running, Missed* missed, Answe
 }
 
 absl::Time Schedule::next(absl::Time now) const {
-  if (state_.pending) return std::max(now, StartOf(*state_.pending));
+  if (state_.pending) {
+    const absl::Time start = std::max(now, StartOf(*state_.pending));
+    return rule_.quiet.EndAfter(start).value_or(start);
+  }
   const bool begins_anew = state_.last_due - now > absl::FromChrono(kClockWasWrong);
-  return StartOf(rule_.cron.NextAfter(begins_anew ? now : std::max(now, state_.last_due)));
+  absl::Time after = begins_anew ? now : std::max(now, state_.last_due);
+  for (int i = 0; i < kMostQuiet; ++i) {
+    const absl::Time due = rule_.cron.NextAfter(after);
+    const std::optional<absl::Time> quiet_until = QuietUntil(due);
+    if (!quiet_until) return StartOf(due);
+    const absl::Time last = rule_.cron.LastIn(due - kTick, *quiet_until - kTick).value_or(due);
+    if (MadeUpFor(last, *quiet_until)) return std::max(*quiet_until, StartOf(last));
+    after = *quiet_until - kTick;
+  }
+  return absl::InfiniteFuture();
 }
 
 absl::Time Schedule::StartOf(absl::Time due) const {
@@ -141,6 +196,23 @@ absl::Time Schedule::StartOf(absl::Time due) const {
 
 absl::Duration Schedule::Reach() const {
   return absl::FromChrono(std::max(kOnTime, rule_.catch_up));
+}
+
+// When it may be started first, if it lies in a quiet time or its start does.
+std::optional<absl::Time> Schedule::QuietUntil(absl::Time due) const {
+  if (rule_.quiet.empty() || due == absl::InfiniteFuture()) return std::nullopt;
+  const std::optional<absl::Time> until = rule_.quiet.EndAfter(due);
+  return until || rule_.jitter <= Nanos(0) ? until : rule_.quiet.EndAfter(StartOf(due));
+}
+
+bool Schedule::MadeUpFor(absl::Time due, absl::Time quiet_until) const {
+  return quiet_until - due <= absl::FromChrono(rule_.catch_up);
+}
+
+bool Schedule::TooLate(absl::Time since, std::optional<absl::Time> quiet_until,
+                       absl::Time now) const {
+  // Whoever looks a moment after the end of a quiet time is on time.
+  return now - since > Reach() && (!quiet_until || now - *quiet_until > absl::FromChrono(kOnTime));
 }
 
 absl::Time Schedule::NextDue() {

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "node/core/cron_times.h"
 #include "node/core/mono_time.h"
+#include "node/core/quiet_times.h"
 
 namespace procctl::node {
 
@@ -21,6 +22,8 @@ struct ScheduleRule {
   Overlap overlap = Overlap::kSkip;
   Nanos catch_up{0};
   Nanos jitter{0};
+  // Nothing is started and no run is ended for the next one in these times.
+  QuietTimes quiet;
 };
 
 // What of the due times was dealt with. Kept in the journal before anything is started, so that
@@ -41,6 +44,11 @@ struct ScheduleState {
 //    | too late, or one      | skip: the run before goes on; or too late
 //    | is pending already    |
 //    +-----------------------+--> left out, with a sentence
+//
+// In a quiet time nothing is started: a due time that lies in one, or whose jitter puts its start
+// into one, is left out. It is told of once for each such time, at the first due time in it. With
+// catch_up the last of them, if it will be at most so old by then, is kept pending and started when
+// the quiet time ends. So is what a run held up until then (queue, kill).
 //
 // Too late: more than max(kOnTime, catch_up) after the due time, or for a pending one after the end
 // of its jitter. What a run held up (queue, kill) has had its turn and is never too late. Of
@@ -67,6 +75,8 @@ class Schedule {
     bool kill_running = false;
     // Whole sentences about due times at which nothing is started.
     std::vector<std::string> skipped;
+    // The same where that is as it should be: it is quiet.
+    std::optional<std::string> quiet;
     // state() has changed and must be kept before anything is started; together with the fact of
     // the start, or a crash between the two loses the run.
     bool changed = false;
@@ -75,7 +85,8 @@ class Schedule {
   // or is being stopped.
   Answer Look(absl::Time now, bool running);
 
-  // When something is started next, jitter included, if no run is in its way; to show.
+  // When something is started next, jitter and quiet times included, if no run is in its way; to
+  // show. InfiniteFuture: never, or not for hundreds of quiet times.
   absl::Time next(absl::Time now) const;
   const ScheduleState& state() const { return state_; }
 
@@ -84,9 +95,14 @@ class Schedule {
   struct Missed;
   void BeginAnew(absl::Time now, Answer* answer);
   void TakeNew(absl::Time now, Missed* missed, Answer* answer);
+  void TakeLatest(absl::Time due, absl::Time now, Missed* missed, Answer* answer);
+  void TellQuiet(absl::Time due, absl::Time until, absl::Time now, Answer* answer) const;
   void SettlePending(absl::Time now, bool running, Missed* missed, Answer* answer);
   absl::Time StartOf(absl::Time due) const;
   absl::Duration Reach() const;
+  std::optional<absl::Time> QuietUntil(absl::Time due) const;
+  bool MadeUpFor(absl::Time due, absl::Time quiet_until) const;
+  bool TooLate(absl::Time since, std::optional<absl::Time> quiet_until, absl::Time now) const;
   absl::Time NextDue();
 
   ScheduleRule rule_;

@@ -135,11 +135,43 @@ Slot* Table::AddSlot(Process& process, NewSlot what, std::chrono::system_clock::
   return &kept;
 }
 
+bool Table::Claim(const v1::SlotRecord& record) {
+  const auto wanted = static_cast<size_t>(record.cell());
+  if (record.cell() < 0 || wanted >= cells_.size()) return false;
+  const auto free = std::find(free_cells_.begin(), free_cells_.end(), wanted);
+  if (wanted < used_ && free == free_cells_.end()) return false;
+  if (!labels_.Claim(record.name(), record.label())) return false;
+  if (free != free_cells_.end()) free_cells_.erase(free);
+  // Cells that are passed over are free.
+  for (; used_ <= wanted; ++used_) {
+    // Whatever an earlier guardian left in there points nowhere.
+    cells_[used_].page = nullptr;
+    if (used_ != wanted) free_cells_.push_back(used_);
+  }
+  return true;
+}
+
+bool Table::SetAside(const v1::SlotRecord& record) {
+  return Claim(record) && set_aside_.emplace(record.generation(), record).second;
+}
+
+void Table::GiveUp(int64_t generation) {
+  if (const auto found = set_aside_.find(generation); found != set_aside_.end()) {
+    const auto cell = static_cast<size_t>(found->second.cell());
+    labels_.Release(found->second.name(), found->second.label());
+    histories_[cell].generation = 0;
+    free_cells_.push_back(cell);
+    set_aside_.erase(found);
+  }
+  v1::StateRecord record;
+  record.set_slot_gone(generation);
+  journal_->Put(std::move(record));
+}
+
 Slot* Table::Resume(Process& process, const v1::SlotRecord& record,
                     std::shared_ptr<const procctl_page> page) {
+  if (set_aside_.erase(record.generation()) == 0 && !Claim(record)) return nullptr;
   const auto wanted = static_cast<size_t>(record.cell());
-  if (record.cell() < 0 || wanted >= cells_.size() || owners_[wanted] != nullptr) return nullptr;
-  if (!labels_.Claim(record.name(), record.label())) return nullptr;
   auto slot = std::make_unique<Slot>();
   slot->generation = record.generation();
   slot->label = record.label();
@@ -158,14 +190,6 @@ Slot* Table::Resume(Process& process, const v1::SlotRecord& record,
     slot->hold = OperatorHold{record.hold().owner(), record.hold().reason(),
                               FromProto(record.hold_ends()), FromProto(record.hold().until())};
   }
-  // Cells that are passed over are free.
-  for (; used_ <= wanted; ++used_) {
-    if (used_ == wanted) continue;
-    // Whatever an earlier guardian left in there points nowhere.
-    cells_[used_].page = nullptr;
-    free_cells_.push_back(used_);
-  }
-  std::erase(free_cells_, wanted);
   Slot& kept = Keep(process, std::move(slot));
   // Another page there: the board is ahead of the journal, of a guardian that was killed while the
   // slot was taken over with new terms.

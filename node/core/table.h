@@ -125,6 +125,13 @@ class Table {
   // same numbers. Nullptr if its cell or label cannot be had.
   Slot* Resume(Process& process, const v1::SlotRecord& record,
                std::shared_ptr<const procctl_page> page);
+  // A slot of an earlier guardian whose process cannot be held yet: its label and cell are kept for
+  // it until Resume or GiveUp. False if they cannot be had.
+  bool SetAside(const v1::SlotRecord& record);
+  // A slot of an earlier guardian that does not go on, set aside or not.
+  void GiveUp(int64_t generation);
+  // By generation.
+  const std::map<int64_t, v1::SlotRecord>& set_aside() const { return set_aside_; }
   // The same process under the same name once more: new page and terms, silence starts anew.
   void TakeOver(Slot& slot, HeartTerms terms, std::shared_ptr<const procctl_page> page,
                 PageKey key);
@@ -171,6 +178,8 @@ class Table {
 
  private:
   std::optional<size_t> FreeCell();
+  // The very cell and label of a record.
+  bool Claim(const v1::SlotRecord& record);
   void StartHeart(Slot& slot);
   Slot& Keep(Process& process, std::unique_ptr<Slot> slot);
   void Write(const Slot& slot);
@@ -190,6 +199,7 @@ class Table {
   std::map<ProcessIdentity, std::unique_ptr<Process>> processes_;
   std::map<int64_t, int64_t> per_user_;
   int64_t hearts_ = 0;
+  std::map<int64_t, v1::SlotRecord> set_aside_;
 };
 
 }  // namespace procctl::node

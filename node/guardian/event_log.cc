@@ -21,6 +21,7 @@ void EventLog::Record(v1::Event event) {
                                                                : spdlog::level::info;
   spdlog::log(level, "{}: {}", v1::EventKind_Name(kept.kind()).substr(sizeof("EVENT_KIND_") - 1),
               kept.message());
+  if (watcher_) watcher_(kept);
   if (listener_) listener_();
 }
 

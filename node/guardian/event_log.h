@@ -23,6 +23,10 @@ class EventLog : public EventSink {
   // Called after every new event; the uplink's link hangs here.
   void OnNew(std::function<void()> listener) { listener_ = std::move(listener); }
 
+  // Called with every new event, complete, before OnNew's listener; never with those of an earlier
+  // guardian.
+  void Watch(std::function<void(const v1::Event&)> watcher) { watcher_ = std::move(watcher); }
+
   // Fills id, node, times and boot id.
   void Record(v1::Event event) override;
 
@@ -40,6 +44,7 @@ class EventLog : public EventSink {
   std::string boot_id_;
   Journal* journal_;
   EventRing ring_;
+  std::function<void(const v1::Event&)> watcher_;
   std::function<void()> listener_;
 };
 

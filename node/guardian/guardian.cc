@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,21 +16,25 @@
 #include <optional>
 
 #include "node/core/enforcer.h"
-#include "node/core/reload_plan.h"
 #include "node/core/table.h"
 #include "node/guardian/canary.h"
 #include "node/guardian/classic_door.h"
-#include "node/guardian/detached_work.h"
+#include "node/guardian/control_desk.h"
+#include "node/guardian/control_door.h"
+#include "node/guardian/detail_desk.h"
 #include "node/guardian/event_log.h"
 #include "node/guardian/evidence_desk.h"
 #include "node/guardian/logger_child.h"
 #include "node/guardian/native_door.h"
 #include "node/guardian/order_desk.h"
 #include "node/guardian/program_desk.h"
+#include "node/guardian/program_user.h"
+#include "node/guardian/reload_desk.h"
 #include "node/guardian/state_keeper.h"
 #include "node/guardian/take_up.h"
 #include "node/guardian/uplink_child.h"
 #include "node/guardian/uplink_link.h"
+#include "node/guardian/usage_desk.h"
 #include "node/os/board.h"
 #include "node/os/clock.h"
 #include "node/os/descriptor_limit.h"
@@ -51,7 +56,6 @@ constexpr int kMostBatchesBeforeScan = 64;
 constexpr Nanos kFarewell = std::chrono::seconds(1);
 // Between two scans while there is no heart to look at.
 constexpr Nanos kRestInterval = std::chrono::seconds(1);
-constexpr size_t kMostReloadText = 4096;
 
 int64_t MillisecondsOfWallTime() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(WallNow().time_since_epoch())
@@ -92,28 +96,45 @@ class Guardian {
         keeper_(std::move(keeper)),
         started_at_(WallNow()),
         log_(settings.node, boot_id, epoch, keeper_.get()),
+        control_(&log_, keeper_.get(), &poller_, OwnUserName(),
+                 {.hello = [this] { return Hello(); },
+                  .take = [this](int64_t client, const std::string& issuer,
+                                 const v1::LocalRequest& r) { desk_.Take(client, issuer, r); },
+                  .left = [this](int64_t client) { desk_.Left(client); }}),
+        desk_(&log_,
+              {.slot_after = [this](int64_t generation) { return SlotAfter(generation); },
+               .program_after = [this](const std::string& l) { return programs_.RowAfter(l); },
+               .kill = [this](const v1::LinkOrder& order) { orders_.Take(order); },
+               .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
+               .program = [this](const v1::LinkProgramOrder& order) { TakeProgram(order); },
+               .taken = [this](const std::string& id) { return orders_.ledger().Knows(id); },
+               .under_way = [this](const std::string& id) { return IsUnderWay(id); },
+               .detail =
+                   [this](const v1::DetailRequest& request) {
+                     return details_.Take(request, MonoNow(), [this](v1::DetailReply reply) {
+                       desk_.Answer(std::move(reply));
+                     });
+                   },
+               .reply = [this](int64_t client,
+                               const v1::LocalReply& r) { control_.Reply(client, r); }}),
         table_(boot_id, settings.rules, board_.cells(), board_.histories(), keeper_.get()),
         evidence_(&poller_,
                   [this](int64_t kill, v1::Evidence evidence) {
                     enforcer_.OnEvidence(kill, std::move(evidence));
                   }),
         enforcer_(&table_, World(), PolicyOf(settings), epoch * Table::kGenerationsPerEpoch + 1),
+        usage_(&poller_),
+        details_(&usage_, DetailSources()),
         orders_(&table_, &log_, &enforcer_, keeper_.get(), settings.grace),
         link_(&table_, &log_, keeper_.get(), &poller_,
               {.order = [this](const v1::LinkOrder& order) { orders_.Take(order); },
                .hold = [this](const v1::LinkHoldOrder& order) { orders_.TakeHold(order); },
-               .program =
-                   [this](const v1::LinkProgramOrder& order) {
-                     orders_.TakeProgram(
-                         order, [this](const v1::ProgramOrder& program, const OrderRef& ref) {
-                           TakeProgram(program, ref);
-                         });
-                   },
-               .detail = [this](const v1::DetailRequest& request) { return Detail(request); }},
+               .program = [this](const v1::LinkProgramOrder& order) { TakeProgram(order); },
+               .detail = [this](const v1::DetailRequest& request) { return FromUplink(request); }},
               {.after = [this](const std::string& label) { return programs_.RowAfter(label); },
                .find = [this](const std::string& label) { return programs_.Row(label); }}),
         uplink_(&settings_, &log_, &link_, &poller_),
-        logger_(settings.logger_path, &poller_,
+        logger_(settings.logger_path, settings.journal_socket, &poller_,
                 {.lost = [this](const v1::LoggerLost& lost) { OnOutputLost(lost); },
                  .trouble = [this](const v1::LoggerTrouble& trouble) { OnOutputTrouble(trouble); },
                  .tail = [this](int64_t request,
@@ -123,7 +144,7 @@ class Guardian {
                        v1::DetailReply reply;
                        reply.set_request(request);
                        *reply.mutable_output() = chunk;
-                       link_.Answer(std::move(reply));
+                       Answer(std::move(reply));
                      }}),
         programs_({.table = &table_,
                    .enforcer = &enforcer_,
@@ -142,7 +163,13 @@ class Guardian {
                          events_waiting_ = true;
                        },
                    .own_children = [this] { return OwnChildren(); }}),
-        reading_({.at_once = 1, .threads = 2, .queued = 4}),
+        reloads_(&settings_, {.log = &log_,
+                              .poller = &poller_,
+                              .keeping = keeper_->keeping(),
+                              .programs =
+                                  [this](const std::vector<ProgramSpec>& specs) {
+                                    (void)programs_.Reload(specs);
+                                  }}),
         native_(
             &table_, &log_, &poller_, settings.limits, [this](Process& p) { return WatchExit(p); },
             [this](const Slot& slot, int page_fd) { OnHandedOut(slot, page_fd); }) {
@@ -160,6 +187,7 @@ class Guardian {
                    .removed = [this](const Slot& slot) { OnRemoved(slot); },
                    .forgotten = [this](Process& process) { poller_.Remove(process.exit_watch); }});
     log_.OnNew([this] { events_waiting_ = true; });
+    log_.Watch([this](const v1::Event& event) { desk_.OnEvent(event); });
   }
 
   absl::Status Open(UniqueFd lock) {
@@ -168,6 +196,10 @@ class Guardian {
     if (absl::Status s = StartTimer(); !s.ok()) return s;
     if (absl::Status s = OpenPrograms(); !s.ok()) return s;
     TakeUpState();
+    if (absl::Status s = reloads_.Open(); !s.ok()) return s;
+    // Nobody but root and this user can open it: the door asks the kernel again who connects.
+    constexpr mode_t kOwnersOnly = 0600;
+    if (absl::Status s = control_.Open(ControlSocket(), kOwnersOnly); !s.ok()) return s;
     return native_.Open(settings_.runtime_dir + "/heartbeat.sock", settings_.socket_mode);
   }
 
@@ -194,6 +226,8 @@ class Guardian {
                   "the guardian was told to stop; nothing is enforced until it starts again"));
     keeper_->Commit();
     link_.Pump();
+    control_.Pump();
+    (void)unlink(ControlSocket().c_str());
     for (const MonoTime end = MonoNow() + kFarewell; !link_.Drained() && MonoNow() < end;)
       poller_.Wait(50);
     uplink_.LetGo();
@@ -239,10 +273,14 @@ class Guardian {
       const MonoTime now = MonoNow();
       if (classic_) classic_->Refresh(now);
       evidence_.Expire(now);
+      usage_.Expire(now);
       enforcer_.Scan();
       native_.DropSilent(now);
+      control_.DropStuck(now);
+      desk_.Expire(now);
       uplink_.Tend(now);
       if (canary_) canary_->Tend(now);
+      if (take_up_) take_up_->Tend(now);
       TendPrograms(now);
       BeatForManager(now);
       events_waiting_ = true;
@@ -256,6 +294,7 @@ class Guardian {
       events_waiting_ = false;
       link_.Pump();
     }
+    control_.Pump();
   }
 
   // Milliseconds, -1: the next scan comes soon enough.
@@ -268,7 +307,8 @@ class Guardian {
 
   // A node that only keeps programs scans once a second: ten times a second is for hearts.
   void SetPace() {
-    const bool rest = !classic_ && !canary_ && enforcer_.AtRest() && programs_.AtRest();
+    const bool rest = !classic_ && !canary_ && enforcer_.AtRest() && programs_.AtRest() &&
+                      usage_.AtRest() && desk_.AtRest();
     if (rest == resting_) return;
     resting_ = rest;
     const Nanos interval =
@@ -314,12 +354,12 @@ class Guardian {
     enforcer_.NumberFrom(found.last_kill + 1);
     orders_.Restore(found.orders);
     log_.Record(MakeEvent(v1::EVENT_KIND_GUARDIAN_STARTED, v1::SEVERITY_INFO, began));
-    TakeUp(found, {.table = &table_,
-                   .enforcer = &enforcer_,
-                   .log = &log_,
-                   .classic = classic_ ? &*classic_ : nullptr,
-                   .watch_exit = [this](Process& p) { return WatchExit(p); },
-                   .stored_pages = &stored});
+    take_up_.emplace(TakeUpParts{.table = &table_,
+                                 .enforcer = &enforcer_,
+                                 .log = &log_,
+                                 .classic = classic_ ? &*classic_ : nullptr,
+                                 .watch_exit = [this](Process& p) { return WatchExit(p); }});
+    take_up_->Take(found, std::move(stored));
     programs_.Begin(settings_.programs, &found);
     keeper_->ForgetFound();
     keeper_->Rewrite();
@@ -348,40 +388,106 @@ class Guardian {
     for (const v1::Event& event : log_.ring().events())
       *records.emplace_back().mutable_event() = event;
     *records.emplace_back().mutable_brake() = enforcer_.BrakeRecord();
+    if (take_up_) take_up_->Snapshot(&records);
     programs_.Snapshot(&records);
     return records;
   }
 
-  std::optional<v1::DetailReply> Detail(const v1::DetailRequest& request) {
+  std::string ControlSocket() const { return settings_.runtime_dir + "/control.sock"; }
+
+  v1::LocalHello Hello() const {
+    v1::LocalHello hello;
+    hello.set_node_id(log_.node());
+    hello.set_boot_id(log_.boot_id());
+    hello.set_software_version(kVersion);
+    utsname host{};
+    if (uname(&host) == 0) {
+      hello.set_hostname(Printable(host.nodename));
+      hello.set_kernel(Printable(host.release));
+    }
+    hello.set_mode(settings_.enforce ? "enforce" : "observe");
+    hello.set_guardian_uid(static_cast<int32_t>(geteuid()));
+    *hello.mutable_guardian_started_at() = ToProto(started_at_);
+    return hello;
+  }
+
+  std::optional<v1::Slot> SlotAfter(int64_t generation) const {
+    const auto next = table_.slots().upper_bound(generation);
+    if (next == table_.slots().end()) return std::nullopt;
+    return table_.Row(*next->second);
+  }
+
+  // A kill that the order began or joined has not ended.
+  bool IsUnderWay(const std::string& order_id) const {
+    for (const auto& [identity, process] : table_.processes()) {
+      if (process->kill == nullptr) continue;
+      for (const OrderRef& order : process->kill->orders) {
+        if (order.id == order_id) return true;
+      }
+    }
+    return false;
+  }
+
+  // The numbers below zero are the local desk's.
+  std::optional<v1::DetailReply> FromUplink(const v1::DetailRequest& request) {
+    if (request.request() < 0) return std::nullopt;
+    return details_.Take(request, MonoNow(),
+                         [this, to = link_.connection()](v1::DetailReply reply) {
+                           // The next uplink counts its questions anew.
+                           if (to == link_.connection()) link_.Answer(std::move(reply));
+                         });
+  }
+
+  // Output that came later goes to whoever asked.
+  void Answer(v1::DetailReply reply) {
+    if (reply.request() < 0) {
+      desk_.Answer(std::move(reply));
+    } else {
+      link_.Answer(std::move(reply));
+    }
+  }
+
+  DetailDesk::Sources DetailSources() {
+    return {.slot = [this](int64_t generation) -> std::optional<v1::SlotDetail> {
+              const Slot* slot = table_.FindSlot(generation);
+              if (slot == nullptr) return std::nullopt;
+              return enforcer_.DetailOf(*slot);
+            },
+            .process = [this](int64_t generation) -> std::optional<ProcessIdentity> {
+              const Slot* slot = table_.FindSlot(generation);
+              if (slot == nullptr) return std::nullopt;
+              return slot->process->identity();
+            },
+            .node = [this] { return NodeDetail(); },
+            .output = [this](const v1::DetailRequest& request) { return ReadOutput(request); }};
+  }
+
+  std::optional<v1::DetailReply> ReadOutput(const v1::DetailRequest& request) {
     v1::DetailReply reply;
     reply.set_request(request.request());
-    if (request.has_output()) {
-      const std::string& label = request.output().program();
-      if (!programs_.Row(label)) {
-        reply.mutable_output()->set_error(
-            fmt::format("there is no program \"{}\" on this node", Printable(label)));
-      } else if (logger_.Read(request.request(), request.output())) {
-        return std::nullopt;
-      } else {
-        reply.mutable_output()->set_error("the logger of this node does not run; try again");
-      }
-      return reply;
+    const std::string& label = request.output().program();
+    if (!programs_.Row(label)) {
+      reply.mutable_output()->set_error(
+          fmt::format("there is no program \"{}\" on this node", Printable(label)));
+    } else if (logger_.Read(request.request(), request.output())) {
+      return std::nullopt;
+    } else {
+      reply.mutable_output()->set_error("the logger of this node does not run; try again");
     }
-    if (request.generation() != 0) {
-      if (const Slot* slot = table_.FindSlot(request.generation()))
-        *reply.mutable_slot() = enforcer_.DetailOf(*slot);
-      return reply;
-    }
-    v1::NodeDetail* node = reply.mutable_node();
-    node->set_software_version(kVersion);
-    node->set_guardian_pid(getpid());
-    node->set_guardian_epoch(log_.ring().epoch());
-    *node->mutable_guardian_started_at() = ToProto(started_at_);
-    node->set_takeovers(takeovers_);
-    enforcer_.FillDetail(node);
-    if (canary_) *node->mutable_canary() = canary_->Detail();
-    node->set_resident(ResidentBytes());
     return reply;
+  }
+
+  v1::NodeDetail NodeDetail() const {
+    v1::NodeDetail node;
+    node.set_software_version(kVersion);
+    node.set_guardian_pid(getpid());
+    node.set_guardian_epoch(log_.ring().epoch());
+    *node.mutable_guardian_started_at() = ToProto(started_at_);
+    node.set_takeovers(takeovers_);
+    enforcer_.FillDetail(&node);
+    if (canary_) *node.mutable_canary() = canary_->Detail();
+    node.set_resident(ResidentBytes());
+    return node;
   }
 
   absl::Status OpenPrograms() {
@@ -391,10 +497,7 @@ class Guardian {
           "this guardian: {} is not usable for that; put it on a tmpfs such as /run",
           settings_.runtime_dir));
     }
-    if (absl::Status s = programs_.Open(); !s.ok()) return s;
-    if (reading_.event_fd() < 0) return absl::OkStatus();
-    return poller_.Add(reading_.event_fd(), EPOLLIN, [this](uint32_t) { reading_.Take(); })
-        .status();
+    return programs_.Open();
   }
 
   void TendPrograms(MonoTime now) {
@@ -425,59 +528,18 @@ class Guardian {
     }
   }
 
-  void TakeProgram(const v1::ProgramOrder& order, const OrderRef& ref) {
+  void TakeProgram(const v1::LinkProgramOrder& given) {
+    orders_.TakeProgram(given, [this](const v1::ProgramOrder& order, const OrderRef& ref) {
+      CarryOut(order, ref);
+    });
+  }
+
+  void CarryOut(const v1::ProgramOrder& order, const OrderRef& ref) {
     if (order.action() == v1::PROGRAM_ACTION_RELOAD) {
-      Reload(ref);
+      reloads_.Reload(ref);
     } else {
       programs_.Take(order, ref);
     }
-  }
-
-  // Reads the file again, away from the loop; `by` is empty for a SIGHUP.
-  void Reload(const OrderRef& by) {
-    const std::string file = settings_.file;
-    const auto ticket = reading_.Start([this, file, by]() -> DetachedWork::Finish {
-      return [this, by, read = ReadSettings(file)] { Apply(read, by); };
-    });
-    if (ticket == 0)
-      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED, "another reload is under way; try again");
-  }
-
-  void Apply(const absl::StatusOr<Settings>& read, const OrderRef& by) {
-    if (!read.ok()) {
-      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED,
-                fmt::format("nothing has changed: {}", std::string(read.status().message())));
-      return;
-    }
-    if (!read->programs.empty() && !keeper_->keeping()) {
-      EndReload(by, v1::EVENT_KIND_CONFIG_REFUSED,
-                "nothing has changed: programs need runtime_dir in memory");
-      return;
-    }
-    const ReloadPlan plan = PlanReload(settings_.config, read->config);
-    std::string text = Describe({plan.steps, {}});
-    (void)programs_.Reload(read->programs);
-    if (!plan.node_keys.empty()) {
-      text += "not applied until the guardian is started anew:";
-      for (const std::string& key : plan.node_keys) text += " " + key;
-    }
-    *settings_.config.mutable_programs() = read->config.programs();
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    EndReload(by, v1::EVENT_KIND_CONFIG_APPLIED, text);
-  }
-
-  void EndReload(const OrderRef& by, v1::EventKind kind, std::string message) {
-    if (message.size() > kMostReloadText) {
-      message.resize(kMostReloadText);
-      message += " ...";
-    }
-    v1::Event event = MakeEvent(
-        kind, kind == v1::EVENT_KIND_CONFIG_APPLIED ? v1::SEVERITY_INFO : v1::SEVERITY_WARNING,
-        Printable(message));
-    event.set_order_id(by.id);
-    event.set_issuer(by.issuer);
-    event.set_reason(by.reason);
-    log_.Record(std::move(event));
   }
 
   void OnHandedOut(const Slot& slot, int page_fd) {
@@ -504,7 +566,7 @@ class Guardian {
                signalfd_siginfo info{};
                if (read(signals_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
                  return;
-               if (info.ssi_signo == SIGHUP) return Reload({});
+               if (info.ssi_signo == SIGHUP) return reloads_.Reload({});
                stop_ = true;
                // Ctrl-C ends all that was started from here. A service manager's SIGTERM is often
                // an upgrade: the programs go on, and the next guardian takes them up.
@@ -563,18 +625,24 @@ class Guardian {
   const std::chrono::system_clock::time_point started_at_;
   KernelClocks clocks_;
   EventLog log_;
+  // Before all that may record an event, also in its end.
+  ControlDoor control_;
+  ControlDesk desk_;
   Table table_;
   Evidences evidence_;
   Enforcer enforcer_;
+  UsageDesk usage_;
+  DetailDesk details_;
   OrderDesk orders_;
   UplinkLink link_;
   UplinkChild uplink_;
   LoggerChild logger_;
   ProgramDesk programs_;
-  DetachedWork reading_;
+  ReloadDesk reloads_;
   NativeDoor native_;
   std::optional<ClassicDoor> classic_;
   std::optional<Canary> canary_;
+  std::optional<TakeUp> take_up_;
   UniqueFd signals_;
   UniqueFd timer_;
   int64_t takeovers_ = 0;

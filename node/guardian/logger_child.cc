@@ -1,87 +1,40 @@
 #include "node/guardian/logger_child.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "node/os/clock.h"
 #include "node/os/seqpacket.h"
-#include "node/os/spawn.h"
-#include "proto/support/duration_text.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
 namespace {
 
-// As for the uplink: one that was killed is back well within a second, and one that cannot live
-// costs a start a second. Programs wait meanwhile once their FIFO is full.
-constexpr Nanos kFirstDelay = std::chrono::milliseconds(50);
-constexpr Nanos kMostDelay = std::chrono::seconds(1);
-constexpr Nanos kHealthy = std::chrono::seconds(10);
 constexpr size_t kMostBytesUp = 64 * 1024;
 constexpr int kReadBatch = 64;
+// FIFOs, should no logger be able to live. What is said into others then is lost with their
+// programs.
+constexpr size_t kMostHeld = 4096;
 
 }  // namespace
 
-LoggerChild::LoggerChild(std::string path, Poller* poller, Callbacks callbacks)
-    : path_(std::move(path)), poller_(poller), callbacks_(std::move(callbacks)) {}
+LoggerChild::LoggerChild(std::string path, std::string journal_socket, Poller* poller,
+                         Callbacks callbacks)
+    : poller_(poller),
+      callbacks_(std::move(callbacks)),
+      // Programs wait while none runs, once their FIFO is full.
+      child_("the logger", poller,
+             {.request =
+                  [path = std::move(path), journal = std::move(journal_socket)] {
+                    SpawnRequest request{.path = path};
+                    if (!journal.empty()) request.arguments = {"--journal", journal};
+                    return request;
+                  },
+              .started = [this](UniqueFd link) { Connect(std::move(link)); },
+              .ended = [this] { Disconnect(); }}) {}
 
-LoggerChild::~LoggerChild() {
-  Disconnect();
-  if (process_) poller_->Remove(exit_watch_);
-}
-
-void LoggerChild::Postpone(MonoTime now) {
-  delay_ = delay_ == Nanos(0) ? kFirstDelay : std::min(kMostDelay, delay_ * 2);
-  next_start_ = now + delay_;
-}
-
-void LoggerChild::Tend(MonoTime now) {
-  if (process_ || let_go_ || now < next_start_) return;
-  auto pair = MakeSocketPair();
-  if (!pair.ok()) {
-    spdlog::error("no logger: {}; trying again", std::string(pair.status().message()));
-    Postpone(now);
-    return;
-  }
-  SpawnRequest request;
-  request.path = path_;
-  request.link_fd = pair->theirs.get();
-  auto process = Spawn(request);
-  if (!process.ok()) {
-    spdlog::error("{}; trying again in {}", std::string(process.status().message()),
-                  FormatDuration(std::max(delay_, kFirstDelay)));
-    Postpone(now);
-    return;
-  }
-  process_.emplace(*std::move(process));
-  started_at_ = now;
-  if (const auto watch = poller_->Add(process_->pidfd(), EPOLLIN, [this](uint32_t) { OnExit(); });
-      watch.ok()) {
-    exit_watch_ = *watch;
-  } else {
-    spdlog::error("the end of the logger cannot be watched: {}",
-                  std::string(watch.status().message()));
-  }
-  Connect(std::move(pair->ours));
-}
-
-void LoggerChild::OnExit() {
-  siginfo_t info{};
-  (void)waitid(P_PIDFD, static_cast<id_t>(process_->pidfd()), &info, WEXITED | WNOHANG);
-  const MonoTime now = MonoNow();
-  if (!let_go_) {
-    spdlog::warn("the logger (pid {}) ended: {} {}", process_->identity().pid,
-                 info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
-  }
-  poller_->Remove(exit_watch_);
-  process_.reset();
-  Disconnect();
-  if (now - started_at_ >= kHealthy) delay_ = Nanos(0);
-  Postpone(now);
-}
+LoggerChild::~LoggerChild() { LetGo(); }
 
 void LoggerChild::Connect(UniqueFd link) {
   const auto watch = poller_->Add(link.get(), EPOLLIN, [this](uint32_t events) { OnLink(events); });
@@ -104,10 +57,48 @@ void LoggerChild::Disconnect() {
   if (!link_) return;
   poller_->Remove(link_watch_);
   link_.reset();
+  opened_request_ = 0;
+  held_.merge(asked_);
+  asked_.clear();
+  asked_labels_.clear();
+  if (child_.let_go()) return;
+  for (auto& [label, attached] : attached_) Hold(&attached);
+}
+
+void LoggerChild::Hold(Attached* attached) {
+  attached->opened = false;
+  for (const std::string& fifo : {attached->attach.stdout_fifo(), attached->attach.stderr_fifo()}) {
+    if (fifo.empty() || held_.size() >= kMostHeld || held_.contains(fifo)) continue;
+    UniqueFd fd(open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY));
+    if (fd) held_.emplace(fifo, std::move(fd));
+  }
+}
+
+void LoggerChild::AskOpened() {
+  if (!link_ || held_.empty() || opened_request_ != 0) return;
+  v1::LoggerDown message;
+  message.mutable_tail()->set_request(last_request_ + 1);
+  const Sent sent = Send(message);
+  if (sent == Sent::kFull) WaitForRoom();
+  if (sent != Sent::kYes) return;
+  opened_request_ = ++last_request_;
+  asked_.swap(held_);
+  for (const auto& [label, attached] : attached_) {
+    if (!attached.opened && !attached.attach_due) asked_labels_.push_back(label);
+  }
+}
+
+void LoggerChild::OnOpened() {
+  opened_request_ = 0;
+  asked_.clear();
+  for (const std::string& label : std::exchange(asked_labels_, {})) {
+    if (const auto it = attached_.find(label); it != attached_.end()) it->second.opened = true;
+  }
+  Pump();
 }
 
 void LoggerChild::LetGo() {
-  let_go_ = true;
+  child_.LetGo();
   Disconnect();
 }
 
@@ -140,6 +131,7 @@ void LoggerChild::Take(const std::string& packet) {
   }
   switch (message.message_case()) {
     case v1::LoggerUp::kTail:
+      if (message.tail().request() == opened_request_) return OnOpened();
       callbacks_.tail(message.tail().request(), message.tail().stderr_tail());
       return;
     case v1::LoggerUp::kRead:
@@ -171,6 +163,11 @@ LoggerChild::Sent LoggerChild::Send(const v1::LoggerDown& message) {
   return Sent::kGone;
 }
 
+void LoggerChild::WaitForRoom() {
+  waiting_for_room_ = true;
+  poller_->Change(link_watch_, EPOLLIN | EPOLLOUT);
+}
+
 void LoggerChild::Pump() {
   while (link_ && !waiting_for_room_ && !due_.empty()) {
     const auto it = attached_.find(*due_.begin());
@@ -188,18 +185,23 @@ void LoggerChild::Pump() {
     const Sent sent = Send(message);
     if (sent == Sent::kGone) return;
     if (sent == Sent::kFull) {
-      waiting_for_room_ = true;
-      poller_->Change(link_watch_, EPOLLIN | EPOLLOUT);
+      WaitForRoom();
     } else if (attached.attach_due) {
       attached.attach_due = false;
     } else {
       attached_.erase(it);
     }
   }
+  if (!waiting_for_room_ && due_.empty()) AskOpened();
 }
 
 void LoggerChild::Attach(const v1::LoggerAttach& attach) {
-  attached_[attach.label()] = {attach, true, false};
+  Attached& attached = attached_[attach.label()];
+  const bool same = attached.opened && !attached.detach_due &&
+                    attached.attach.stdout_fifo() == attach.stdout_fifo() &&
+                    attached.attach.stderr_fifo() == attach.stderr_fifo();
+  attached = {attach, same, true, false};
+  if (!same) Hold(&attached);
   due_.insert(attach.label());
   Pump();
 }
@@ -214,10 +216,11 @@ void LoggerChild::Detach(const std::string& label) {
   Pump();
 }
 
-int64_t LoggerChild::AskTail(const std::string& label) {
+int64_t LoggerChild::AskTail(const std::string& label, bool forget) {
   v1::LoggerDown message;
   message.mutable_tail()->set_request(++last_request_);
   message.mutable_tail()->set_label(label);
+  message.mutable_tail()->set_forget(forget);
   if (Send(message) == Sent::kYes) return last_request_;
   spdlog::warn("the logger cannot be asked for the last words of {}", label);
   return 0;

@@ -7,6 +7,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "node/guardian/canary.h"
 #include "node/guardian/check_command.h"
 #include "node/guardian/guardian.h"
@@ -69,7 +70,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "procctl-node: no configuration file given; try procctl-node --help\n");
     return kBadConfig;
   }
-  if (check->parsed()) return Show(procctl::node::CheckFile(file, old));
+  if (check->parsed()) return Show(procctl::node::CheckFile(file, old, absl::Now()));
   const auto settings = procctl::node::ReadSettings(file);
   if (!settings.ok()) return Refuse(settings.status(), kBadConfig);
   const absl::Status logging =

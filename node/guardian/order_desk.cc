@@ -43,7 +43,7 @@ Slot* OrderDesk::FindTarget(const v1::LinkOrder& link_order, std::optional<Order
 void OrderDesk::Take(const v1::LinkOrder& given) {
   const v1::Order& order = given.order();
   if (!HasOrderId(order)) {
-    spdlog::error("the uplink passed on an order without a usable id; dropped");
+    spdlog::error("an order without a usable id came; dropped");
     return;
   }
   if (!TakeId(order.order_id())) return;
@@ -79,7 +79,7 @@ void OrderDesk::TakeHold(const v1::LinkHoldOrder& given) {
   order->set_reason(hold.reason());
   if (given.has_expires_at()) *link_order.mutable_expires_at() = given.expires_at();
   if (!HasOrderId(*order)) {
-    spdlog::error("the uplink passed on a hold without a usable id; dropped");
+    spdlog::error("a hold without a usable id came; dropped");
     return;
   }
   if (!TakeId(hold.order_id())) return;
@@ -117,7 +117,7 @@ void OrderDesk::TakeProgram(
   order->set_reason(program.reason());
   if (given.has_expires_at()) *link_order.mutable_expires_at() = given.expires_at();
   if (!HasOrderId(*order)) {
-    spdlog::error("the uplink passed on a program's order without a usable id; dropped");
+    spdlog::error("a program's order without a usable id came; dropped");
     return;
   }
   if (!TakeId(program.order_id())) return;

@@ -1,4 +1,4 @@
-// Takes orders from the uplink and lets none through that is not sound.
+// Takes orders from the uplink and the local socket, and lets none through that is not sound.
 #pragma once
 
 #include <functional>

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <utility>
 
 #include "node/core/reload_plan.h"
+#include "node/guardian/program_prepare.h"
 #include "node/os/clock.h"
-#include "node/os/program_start.h"
+#include "node/os/proc_file.h"
 #include "node/os/program_tree.h"
 #include "node/os/state_files.h"
 #include "proto/support/duration_text.h"
@@ -30,6 +30,9 @@ constexpr Nanos kOrphansEvery = std::chrono::milliseconds(950);
 constexpr Nanos kTendEvery = std::chrono::milliseconds(950);
 // How long a disk may take to say where a program is and what its environment files hold.
 constexpr Nanos kPreparePatience = std::chrono::seconds(30);
+// How long after its grace a program that needs another one may hold up the stop of that one: it is
+// UNKILLABLE by then.
+constexpr Nanos kNeedPatience = std::chrono::seconds(15);
 
 uint64_t SeedOf(const std::string& node, const std::string& label) {
   // FNV-1a: the same on every build, so that a restart of the guardian moves no due time.
@@ -62,73 +65,6 @@ std::string EscapeLines(std::string_view bytes) {
   return out;
 }
 
-struct Prepared {
-  absl::Status status;
-  std::vector<std::string> argv;
-  std::vector<std::string> env;
-};
-
-bool IsName(std::string_view text) {
-  if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0])) != 0) return false;
-  return std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
-}
-
-absl::Status ReadEnvFile(const EnvFile& file, std::vector<std::string>* out) {
-  const auto text = ReadFile(file.path);
-  if (absl::IsNotFound(text.status()) && file.may_be_missing) return absl::OkStatus();
-  if (!text.ok()) {
-    return absl::FailedPreconditionError(
-        fmt::format("env_files: {}", std::string(text.status().message())));
-  }
-  size_t begin = 0;
-  for (int line = 1; begin < text->size(); ++line) {
-    const size_t end = std::min(text->find('\n', begin), text->size());
-    std::string entry = text->substr(begin, end - begin);
-    begin = end + 1;
-    if (!entry.empty() && entry.back() == '\r') entry.pop_back();
-    entry.erase(0, std::min(entry.find_first_not_of(" \t"), entry.size()));
-    if (entry.empty() || entry[0] == '#') continue;
-    const size_t equals = entry.find('=');
-    if (equals == std::string::npos || !IsName(entry.substr(0, equals)) ||
-        entry.find('\0') != std::string::npos) {
-      return absl::FailedPreconditionError(
-          fmt::format("env_files: {}:{} is not NAME=VALUE", file.path, line));
-    }
-    std::string value = entry.substr(equals + 1);
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
-        value.back() == value.front()) {
-      value = value.substr(1, value.size() - 2);
-    }
-    out->push_back(entry.substr(0, equals + 1) + value);
-  }
-  return absl::OkStatus();
-}
-
-Prepared PrepareStart(const ProgramSpec& spec) {
-  Prepared out;
-  out.argv = spec.argv;
-  for (const EnvFile& file : spec.env_files) {
-    if (out.status = ReadEnvFile(file, &out.env); !out.status.ok()) return out;
-  }
-  if (spec.argv[0].find('/') != std::string::npos) return out;
-  std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  const auto look = [&path](const std::vector<std::string>& entries) {
-    for (const std::string& entry : entries) {
-      if (entry.rfind("PATH=", 0) == 0) path = entry.substr(5);
-    }
-  };
-  look(out.env);
-  look(spec.env);
-  auto found = FindInPath(spec.argv[0], path, spec.dir);
-  if (!found.ok()) {
-    out.status = found.status();
-  } else {
-    out.argv[0] = *std::move(found);
-  }
-  return out;
-}
-
 }  // namespace
 
 ProgramDesk::ProgramDesk(World world)
@@ -152,9 +88,18 @@ ProgramDesk::ProgramDesk(World world)
             .watch_exit = world_.watch_exit,
             .look_soon = [this] { look_due_ = true; },
             .random = [this] { return std::uniform_real_distribution<double>(0, 1)(randomness_); },
+            .is_of_others =
+                [this](const ProgramInstance& asking, int32_t pid) {
+                  return world_.own_children().contains(pid) ||
+                         std::any_of(instances_.begin(), instances_.end(), [&](const auto& entry) {
+                           const ProgramInstance& other = *entry.second;
+                           return &other != &asking &&
+                                  (other.main_pid() == pid || other.Knows(pid));
+                         });
+                },
             .ask_last_words =
                 [this](const std::string& label, const std::string& run, int64_t kill) {
-                  words_due_.push_back({label, run, kill});
+                  AskLastWords({label, run, kill});
                 }};
 }
 
@@ -204,10 +149,7 @@ void ProgramDesk::Begin(const std::vector<ProgramSpec>& specs, const FoundState*
       auto life =
           std::make_unique<ProgramLife>(old, record, SeedOf(world_.node, label), ProgramNow());
       auto instance = std::make_unique<ProgramInstance>(&parts_, std::move(life));
-      Slot* slot = record.has_incarnation()
-                       ? world_.table->FindSlot(record.incarnation().generation())
-                       : nullptr;
-      instance->Adopt(record, slot);
+      instance->Adopt(record);
       instances_[label] = std::move(instance);
     }
   }
@@ -324,7 +266,7 @@ void ProgramDesk::Tend(MonoTime now) {
     tend_at_ = now + kTendEvery;
     for (auto& [label, instance] : instances_) {
       instance->Tend(now);
-      instance->Measure(now);
+      instance->Measure();
     }
   }
   for (auto it = preparing_.begin(); it != preparing_.end();) {
@@ -342,10 +284,10 @@ void ProgramDesk::Tend(MonoTime now) {
     }
     it = preparing_.erase(it);
   }
-  AskLastWords();
   if (now >= orphans_at_) {
     orphans_at_ = now + kOrphansEvery;
     SweepOrphans();
+    oom_.Read();
   }
   if (look_due_ || now >= look_at_) Look();
 }
@@ -359,21 +301,24 @@ void ProgramDesk::Look() {
   look_due_ = false;
   sweeping_ = false;
   look_at_ = MonoTime::max();
-  // A program is ready when all its instances are.
-  std::map<std::string, bool> ready;
-  std::map<std::string, bool> down;
+  Others others;
   for (const auto& [label, instance] : instances_) {
     const ProgramLife& life = instance->life();
     if (life.removed()) continue;
-    const auto [it, first] = ready.try_emplace(life.spec().name, true);
-    it->second = it->second && life.ready();
-    bool& is_down = down[life.spec().name];
-    is_down = is_down || life.taken_down();
+    Other& own = others[life.spec().name];
+    own.ready = own.ready && life.ready();
+    own.down = own.down || life.taken_down();
+    if (!life.is_there()) continue;
+    for (const std::string& name : life.spec().needs) {
+      Other& needed = others[name];
+      if (needed.needed_by.empty()) needed.needed_by = label;
+      needed.needed_for = std::max(needed.needed_for, life.spec().grace + kNeedPatience);
+    }
   }
   const ProgramTime now = ProgramNow();
   for (auto it = instances_.begin(); it != instances_.end();) {
     ProgramInstance& instance = *it->second;
-    LookAt(instance, ready, down);
+    LookAt(instance, others);
     Publish(instance);
     if (!instance.gone()) {
       sweeping_ = sweeping_ || instance.sweeping();
@@ -395,8 +340,7 @@ void ProgramDesk::Look() {
   }
 }
 
-void ProgramDesk::LookAt(ProgramInstance& instance, const std::map<std::string, bool>& ready,
-                         const std::map<std::string, bool>& down) {
+void ProgramDesk::LookAt(ProgramInstance& instance, const Others& others) {
   ProgramLife& life = instance.life();
   if (stopping_) {
     life.HoldBack();
@@ -406,17 +350,24 @@ void ProgramDesk::LookAt(ProgramInstance& instance, const std::map<std::string, 
   ProgramLife::Facts facts;
   facts.resident = instance.resident();
   const ProgramSpec& spec = life.spec();
-  for (const auto* others : {&spec.after, &spec.needs}) {
-    for (const std::string& other : *others) {
-      if (const auto it = ready.find(other);
-          facts.waits_for.empty() && (it == ready.end() || !it->second))
-        facts.waits_for = other;
+  for (const auto* names : {&spec.after, &spec.needs}) {
+    for (const std::string& name : *names) {
+      if (const auto it = others.find(name);
+          facts.waits_for.empty() && (it == others.end() || !it->second.ready))
+        facts.waits_for = name;
     }
   }
-  for (const std::string& other : spec.needs) {
-    if (const auto it = down.find(other); it != down.end() && it->second) facts.lost = other;
+  for (const std::string& name : spec.needs) {
+    if (const auto it = others.find(name); it != others.end() && it->second.down) facts.lost = name;
   }
+  if (const auto it = others.find(spec.name); it != others.end() && !life.removed()) {
+    facts.needed_by = it->second.needed_by;
+    facts.needed_for = it->second.needed_for;
+  }
+  const v1::ProgramState before = life.state();
   const ProgramLife::Step step = life.Look(ProgramNow(), facts, parts_.random());
+  // Those that need it are to see that.
+  if (life.state() != before) look_due_ = true;
   switch (step.what) {
     case ProgramLife::Do::kNothing:
       return;
@@ -508,12 +459,11 @@ void ProgramDesk::OnEnding(const Process& process) {
   look_due_ = true;
 }
 
-void ProgramDesk::AskLastWords() {
-  if (world_.logger == nullptr) words_due_.clear();
-  for (LastWords& words : std::exchange(words_due_, {})) {
-    const int64_t request = world_.logger->AskTail(words.label);
-    if (request != 0) words_asked_[request] = std::move(words);
-  }
+// At once, before the next life can say a word.
+void ProgramDesk::AskLastWords(LastWords words) {
+  if (world_.logger == nullptr) return;
+  const int64_t request = world_.logger->AskTail(words.label, true);
+  if (request != 0) words_asked_[request] = std::move(words);
   // A logger that ended owes answers that never come.
   while (words_asked_.size() > kMostWordsAsked) words_asked_.erase(words_asked_.begin());
 }
@@ -540,23 +490,28 @@ void ProgramDesk::SweepOrphans() {
   std::set<int32_t> known = world_.own_children();
   std::set<int32_t> sessions;
   for (const auto& [label, instance] : instances_) {
-    if (const int32_t pid = instance->main_pid(); pid > 0) {
-      known.insert(pid);
-      sessions.insert(pid);
-    }
+    if (const int32_t pid = instance->main_pid(); pid > 0) known.insert(pid);
+    if (const int32_t session = instance->session(); session > 0) sessions.insert(session);
   }
   (void)ReapStrangers(known);
   // With cgroups each program's tree is known, whoever adopted it.
   if (cgroups_.available()) return;
   std::set<int32_t> still;
   for (const TreeMember& orphan : OrphansOfOurs(known)) {
+    // In a session whose leader lives or is swept up after: it is ended with its program.
+    const auto stat = ReadStat(orphan.pid);
+    if (!stat || sessions.contains(stat->session)) continue;
     still.insert(orphan.pid);
     if (told_orphans_.contains(orphan.pid)) continue;
+    if (std::any_of(instances_.begin(), instances_.end(),
+                    [&](const auto& entry) { return entry.second->Knows(orphan.pid); })) {
+      continue;
+    }
     v1::Event event;
     event.set_kind(v1::EVENT_KIND_PROGRAM_LEFTOVERS);
     event.set_severity(v1::SEVERITY_WARNING);
     event.set_message(fmt::format(
-        "{} (pid {}) outlived the program that started it and left its session: it is not stopped, "
+        "{} (pid {}) outlived the program that started it and left its group: it is not stopped, "
         "because without cgroup v2 nobody can say whose it is ({})",
         Escape(orphan.comm), orphan.pid, cgroups_.why_not()));
     event.mutable_incarnation()->set_pid(orphan.pid);

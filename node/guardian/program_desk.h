@@ -57,7 +57,7 @@ class ProgramDesk {
   // With each scan.
   void Tend(MonoTime now);
   // Nothing here needs more than one Tend a second, and one at next_look().
-  bool AtRest() const { return !sweeping_ && preparing_.empty() && words_due_.empty(); }
+  bool AtRest() const { return !sweeping_ && preparing_.empty(); }
   MonoTime next_look() const { return look_at_; }
   // Looks at all programs if something happened since. At the end of each turn of the loop.
   void LookIfDue();
@@ -84,14 +84,27 @@ class ProgramDesk {
 
   void Add(std::shared_ptr<const ProgramSpec> spec, int instance);
   void Look();
-  void LookAt(ProgramInstance& instance, const std::map<std::string, bool>& ready,
-              const std::map<std::string, bool>& down);
+  // What the rest of the world is to know of a program. It is ready when all its instances are.
+  struct Other {
+    bool ready = true;
+    bool down = false;
+    // An instance that needs it and is there; how long such a one may take to end.
+    std::string needed_by;
+    Nanos needed_for{0};
+  };
+  using Others = std::map<std::string, Other>;
+  void LookAt(ProgramInstance& instance, const Others& others);
   void Begin(ProgramInstance& instance);
   // Looks up the program and reads its files, then starts it.
   void Prepare(ProgramInstance& instance);
   void Publish(ProgramInstance& instance);
   void SweepOrphans();
-  void AskLastWords();
+  struct LastWords {
+    std::string label;
+    std::string run;
+    int64_t kill = 0;
+  };
+  void AskLastWords(LastWords words);
   int Starting() const;
 
   World world_;
@@ -126,14 +139,7 @@ class ProgramDesk {
   Poller::Token keep_watch_ = 0;
   std::map<std::string, absl::Time> kept_due_;
 
-  // Whose last words are to be asked for with the next scan (by then the logger has read what was
-  // written right before the end), and were.
-  struct LastWords {
-    std::string label;
-    std::string run;
-    int64_t kill = 0;
-  };
-  std::vector<LastWords> words_due_;
+  // Whose last words were asked for.
   std::map<int64_t, LastWords> words_asked_;
 };
 

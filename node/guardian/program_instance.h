@@ -5,6 +5,8 @@
 // Thread: the loop's.
 #pragma once
 
+#include <unistd.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +22,7 @@
 #include "node/notify/message.h"
 #include "node/notify/receiver.h"
 #include "node/os/end_status.h"
+#include "node/os/known_tree.h"
 #include "node/os/oom_log.h"
 #include "node/os/poller.h"
 #include "node/os/program_cgroup.h"
@@ -27,6 +30,8 @@
 #include "node/os/usage.h"
 
 namespace procctl::node {
+
+class ProgramInstance;
 
 // What instances work with; all outlives them.
 struct ProgramParts {
@@ -47,6 +52,8 @@ struct ProgramParts {
   // Something happened after which everybody is to be looked at again, soon.
   std::function<void()> look_soon;
   std::function<double()> random;
+  // Main process of another instance, known to be of its tree, or a helper of the guardian.
+  std::function<bool(const ProgramInstance& asking, int32_t pid)> is_of_others;
   // This life has ended: what it wrote last is to be put on record.
   std::function<void(const std::string& label, const std::string& run, int64_t kill)>
       ask_last_words;
@@ -73,19 +80,23 @@ class ProgramInstance {
   // Asks its process to end, if it is not being stopped already.
   void Stop(const ProgramLife::Step& step);
 
-  // Of a guardian that takes up the state of another: its slot, if that could be taken up.
-  void Adopt(const v1::ProgramRecord& record, Slot* slot);
+  // Of a guardian that takes up the state of another, whose table has been taken up. Whether its
+  // process lives may not be known at once (no descriptors): it is asked again each second, and
+  // nothing is started meanwhile.
+  void Adopt(const v1::ProgramRecord& record);
 
   bool IsMain(const ProcessIdentity& identity) const {
-    return process_ && process_->identity() == identity;
+    return life_->has_process() && last_ == identity;
   }
+  // It belongs to its tree, as far as that is known without a cgroup.
+  bool Knows(int32_t pid) const { return tree_.Knows(pid); }
   // The main process has ended; its kill and its slots are still in the table.
   void OnEnding(const Process& process);
   // What is due with time: what it left behind, an end that is told late.
   void Tend(MonoTime now);
-  // Reads what it uses, where that is due.
-  void Measure(MonoTime now);
-  int64_t resident() const { return usage_.resident(); }
+  // Reads what it holds, where that is limited. About once a second.
+  void Measure();
+  int64_t resident() const { return resident_; }
 
   // Logger and limits follow what the configuration says now.
   void ApplyLive();
@@ -93,9 +104,9 @@ class ProgramInstance {
   bool gone() const;
   bool sweeping() const { return sweeping_ || late_.has_value(); }
   // 0: none that we have to reap.
-  int32_t main_pid() const {
-    return life_->has_process() || held_ || late_ ? process_->identity().pid : 0;
-  }
+  int32_t main_pid() const { return life_->has_process() || held_ || late_ ? last_.pid : 0; }
+  // The session of its processes, while they are its own to end; 0: there are none.
+  int32_t session() const { return life_->has_process() || sweeping() ? last_.pid : 0; }
   // Its sockets and marks stay for the next guardian.
   void Leave();
 
@@ -116,17 +127,37 @@ class ProgramInstance {
   absl::Status MakeCgroup();
   absl::Status OpenNotify();
   void AttachOutput();
-  absl::Status AddSlot(ProcessRef process, int64_t uid);
+  int64_t Uid() const { return life_->spec().user ? life_->spec().user->uid : geteuid(); }
+  HeartTerms FirstTerms() const;
+  // Its main process in the table, its end watched; `run` is its life.
+  absl::StatusOr<Process*> AddProcess(const std::string& run);
+  // Forgets `row` if that fails and nothing else holds it.
+  absl::StatusOr<Slot*> AddSlot(Process* row, HeartTerms terms);
+  // For the process that was made just now.
+  absl::Status TakeSlot();
   Slot* slot() const;
   void OnOutcome();
   void Passed();
   void OnNotify();
   bool MaySpeak(const ucred& sender) const;
-  void Heed(const notify::Message& message);
+  void Heed(const notify::Message& message, const ucred& sender);
+  // MAINPID.
+  void Claim(int32_t pid, const ucred& sender);
+  void FollowClaim(MonoTime now);
+  // Why not; empty: it belongs to the program, proven by the kernel.
+  std::string WhyNotMain(const ProcessRef& process, const ucred& sender);
+  // Not OK: not now, as without descriptors.
+  absl::Status ChangeMain(ProcessRef process);
+  void TakeUpMain();
+  void TakenUp(Slot& own);
+  void HearAgain();
   void Complain(bool* said, const std::string& what);
   void Finish(const EndStatus& end, v1::Cause cause);
-  // Nothing of its tree lives.
-  bool TreeEmpty() const;
+  // Nothing of its tree lives; false also where that cannot be told.
+  bool TreeEmpty(MonoTime now);
+  // False: it could not be done.
+  bool LookAtTree(MonoTime now);
+  void TellUnproven();
   void SignalTree(int signal);
   std::string NamesOfTree() const;
   void TellLeftovers(v1::Severity severity, const std::string& what);
@@ -157,8 +188,31 @@ class ProgramInstance {
   bool said_longer_ = false;
   std::optional<ProgramCgroup> cgroup_;
   int64_t oom_kills_before_ = 0;
+  // Without a cgroup: who belongs to it beside the process group of the process that was started.
+  KnownTree tree_;
+  MonoTime look_at_tree_;
   // Taken up from an earlier guardian.
   bool adopted_ = false;
+  // Its main process, of an earlier guardian, is to be held yet.
+  struct TakingUp {
+    std::string notify_socket;
+    // Of its row: when all was well, and what stands there instead.
+    std::string message;
+    std::string instead;
+  };
+  std::optional<TakingUp> taking_up_;
+  // Where it speaks, and cannot be heard yet. It is not judged meanwhile.
+  std::optional<std::string> deaf_;
+  // It said that this is its main process, and that could not be dealt with yet.
+  struct MainClaim {
+    int32_t pid = 0;
+    ucred sender{};
+    MonoTime until;
+  };
+  std::optional<MainClaim> claim_;
+  MonoTime next_claim_;
+  // Inside OnEnding: the table's row of the process that ended must stay.
+  bool ending_ = false;
 
   // After its end.
   struct Late {
@@ -172,11 +226,7 @@ class ProgramInstance {
   bool told_unkillable_ = false;
   MonoTime kill_tree_at_;
 
-  UsageReader usage_reader_;
-  v1::Usage usage_;
-  MonoTime measure_at_;
-  // Shown, and worth showing anew only when something of it moved by as much as anybody would see.
-  v1::Usage usage_shown_;
+  int64_t resident_ = 0;
 };
 
 }  // namespace procctl::node

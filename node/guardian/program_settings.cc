@@ -9,7 +9,9 @@
 #include <string_view>
 #include <utility>
 
+#include "node/core/restart_rule.h"
 #include "node/guardian/program_order.h"
+#include "node/guardian/program_times.h"
 #include "node/guardian/program_user.h"
 #include "node/guardian/program_words.h"
 #include "node/guardian/section_checker.h"
@@ -49,8 +51,7 @@ class ProgramChecker {
     Beats();
     Restarts();
     Stop();
-    Schedule();
-    Age();
+    CheckProgramTimes(config_, &section_, &spec_);
     Limits();
     Output();
     Labels();
@@ -184,12 +185,11 @@ class ProgramChecker {
     return {codes.begin(), codes.end()};
   }
 
-  bool Scheduled() const { return section_.Given("every") || section_.Given("cron"); }
-
   void Restarts() {
-    spec_.restart = section_.Word("restart", config_.restart(), RestartWords(),
-                                  Scheduled() ? RestartPolicy::kNever : RestartPolicy::kAlways);
-    if (Scheduled() && config_.restart() == "always") {
+    spec_.restart =
+        section_.Word("restart", config_.restart(), RestartWords(),
+                      IsScheduled(section_) ? RestartPolicy::kNever : RestartPolicy::kAlways);
+    if (IsScheduled(section_) && config_.restart() == "always") {
       section_.Refuse("restart",
                       "always and a schedule contradict each other: it would be started at its "
                       "end, not when it is due; leave out restart, or use on-failure");
@@ -214,13 +214,32 @@ class ProgramChecker {
 
     const v1::RestartIntensity& intensity = config_.intensity();
     IntensityRule& often = spec_.intensity;
-    often.starts =
-        section_.Between("intensity.starts", intensity.starts(), often.starts, 1, 1'000'000);
+    often.starts = section_.Between("intensity.starts", intensity.starts(), often.starts, 1,
+                                    IntensityRule::kNever);
     often.within = section_.Between("intensity.within", intensity.within(), intensity.has_within(),
                                     often.within, milliseconds(100), kMonth);
     often.retry_every =
         section_.Between("intensity.retry_every", intensity.retry_every(),
                          intensity.has_retry_every(), often.retry_every, seconds(1), kDay);
+    Reachable();
+  }
+
+  // An intensity that somebody wrote can be reached. One that is standard may be made unreachable
+  // by the backoff: that is told by `procctl-node check`.
+  void Reachable() {
+    for (const char* key : {"restart", "backoff.first", "backoff.most", "backoff.reset_after",
+                            "intensity.starts", "intensity.within"}) {
+      if (section_.Told(key)) return;
+    }
+    const char* key = section_.Given("intensity.starts") ? "intensity.starts" : "intensity.within";
+    if (!section_.Given(key) || IsScheduled(section_)) return;
+    if (spec_.restart == RestartPolicy::kNever || spec_.intensity.starts == IntensityRule::kNever)
+      return;
+    const Parking parking = ParkingOf(spec_);
+    if (parking.possible) return;
+    section_.Refuse(key, fmt::format("with this backoff it is never reached, however fast the "
+                                     "program ends; {}",
+                                     WordsFor(spec_.intensity, parking)));
   }
 
   void Stop() {
@@ -234,58 +253,6 @@ class ProgramChecker {
     }
     spec_.grace = section_.Between("grace", config_.grace(), config_.has_grace(), defaults_.grace,
                                    milliseconds(100), hours(1));
-  }
-
-  void Schedule() {
-    spec_.every = section_.Between("every", config_.every(), config_.has_every(), Nanos(0),
-                                   seconds(1), kMonth);
-    const bool cron = section_.Given("cron");
-    if (cron && section_.Given("every")) {
-      section_.Refuse("cron", "a program has either every or cron; keep one");
-    }
-    if (spec_.manual && Scheduled()) {
-      section_.Refuse("manual", fmt::format("a program that is started by order only has no {}; "
-                                            "leave out one of the two",
-                                            cron ? "cron" : "every"));
-    }
-    const Overlap overlap =
-        section_.Word("overlap", config_.overlap(), OverlapWords(), Overlap::kSkip);
-    const Nanos catch_up = section_.Between("catch_up", config_.catch_up(), config_.has_catch_up(),
-                                            Nanos(0), Nanos(0), kMonth);
-    const Nanos jitter = section_.Between("jitter", config_.jitter(), config_.has_jitter(),
-                                          Nanos(0), Nanos(0), kDay);
-    spec_.run_limit = section_.Between("run_limit", config_.run_limit(), config_.has_run_limit(),
-                                       Nanos(0), milliseconds(100), kMonth);
-    // It may be there, misspelt.
-    if (!cron && !section_.Told("cron")) {
-      for (const char* key : {"overlap", "catch_up", "jitter", "time_zone"}) {
-        if (section_.Given(key))
-          section_.Refuse(key, "has a meaning beside cron only; leave it out, or add cron");
-      }
-    }
-    if (!cron) return;
-    // Beside a line that is good in any zone, so that the right one of the two is blamed.
-    std::string zone = config_.time_zone();
-    if (const auto good = CronTimes::Parse("@daily", zone); !good.ok()) {
-      section_.Refuse("time_zone", good.status());
-      zone.clear();
-    }
-    if (section_.Told("cron")) return;
-    auto times = CronTimes::Parse(config_.cron(), zone);
-    if (!times.ok()) return section_.Refuse("cron", times.status());
-    spec_.schedule.emplace(ScheduleRule{*std::move(times), overlap, catch_up, jitter});
-  }
-
-  void Age() {
-    spec_.max_age = section_.Between("max_age", config_.max_age(), config_.has_max_age(), Nanos(0),
-                                     seconds(1), 365 * kDay);
-    spec_.max_age_variance = section_.Between("max_age_variance", config_.max_age_variance(),
-                                              spec_.max_age_variance, 0, 50);
-    if (section_.Given("max_age_variance") && !section_.Given("max_age") &&
-        !section_.Told("max_age")) {
-      section_.Refuse("max_age_variance",
-                      "has a meaning beside max_age only; leave it out, or add max_age");
-    }
   }
 
   void Limits() {
@@ -318,10 +285,11 @@ class ProgramChecker {
         "limits.restart_above_memory", limits.restart_above_memory(), kLeastMemory, kMostMemory);
   }
 
-  // "" where it is dropped.
+  // "" where it goes to no file; sets `*journal` where it goes to the journal.
   std::string OutputPath(std::string_view key, const std::string& given,
-                         const std::vector<std::string>& words) {
-    if (given.empty() || given == "null") return "";
+                         const std::vector<std::string>& words, bool* journal) {
+    *journal = given == "journal";
+    if (*journal || given.empty() || given == "null") return "";
     if (!IsAbsolute(given)) {
       section_.Refuse(key, fmt::format("{}, or an absolute path", UnknownWord(given, words)));
       return "";
@@ -334,8 +302,8 @@ class ProgramChecker {
     // They would be renamed when they are full.
     for (const std::string_view folder : {"/proc/", "/sys/", "/dev/"}) {
       if (path.compare(0, folder.size(), folder) != 0) continue;
-      section_.Refuse(key, fmt::format("\"{}\" is no file to write output to; write a file, or "
-                                       "null",
+      section_.Refuse(key, fmt::format("\"{}\" is no file to write output to; write a file, "
+                                       "journal, or null",
                                        given));
     }
     return path;
@@ -344,11 +312,13 @@ class ProgramChecker {
   void Output() {
     const v1::OutputConfig& output = config_.output();
     OutputRule& rule = spec_.output;
-    rule.stdout_path = OutputPath("output.stdout", output.stdout(), {"null"});
+    rule.stdout_path =
+        OutputPath("output.stdout", output.stdout(), {"journal", "null"}, &rule.stdout_journal);
     if (output.stderr() == "stdout") {
       rule.stderr_to_stdout = true;
     } else {
-      rule.stderr_path = OutputPath("output.stderr", output.stderr(), {"null", "stdout"});
+      rule.stderr_path = OutputPath("output.stderr", output.stderr(), {"journal", "null", "stdout"},
+                                    &rule.stderr_journal);
       // Two writers of one file would each rename it under the other.
       rule.stderr_to_stdout = !rule.stderr_path.empty() && rule.stderr_path == rule.stdout_path;
     }

@@ -91,6 +91,18 @@ std::vector<gid_t> GroupsOf(const ProgramUser& user) {
 
 }  // namespace
 
+std::string OwnUserName() {
+  const uid_t own = geteuid();
+  if (own == 0) return "root";
+  passwd entry{};
+  std::vector<char> room;
+  const absl::StatusOr<bool> found =
+      LookUp([own](passwd* out, char* data, size_t size,
+                   passwd** result) { return getpwuid_r(own, out, data, size, result); },
+             &entry, &room);
+  return found.ok() && *found ? entry.pw_name : "";
+}
+
 std::optional<ProgramUser> FindProgramUser(const std::string& user, const std::string& group,
                                            const std::vector<std::string>& groups, bool root,
                                            const RefuseUser& refuse) {

@@ -22,4 +22,7 @@ std::optional<ProgramUser> FindProgramUser(const std::string& user, const std::s
                                            const std::vector<std::string>& groups, bool root,
                                            const RefuseUser& refuse);
 
+// Name of the user this process runs as; empty: it has none. Asks as above.
+std::string OwnUserName();
+
 }  // namespace procctl::node

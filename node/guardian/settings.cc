@@ -11,6 +11,8 @@
 
 #include "node/core/classic_row.h"
 #include "node/guardian/program_settings.h"
+#include "node/guardian/program_slots.h"
+#include "node/os/journal_socket.h"
 #include "node/os/state_files.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/logging.h"
@@ -56,6 +58,7 @@ class Checker {
     Uplink();
     settings_.programs =
         CheckPrograms(config_, lines_, faults_, {settings_.grace, LeastTimeout(), root_});
+    Slots();
     Logger();
     if (!faults_->empty()) return faults_->status();
     settings_.config = config_;
@@ -329,8 +332,19 @@ class Checker {
                                               controller.ca(), controller.cert(), controller.key()};
   }
 
+  void Slots() {
+    if (faults_->Told("heartbeat.max_slots") || faults_->Told("heartbeat.max_slots_per_user"))
+      return;
+    const auto shortage = FindSlotShortage(settings_.programs, settings_.limits, geteuid());
+    if (!shortage) return;
+    Refuse(fmt::format("programs.{}.instances", shortage->program),
+           fmt::format("{}; raise that, or ask for fewer instances", shortage->fact));
+  }
+
   void Logger() {
     settings_.logger_path = BesideUs("procctl-logger");
+    if (const char* journal = std::getenv(kJournalSocketVariable))
+      settings_.journal_socket = journal;
     if (settings_.programs.empty() || access(settings_.logger_path.c_str(), X_OK) == 0) return;
     Refuse("programs", fmt::format("{} cannot be executed; install procctl-logger beside "
                                    "procctl-node, it writes what programs print",
@@ -375,12 +389,20 @@ class Checker {
 }  // namespace
 
 absl::StatusOr<Settings> ReadSettings(const std::string& file) {
+  const auto text = ReadConfigText(file);
+  if (!text.ok()) return text.status();
+  return ParseSettings(file, *text);
+}
+
+absl::StatusOr<Settings> ParseSettings(const std::string& file, const std::string& text) {
   v1::NodeConfig config;
   ConfigLines lines;
   ConfigFaults faults(file);
-  if (absl::Status s = ReadYamlConfig(file, &config, &lines, &faults); !s.ok()) return s;
+  if (absl::Status s = ParseYamlConfig(file, text, &config, &lines, &faults); !s.ok()) return s;
   auto settings = CheckSettings(config, lines, &faults);
-  if (settings.ok()) settings->file = file;
+  if (!settings.ok()) return settings;
+  settings->file = file;
+  settings->text = text;
   return settings;
 }
 

@@ -37,8 +37,9 @@ struct ControllerSettings {
 };
 
 struct Settings {
-  // The file, and what was read from it: what a reload compares.
+  // The file, its text, and what was read from it: what a reload compares.
   std::string file;
+  std::string text;
   v1::NodeConfig config;
   std::string node;
   std::string runtime_dir;
@@ -55,6 +56,8 @@ struct Settings {
   std::vector<ProgramSpec> programs;
   // Where procctl-logger is.
   std::string logger_path;
+  // Where that finds the system's journal; empty: at its standard place.
+  std::string journal_socket;
   mode_t socket_mode = 0;
   std::set<std::string> protected_names;
   std::optional<ClassicSettings> classic;
@@ -70,6 +73,9 @@ struct Settings {
 // Reads and checks FILE. INVALID_ARGUMENT: all that is wrong with it (ConfigFaults::status);
 // others: it cannot be read.
 absl::StatusOr<Settings> ReadSettings(const std::string& file);
+
+// The same of a text that was read from FILE (ReadConfigText).
+absl::StatusOr<Settings> ParseSettings(const std::string& file, const std::string& text);
 
 // The checks alone, of a file that was parsed already (ParseYamlConfig); what that found is in
 // `faults` and what is found here is added. Still asks this host: the files and users that `config`

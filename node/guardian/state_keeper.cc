@@ -10,7 +10,10 @@
 namespace procctl::node {
 namespace {
 
-// Below the largest record of a StateLog.
+// All that changed in one turn is one frame: an event without its record, or the other way round,
+// would be told again or never. Only beyond what a StateLog takes it is parted.
+constexpr size_t kMostTurnBytes = StateLog::kMostRecordBytes / 2;
+// Of a snapshot, which is there whole or not at all anyway, and of what had to be parted.
 constexpr size_t kMostFrameBytes = 512 * 1024;
 constexpr size_t kLeastRewrite = 4 * 1024 * 1024;
 
@@ -119,7 +122,7 @@ void StateKeeper::Put(v1::StateRecord record) {
 }
 
 absl::Status StateKeeper::WriteGathered() {
-  if (gathered_bytes_ <= kMostFrameBytes) return log_->Append(gathered_.SerializeAsString());
+  if (gathered_bytes_ <= kMostTurnBytes) return log_->Append(gathered_.SerializeAsString());
   const std::vector<v1::StateRecord> records(gathered_.records().begin(),
                                              gathered_.records().end());
   for (const std::string& frame : FramesOf(records)) {
@@ -133,10 +136,9 @@ void StateKeeper::Commit() {
   if (!WriteGathered().ok()) {
     // What is true now may still fit where all that was ever true does not. What was gathered comes
     // after it once more: a signal that is about to be sent is in no snapshot.
-    Rewrite();
-    if (log_) {
-      if (const absl::Status again = WriteGathered(); !again.ok()) GiveUp(again);
-    }
+    absl::Status again = TryRewrite();
+    if (again.ok()) again = WriteGathered();
+    if (!again.ok()) GiveUp(again);
   }
   gathered_.Clear();
   gathered_bytes_ = 0;
@@ -148,12 +150,20 @@ void StateKeeper::Tidy() {
 }
 
 void StateKeeper::Rewrite() {
-  if (!log_ || !snapshot_) return;
-  if (const absl::Status s = log_->Rewrite(FramesOf(snapshot_())); !s.ok()) {
-    GiveUp(s);
-    return;
+  if (!log_) return;
+  if (const absl::Status s = TryRewrite(); !s.ok()) {
+    // Nothing is lost: the old one goes on, and is only longer than it need be.
+    spdlog::error("the journal {} cannot be written anew ({}); it goes on as it is", path_,
+                  std::string(s.message()));
+    rewrite_above_ = log_->bytes() + kLeastRewrite;
   }
+}
+
+absl::Status StateKeeper::TryRewrite() {
+  if (!snapshot_) return absl::FailedPreconditionError("there is nothing to write it from");
+  if (absl::Status s = log_->Rewrite(FramesOf(snapshot_())); !s.ok()) return s;
   rewrite_above_ = std::max(kLeastRewrite, 2 * log_->bytes());
+  return absl::OkStatus();
 }
 
 void StateKeeper::GiveUp(const absl::Status& why) {

@@ -1,6 +1,6 @@
 // Keeps what a guardian must know of the one before it: the journal in the runtime folder.
 //
-// Put gathers; Commit writes all that was gathered as one frame (several if it is very large). The
+// Put gathers; Commit writes all that was gathered as one frame (several beyond 32 MiB). The
 // file lies on tmpfs and is never synced: it is to survive this process, not the host, whose boot
 // id ends with it.
 #pragma once
@@ -63,11 +63,12 @@ class StateKeeper : public Journal {
   // Commits, and writes the file anew if it has grown. At the end of a turn of the loop only: a
   // signal that is about to be sent is in no snapshot.
   void Tidy();
-  // Writes the file anew now.
+  // Writes the file anew now. Where that fails it goes on as it is.
   void Rewrite();
 
  private:
   absl::Status WriteGathered();
+  absl::Status TryRewrite();
   void GiveUp(const absl::Status& why);
 
   std::string path_;

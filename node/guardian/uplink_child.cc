@@ -1,48 +1,32 @@
 #include "node/guardian/uplink_child.h"
 
-#include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "node/os/clock.h"
-#include "node/os/seqpacket.h"
 #include "node/os/state_files.h"
-#include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
 namespace {
 
-// An uplink that was killed is back well within a second; one that cannot live costs a start a
-// second.
-constexpr Nanos kFirstDelay = std::chrono::milliseconds(50);
-constexpr Nanos kMostDelay = std::chrono::seconds(1);
-// Having lived this long it is a healthy one, and the next delay is a first one again.
-constexpr Nanos kHealthy = std::chrono::seconds(10);
 constexpr Nanos kConnectTimeout = std::chrono::seconds(5);
 
 }  // namespace
 
-void UplinkChild::Postpone(MonoTime now) {
-  delay_ = delay_ == Nanos(0) ? kFirstDelay : std::min(kMostDelay, delay_ * 2);
-  next_start_ = now + delay_;
-}
+UplinkChild::UplinkChild(const Settings* settings, EventLog* log, UplinkLink* link, Poller* poller)
+    : settings_(settings),
+      log_(log),
+      link_(link),
+      child_("the uplink", poller,
+             {.request = [this] { return Request(); },
+              .started = [this](UniqueFd fd) { OnStarted(std::move(fd)); },
+              .ended = [this] { link_->Disconnect(); }}) {}
 
-void UplinkChild::Tend(MonoTime now) {
-  if (process_ || now < next_start_) return;
-  auto pair = MakeSocketPair();
-  if (!pair.ok()) {
-    spdlog::error("no uplink: {}; trying again", std::string(pair.status().message()));
-    Postpone(now);
-    return;
-  }
+SpawnRequest UplinkChild::Request() const {
   SpawnRequest request;
   request.path = settings_->uplink_path;
-  request.link_fd = pair->theirs.get();
   request.user = settings_->uplink_user ? &*settings_->uplink_user : nullptr;
   const std::string folder = settings_->state_dir + "/uplink";
   const absl::Status ready =
@@ -53,45 +37,19 @@ void UplinkChild::Tend(MonoTime now) {
     // It still carries rows, orders and events; it only cannot keep events across its own end.
     spdlog::error("the uplink has no folder for its spool: {}", std::string(ready.message()));
   }
-  auto process = Spawn(request);
-  if (!process.ok()) {
-    spdlog::error("{}; trying again in {}", std::string(process.status().message()),
-                  FormatDuration(std::max(delay_, kFirstDelay)));
-    Postpone(now);
-    return;
-  }
-  process_.emplace(*std::move(process));
-  started_at_ = now;
-  if (const auto watch = poller_->Add(process_->pidfd(), EPOLLIN, [this](uint32_t) { OnExit(); });
-      watch.ok()) {
-    exit_watch_ = *watch;
-  } else {
-    spdlog::error("the end of the uplink cannot be watched: {}",
-                  std::string(watch.status().message()));
-  }
+  return request;
+}
+
+void UplinkChild::OnStarted(UniqueFd link) {
   if (started_before_) {
-    log_->Record(MakeEvent(
-        v1::EVENT_KIND_UPLINK_RESTARTED, v1::SEVERITY_WARNING,
-        fmt::format("the uplink ended and runs again as pid {}", process_->identity().pid)));
+    log_->Record(MakeEvent(v1::EVENT_KIND_UPLINK_RESTARTED, v1::SEVERITY_WARNING,
+                           fmt::format("the uplink ended and runs again as pid {}", child_.pid())));
   }
   started_before_ = true;
-  if (const absl::Status s = link_->Connect(std::move(pair->ours), Hello()); !s.ok()) {
+  if (const absl::Status s = link_->Connect(std::move(link), Hello()); !s.ok()) {
     spdlog::error("no link to the uplink: {}",
                   std::string(s.message()));  // it sees the end of file and exits
   }
-}
-
-void UplinkChild::OnExit() {
-  siginfo_t info{};
-  (void)waitid(P_PIDFD, static_cast<id_t>(process_->pidfd()), &info, WEXITED | WNOHANG);
-  const MonoTime now = MonoNow();
-  spdlog::warn("the uplink (pid {}) ended: {} {}", process_->identity().pid,
-               info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
-  poller_->Remove(exit_watch_);
-  process_.reset();
-  link_->Disconnect();
-  if (now - started_at_ >= kHealthy) delay_ = Nanos(0);
-  Postpone(now);
 }
 
 v1::LinkHello UplinkChild::Hello() {
@@ -126,6 +84,9 @@ v1::LinkHello UplinkChild::Hello() {
   return hello;
 }
 
-void UplinkChild::LetGo() { link_->Disconnect(); }
+void UplinkChild::LetGo() {
+  child_.LetGo();
+  link_->Disconnect();
+}
 
 }  // namespace procctl::node

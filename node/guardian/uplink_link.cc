@@ -34,6 +34,7 @@ absl::Status UplinkLink::Connect(UniqueFd fd, v1::LinkHello hello) {
   auto token = poller_->Add(fd.get(), EPOLLIN, [this](uint32_t events) { OnReady(events); });
   if (!token.ok()) return token.status();
   fd_ = std::move(fd);
+  ++connection_;
   token_ = *token;
   waiting_for_room_ = false;
   hello_ = std::move(hello);

@@ -44,11 +44,14 @@ class UplinkLink {
   // The uplink is gone. Events stay in the ring.
   void Disconnect();
 
+  // Counts the uplinks that were connected: which one a question came from.
+  int64_t connection() const { return connection_; }
+
   void RowChanged(int64_t generation);
   void RowRemoved(int64_t generation);
   // Its row changed, or is no more.
   void ProgramChanged(const std::string& label);
-  // An answer that came later.
+  // An answer that came later. Only to the uplink that asked.
   void Answer(v1::DetailReply reply);
   // Sends what there is to send, as far as the socket takes it. What the journal has not kept yet
   // it keeps first: an event that was told and is not known any more after a crash would be told
@@ -77,6 +80,7 @@ class UplinkLink {
   Programs programs_;
 
   UniqueFd fd_;
+  int64_t connection_ = 0;
   Poller::Token token_ = 0;
   bool waiting_for_room_ = false;
   std::optional<v1::LinkHello> hello_;  // not sent yet

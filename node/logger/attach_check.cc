@@ -33,6 +33,10 @@ absl::Status CheckAttach(const v1::LoggerAttach& attach) {
     return absl::InvalidArgumentError("stdout_path is no path");
   if (!attach.stderr_path().empty() && !IsPath(attach.stderr_path()))
     return absl::InvalidArgumentError("stderr_path is no path");
+  if (attach.stdout_journal() && !attach.stdout_path().empty())
+    return absl::InvalidArgumentError("stdout goes to the journal and to stdout_path");
+  if (attach.stderr_journal() && !attach.stderr_path().empty())
+    return absl::InvalidArgumentError("stderr goes to the journal and to stderr_path");
   if (attach.max_size() < 0)
     return absl::InvalidArgumentError(fmt::format("max_size {}", attach.max_size()));
   if (attach.keep() < 0 || attach.keep() > kMostKept)

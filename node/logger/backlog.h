@@ -5,8 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,6 +44,11 @@ class Backlog {
   void Close(LaneId id);
   size_t lanes() const { return lanes_.size(); }
   bool Exists(LaneId id) const { return lanes_.count(id) != 0; }
+  // There is something to take from it.
+  bool Holds(LaneId id) const {
+    const auto lane = lanes_.find(id);
+    return lane != lanes_.end() && lane->second.holds();
+  }
 
   // Drops the oldest of this lane if that is over its limit, and the oldest of the fullest lanes if
   // all are over the total.
@@ -75,7 +80,8 @@ class Backlog {
     size_t limit = 0;
     // The piece that is taken included.
     size_t used = 0;
-    std::deque<Piece> pieces;
+    // A list, because an empty deque takes half a KiB, and most lanes are empty.
+    std::list<Piece> pieces;
     // Lost after the last piece.
     int64_t lost_at_end = 0;
     bool closing = false;

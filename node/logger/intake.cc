@@ -67,6 +67,7 @@ absl::Status Intake::Connect(Label* label, const std::string& fifo,
   raw->fd = std::move(fd);
   raw->device = facts.st_dev;
   raw->inode = facts.st_ino;
+  raw->last_words.FifoChanged();
   auto token =
       poller_->Add(raw->fd.get(), EPOLLIN, [this, raw](uint32_t) { (void)ReadSome(raw, kTurn); });
   if (!token.ok()) {
@@ -95,7 +96,7 @@ void Intake::Disconnect(std::unique_ptr<Stream>* stream) {
 std::shared_ptr<Outlet> Intake::FindOutlet(const std::string& path, const v1::LoggerAttach& attach,
                                            const std::shared_ptr<Outlet>& present) {
   if (path.empty()) {
-    if (present && !present->is_file()) return present;
+    if (present && !present->is_file() && !present->is_journal()) return present;
     return std::make_shared<Outlet>(next_keeper_++);
   }
   // Programs that write to one file share all that is known of it, or their rotations would meet.
@@ -106,17 +107,31 @@ std::shared_ptr<Outlet> Intake::FindOutlet(const std::string& path, const v1::Lo
   return outlet;
 }
 
-int64_t Intake::OpenLedger(Label* label, const std::string& path) {
+std::shared_ptr<Outlet> Intake::JournalOf(Label* label) {
+  if (!label->journal) label->journal = std::make_shared<Outlet>(Outlet::Journal{label->name});
+  return label->journal;
+}
+
+int64_t Intake::OpenLedger(Label* label, const std::string& fifo) {
   if (label->ledger) return 0;
+  const std::string folder = fifo.substr(0, fifo.rfind('/'));
+  std::shared_ptr<LedgerBook> book = books_[folder].lock();
   int64_t died = 0;
-  auto ledger = Ledger::Open(path, &died);
-  if (!ledger.ok()) {
-    spdlog::warn("{}; what a killed logger loses of {} will not be known",
-                 std::string(ledger.status().message()), label->name);
-    return 0;
+  absl::Status status;
+  if (!book) {
+    auto opened = LedgerBook::Open(folder + "/ledger");
+    status = opened.status();
+    if (status.ok()) books_[folder] = book = *std::move(opened);
   }
-  label->ledger = *std::move(ledger);
-  label->ledger_path = path;
+  if (status.ok()) {
+    auto ledger = book->Find(label->name, &died);
+    status = ledger.status();
+    if (status.ok()) label->ledger = *std::move(ledger);
+  }
+  if (!status.ok()) {
+    spdlog::warn("{}; what a killed logger loses of {} will not be known",
+                 std::string(status.message()), label->name);
+  }
   return died;
 }
 
@@ -134,13 +149,21 @@ void Intake::TellDied(Label* label, int64_t died) {
 }
 
 void Intake::Route(Label* label, const v1::LoggerAttach& attach) {
-  label->out_outlet = FindOutlet(attach.stdout_path(), attach, label->out_outlet);
-  label->err_outlet = attach.stderr_fifo().empty()
-                          ? nullptr
-                          : FindOutlet(attach.stderr_path(), attach, label->err_outlet);
+  label->out_outlet = attach.stdout_journal()
+                          ? JournalOf(label)
+                          : FindOutlet(attach.stdout_path(), attach, label->out_outlet);
+  if (attach.stderr_fifo().empty()) {
+    label->err_outlet = nullptr;
+  } else if (attach.stderr_journal()) {
+    label->err_outlet = JournalOf(label);
+    if (label->err) label->journal->SetStderrSource(label->err->source);
+  } else {
+    label->err_outlet = FindOutlet(attach.stderr_path(), attach, label->err_outlet);
+  }
+  // And the journal, which is written in the same way.
   std::set<std::shared_ptr<Outlet>> files;
   for (const auto& outlet : {label->out_outlet, label->err_outlet}) {
-    if (outlet && outlet->is_file()) files.insert(outlet);
+    if (outlet && (outlet->is_file() || outlet->is_journal())) files.insert(outlet);
   }
   for (auto lane = label->lanes.begin(); lane != label->lanes.end();) {
     const bool used = std::any_of(files.begin(), files.end(),
@@ -177,7 +200,9 @@ void Intake::UpdateHolds() {
   const std::vector<Stream*> streams = Streams();
   for (const Stream* stream : streams) ++users[stream->outlet.get()];
   for (Stream* stream : streams) {
-    stream->hold = users[stream->outlet.get()] > 1 ? kHoldShared : kHoldAlone;
+    // In the journal a part of a line is an entry of its own.
+    const bool shared = users[stream->outlet.get()] > 1 || stream->outlet->is_journal();
+    stream->hold = shared ? kHoldShared : kHoldAlone;
   }
   for (auto known = outlets_.begin(); known != outlets_.end();) {
     known = known->second.expired() ? outlets_.erase(known) : std::next(known);
@@ -197,7 +222,7 @@ void Intake::Attach(const v1::LoggerAttach& attach, MonoTime now) {
   label.leaving_until.reset();
   leaving_.erase(label.name);
   // Before its lanes, which write into it.
-  const int64_t died = OpenLedger(&label, attach.stdout_fifo() + ".held");
+  const int64_t died = OpenLedger(&label, attach.stdout_fifo());
   const absl::Status out = Connect(&label, attach.stdout_fifo(), &label.out);
   absl::Status err;
   if (attach.stderr_fifo().empty()) {
@@ -229,17 +254,28 @@ void Intake::Remove(const std::string& name) {
   Disconnect(&label.err);
   for (const auto& [outlet, lane] : label.lanes) writer_->Close(lane);
   // What is still to be written must not look like a loss to whoever attaches this label next.
-  if (!label.ledger_path.empty()) (void)unlink(label.ledger_path.c_str());
+  if (label.ledger) label.ledger->Leave();
   leaving_.erase(name);
   labels_.erase(name);
   UpdateHolds();
 }
 
-std::string Intake::StderrTail(const std::string& label) const {
+Intake::Stream* Intake::TailStream(const Label& label) {
+  return label.err ? label.err.get() : label.out.get();
+}
+
+std::string Intake::StderrTail(const std::string& label, bool forget) {
   const auto known = labels_.find(label);
   if (known == labels_.end()) return {};
-  const Stream* stream = known->second.err ? known->second.err.get() : known->second.out.get();
-  return stream == nullptr ? std::string() : stream->tail.All();
+  Stream* const stream = TailStream(known->second);
+  if (stream == nullptr) return {};
+  if (!forget) return stream->last_words.All();
+  // Where there is no room for what is in the FIFO it stays there, and is told all the same: the
+  // end of it is what tells most.
+  if (ReadSome(stream, kWhole) == ReadEnd::kPaused) stream->last_words.Peek(stream->fd.get());
+  std::string words = stream->last_words.All();
+  stream->last_words.Forget();
+  return words;
 }
 
 std::shared_ptr<Outlet> Intake::OutletOf(const std::string& label, bool of_stderr) const {
@@ -260,7 +296,8 @@ Intake::ReadEnd Intake::ReadSome(Stream* stream, int rounds) {
     if (n <= 0) return ReadEnd::kEmpty;
     const std::string_view bytes(buffer_.data(), static_cast<size_t>(n));
     if (stream->label->ledger) stream->label->ledger->Take(bytes.size());
-    stream->tail.Add(bytes);
+    // Nobody asks for those of stdout where stderr is apart.
+    if (stream == TailStream(*stream->label)) stream->last_words.Add(bytes);
     if (stream->lane == 0) {
       Deliver(stream, bytes);
       continue;

@@ -15,7 +15,7 @@
 
 #include "absl/status/status.h"
 #include "node/core/mono_time.h"
-#include "node/logger/byte_ring.h"
+#include "node/logger/last_words.h"
 #include "node/logger/ledger.h"
 #include "node/logger/line_splitter.h"
 #include "node/logger/outlet.h"
@@ -30,7 +30,6 @@ namespace procctl::logger {
 class Intake {
  public:
   static constexpr size_t kMostLabels = 16384;
-  static constexpr size_t kTail = 4096;
 
   struct Listener {
     // A memory outlet has something new.
@@ -45,8 +44,9 @@ class Intake {
   // Goes on until its FIFOs are empty, kDrain at most.
   void Detach(const std::string& label, node::MonoTime now);
 
-  // Empty for a label that is not attached.
-  std::string StderrTail(const std::string& label) const;
+  // Empty for a label that is not attached. `forget`: what is in the FIFOs now still belongs to it,
+  // and nothing of it to any later answer.
+  std::string StderrTail(const std::string& label, bool forget);
   // Null for a label that is not attached.
   std::shared_ptr<Outlet> OutletOf(const std::string& label, bool of_stderr) const;
 
@@ -79,7 +79,7 @@ class Intake {
     int64_t source = 0;
     LineSplitter splitter;
     node::Nanos hold{0};
-    ByteRing tail{kTail};
+    LastWords last_words;
     std::shared_ptr<Outlet> outlet;
     // 0: into memory.
     LaneId lane = 0;
@@ -92,9 +92,10 @@ class Intake {
     // Also known while a FIFO is missing: what was written before can still be read.
     std::shared_ptr<Outlet> out_outlet;
     std::shared_ptr<Outlet> err_outlet;
+    // One for both, so that trouble is said once. Null until it is needed.
+    std::shared_ptr<Outlet> journal;
     std::map<const Outlet*, LaneId> lanes;
     std::shared_ptr<Ledger> ledger;
-    std::string ledger_path;
     std::string fifo_trouble;
     std::optional<node::MonoTime> leaving_until;
   };
@@ -104,14 +105,17 @@ class Intake {
   void Disconnect(std::unique_ptr<Stream>* stream);
   std::shared_ptr<Outlet> FindOutlet(const std::string& path, const v1::LoggerAttach& attach,
                                      const std::shared_ptr<Outlet>& present);
+  static std::shared_ptr<Outlet> JournalOf(Label* label);
   void Route(Label* label, const v1::LoggerAttach& attach);
   // Returns how many bytes died with the last logger.
-  int64_t OpenLedger(Label* label, const std::string& path);
+  int64_t OpenLedger(Label* label, const std::string& fifo);
   void TellDied(Label* label, int64_t died);
   void UpdateHolds();
   void Remove(const std::string& name);
 
   ReadEnd ReadSome(Stream* stream, int rounds);
+  // The stream whose last bytes are told.
+  static Stream* TailStream(const Label& label);
   void Deliver(Stream* stream, std::string_view bytes);
   void SetPaused(Stream* stream, bool paused);
   std::vector<Stream*> Streams() const;
@@ -121,6 +125,8 @@ class Intake {
   const Listener listener_;
   std::map<std::string, Label> labels_;
   std::map<std::string, std::weak_ptr<Outlet>> outlets_;
+  // By the folder of FIFOs that they are in. Closed with their last program.
+  std::map<std::string, std::weak_ptr<LedgerBook>> books_;
   std::set<std::string> leaving_;
   std::set<Stream*> paused_;
   std::set<Stream*> holding_;

@@ -7,19 +7,18 @@
 
 #include "absl/status/status.h"
 #include "node/core/mono_time.h"
-#include "node/logger/backlog.h"
 #include "node/logger/outlet.h"
+#include "node/logger/sink.h"
 #include "node/os/unique_fd.h"
 
 namespace procctl::logger {
 
-class LogFile {
+class LogFile : public Sink {
  public:
   explicit LogFile(std::shared_ptr<Outlet> outlet) : outlet_(std::move(outlet)) {}
 
-  // Adds what was lost before the piece, then the piece. On an error `*piece` is what remains: a
-  // line that came to the file in part goes on with the next try.
-  absl::Status Write(Piece* piece, node::MonoTime now);
+  // A line that came to the file in part goes on with the next try.
+  absl::Status Write(Piece* piece, node::MonoTime now) override;
 
  private:
   absl::Status Ready(node::MonoTime now);

@@ -40,7 +40,7 @@ constexpr Nanos kLastRead = std::chrono::milliseconds(50);
 
 class Logger {
  public:
-  Logger(node::UniqueFd link, node::Poller poller);
+  Logger(node::UniqueFd link, node::Poller poller, const std::string& journal_socket);
 
   void Run();
   // True if nothing is left and no thread waits for a disk.
@@ -71,14 +71,15 @@ class Logger {
   Intake intake_;
 };
 
-Logger::Logger(node::UniqueFd link, node::Poller poller)
+Logger::Logger(node::UniqueFd link, node::Poller poller, const std::string& journal_socket)
     : link_(std::move(link)),
       poller_(std::move(poller)),
       desk_([this](int64_t request, v1::OutputChunk chunk) { Answer(request, std::move(chunk)); }),
       writer_({.room = [this] { bell_.Ring(); },
                .written = [this] { desk_.Written(); },
                .trouble = [this](const std::string& label, const std::string& why,
-                                 bool mended) { Tell(label, why, mended); }}),
+                                 bool mended) { Tell(label, why, mended); }},
+              journal_socket),
       intake_(&poller_, &writer_,
               {.kept = [this] { desk_.Written(); },
                .lost = [this](const std::string& label, int64_t bytes,
@@ -148,7 +149,8 @@ void Logger::Take(const std::string& packet) {
     case v1::LoggerDown::kTail: {
       v1::LoggerUp up;
       up.mutable_tail()->set_request(message.tail().request());
-      up.mutable_tail()->set_stderr_tail(intake_.StderrTail(message.tail().label()));
+      up.mutable_tail()->set_stderr_tail(
+          intake_.StderrTail(message.tail().label(), message.tail().forget()));
       outbox_.Add(std::move(up));
       return;
     }
@@ -226,12 +228,12 @@ absl::Status CheckLinkSocket(int fd) {
   return absl::OkStatus();
 }
 
-int RunLogger(node::UniqueFd link) {
+int RunLogger(node::UniqueFd link, const std::string& journal_socket) {
   auto poller = node::Poller::Create();
   if (!poller.ok()) Fatal("epoll_create1 failed: no descriptors or no memory at the start");
   // It prints a line for each string that is no UTF-8.
   const google::protobuf::LogSilencer quiet;
-  Logger logger(std::move(link), *std::move(poller));
+  Logger logger(std::move(link), *std::move(poller), journal_socket);
   logger.Run();
   if (!logger.End()) {
     spdlog::shutdown();

@@ -1,4 +1,5 @@
-// procctl-logger: writes the output of a node's programs to files. Started by procctl-node.
+// procctl-logger [--journal SOCKET]: writes the output of a node's programs to files and to the
+// system's journal. Started by procctl-node.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "node/logger/logger.h"
+#include "node/os/journal_socket.h"
 #include "node/os/unique_fd.h"
 #include "proto/support/logging.h"
 #include "proto/support/version.h"
@@ -19,6 +21,8 @@ namespace {
 
 constexpr int kLinkFd = 3;
 constexpr int kUsage = 2;
+// What it says of programs goes to the guardian, which logs it.
+constexpr size_t kWaitingLines = 64;
 
 // Two FIFOs and two files for each program.
 void RaiseDescriptorLimit() {
@@ -36,7 +40,8 @@ int main(int argc, char** argv) {
     std::printf("procctl-logger %s\n", procctl::kVersion);
     return 0;
   }
-  if (argc != 1 || !procctl::logger::CheckLinkSocket(kLinkFd).ok()) {
+  const bool elsewhere = argc == 3 && std::strcmp(argv[1], "--journal") == 0;
+  if ((argc != 1 && !elsewhere) || !procctl::logger::CheckLinkSocket(kLinkFd).ok()) {
     std::fputs(
         "procctl-logger is started by procctl-node; do not run it by hand\n"
         "(--version prints its version)\n",
@@ -52,9 +57,11 @@ int main(int argc, char** argv) {
   RaiseDescriptorLimit();
   procctl::node::UniqueFd link(kLinkFd);
   (void)fcntl(kLinkFd, F_SETFD, FD_CLOEXEC);
-  if (absl::Status status = procctl::StartLogging("procctl-logger", "", ""); !status.ok()) {
+  if (absl::Status status = procctl::StartLogging("procctl-logger", "", "", kWaitingLines);
+      !status.ok()) {
     std::fprintf(stderr, "procctl-logger: %s\n", std::string(status.message()).c_str());
     return 1;
   }
-  return procctl::logger::RunLogger(std::move(link));
+  return procctl::logger::RunLogger(std::move(link),
+                                    elsewhere ? argv[2] : procctl::node::kJournalSocket);
 }

@@ -1,4 +1,5 @@
-// Where output goes: a file, or nowhere but the memory. What the three threads know of it together.
+// Where output goes: a file, the system's journal, or nowhere but the memory. What the three
+// threads know of it together.
 #pragma once
 
 #include <atomic>
@@ -24,9 +25,19 @@ class Outlet {
   explicit Outlet(std::string path) : path_(std::move(path)) {}
   // Memory; `keeper` names it in cursors.
   explicit Outlet(uint64_t keeper) : keeper_(keeper) {}
+  // The journal; for both streams of this program.
+  struct Journal {
+    std::string label;
+  };
+  explicit Outlet(Journal journal) : label_(std::move(journal.label)) {}
 
   bool is_file() const { return !path_.empty(); }
+  bool is_journal() const { return !label_.empty(); }
   const std::string& path() const { return path_; }
+  // Only the journal.
+  const std::string& label() const { return label_; }
+  // For texts.
+  std::string name() const { return is_journal() ? "the journal" : path_; }
   uint64_t keeper() const { return keeper_; }
 
   // May change at any time; heeded from the next line on.
@@ -46,6 +57,10 @@ class Outlet {
   void RotationBegins() { ++rotation_; }
   void RotationEnds() { ++rotation_; }
 
+  // Only the journal: which stream (Piece.source) is stderr; 0: none.
+  void SetStderrSource(int64_t source) { stderr_source_ = source; }
+  int64_t stderr_source() const { return stderr_source_; }
+
   // Only memory.
   void Keep(std::string_view bytes) {
     const absl::MutexLock lock(&mutex_);
@@ -64,9 +79,11 @@ class Outlet {
 
  private:
   const std::string path_;
+  const std::string label_;
   const uint64_t keeper_ = 0;
   std::atomic<int64_t> max_size_{0};
   std::atomic<int> keep_{0};
+  std::atomic<int64_t> stderr_source_{0};
   std::atomic<uint64_t> version_{0};
   std::atomic<uint64_t> rotation_{0};
   mutable absl::Mutex mutex_;

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -29,6 +30,15 @@ constexpr int kTries = 100;
 
 int64_t LimitOf(const v1::ReadOutput& read) {
   return read.max_bytes() <= 0 ? kMostChunk : std::min(read.max_bytes(), kMostChunk);
+}
+
+// Of what there is room for, what is given: whole lines, so that nothing is lost in the middle of
+// one when rotation overtakes a slow reader. All of a line that has no end in there.
+size_t WholeLines(std::string_view data, int64_t limit) {
+  const size_t newline = data.rfind('\n');
+  if (static_cast<int64_t>(data.size()) < limit || newline == std::string_view::npos)
+    return data.size();
+  return newline + 1;
 }
 
 struct OpenFile {
@@ -137,8 +147,10 @@ v1::OutputChunk ReadMemory(const Outlet& outlet, const v1::ReadOutput& read) {
       chunk.set_lost(true);
     }
   }
-  chunk.set_data(kept.bytes.substr(static_cast<size_t>(from - kept.begin),
-                                   static_cast<size_t>(LimitOf(read))));
+  const std::string_view data =
+      std::string_view(kept.bytes)
+          .substr(static_cast<size_t>(from - kept.begin), static_cast<size_t>(LimitOf(read)));
+  chunk.set_data(std::string(data.substr(0, WholeLines(data, LimitOf(read)))));
   chunk.set_cursor(FormatCursor(
       MemoryCursor{outlet.keeper(), from + static_cast<int64_t>(chunk.data().size())}));
   return chunk;
@@ -149,12 +161,15 @@ void Fill(const std::string& path, const std::vector<PresentFile>& files, ReadSt
           int64_t limit, v1::OutputChunk* chunk) {
   std::string data(static_cast<size_t>(limit), '\0');
   size_t have = 0;
+  // Where in `data` the file begins that the cursor is in.
+  size_t file_begin = 0;
   FileCursor cursor{files[static_cast<size_t>(start.at)].identity, start.offset};
   for (int at = start.at; at >= 0 && have < data.size(); --at) {
     const PresentFile& file = files[static_cast<size_t>(at)];
     const auto fd = OpenSame(path, file);
     if (!fd) break;  // renamed since: found again with the next request
     if (at != start.at) cursor = {file.identity, 0};
+    file_begin = have;
     while (have < data.size()) {
       const ssize_t n = pread(fd->get(), data.data() + have, data.size() - have, cursor.offset);
       if (n < 0 && errno == EINTR) continue;
@@ -169,6 +184,10 @@ void Fill(const std::string& path, const std::vector<PresentFile>& files, ReadSt
     }
   }
   data.resize(have);
+  // A file begins with a line: what is cut off is of the one that was read last.
+  const size_t whole = std::max(WholeLines(data, limit), file_begin);
+  cursor.offset -= static_cast<int64_t>(have - whole);
+  data.resize(whole);
   chunk->set_data(std::move(data));
   chunk->set_cursor(FormatCursor(cursor));
 }
@@ -176,8 +195,15 @@ void Fill(const std::string& path, const std::vector<PresentFile>& files, ReadSt
 }  // namespace
 
 v1::OutputChunk ReadOutlet(const Outlet& outlet, const v1::ReadOutput& read) {
-  if (!outlet.is_file()) return ReadMemory(outlet, read);
   v1::OutputChunk chunk;
+  if (outlet.is_journal()) {
+    // Reading it is the journal's own business, and for those it lets.
+    chunk.set_error(fmt::format(
+        "its output goes to the journal: on its host, run: journalctl -t {}", outlet.label()));
+    chunk.set_cursor(read.cursor());
+    return chunk;
+  }
+  if (!outlet.is_file()) return ReadMemory(outlet, read);
   const auto files = ListFiles(outlet);
   if (absl::IsUnavailable(files.status())) {
     chunk.set_cursor(read.cursor());

@@ -10,8 +10,9 @@ namespace procctl::logger {
 inline constexpr int64_t kMostBack = int64_t{1} << 20;
 inline constexpr int32_t kMostChunk = 32 * 1024;
 
-// May wait for a disk. Without data, error and loss: there is nothing new; the cursor then is where
-// to go on, also if `read` had none. Keeps nothing open.
+// Ends with a whole line where there is more than fits. May wait for a disk. Without data, error
+// and loss: there is nothing new; the cursor then is where to go on, also if `read` had none. Keeps
+// nothing open.
 v1::OutputChunk ReadOutlet(const Outlet& outlet, const v1::ReadOutput& read);
 
 }  // namespace procctl::logger

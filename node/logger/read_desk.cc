@@ -52,6 +52,8 @@ bool ReadDesk::Serve(Waiting* waiting, MonoTime now) {
     waiting->read.set_cursor(chunk.cursor());
     return false;
   }
+  // Before the answer: whoever gets it may ask again at once, and there is room for that.
+  --count_;
   answer_(waiting->request, std::move(chunk));
   return true;
 }
@@ -95,7 +97,6 @@ void ReadDesk::Run() {
     const MonoTime now = MonoNow();
     const auto answered = std::remove_if(all.begin(), all.end(),
                                          [&](Waiting& waiting) { return Serve(&waiting, now); });
-    count_ -= static_cast<int>(all.end() - answered);
     all.erase(answered, all.end());
   }
   const absl::MutexLock lock(&mutex_);

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "node/logger/journal_sink.h"
+#include "node/logger/log_file.h"
 #include "node/os/clock.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -13,7 +15,8 @@ using node::MonoNow;
 using node::MonoTime;
 using node::Nanos;
 
-Writer::Writer(Listener listener) : listener_(std::move(listener)), thread_([this] { Run(); }) {}
+Writer::Writer(Listener listener, const std::string& journal_socket)
+    : listener_(std::move(listener)), journal_(journal_socket), thread_([this] { Run(); }) {}
 
 Writer::~Writer() {
   {
@@ -51,7 +54,7 @@ void Writer::Put(LaneId id, int64_t source, std::string_view bytes) {
     lost_.push_back({route.label, dropped.bytes,
                      trouble != troubles_.end()
                          ? trouble->second.why
-                         : fmt::format("{} takes it too slowly", route.outlet->path())});
+                         : fmt::format("{} takes it too slowly", route.outlet->name())});
   }
   changed_.SignalAll();
 }
@@ -99,18 +102,21 @@ bool Writer::Finish(Nanos patience) {
   const MonoTime deadline = MonoNow() + patience;
   const absl::MutexLock lock(&mutex_);
   while (!backlog_.idle()) {
-    const Nanos left = deadline - MonoNow();
+    const MonoTime now = MonoNow();
+    const Nanos left = deadline - now;
     // Also where what is left can only be tried again later.
-    if (left <= Nanos(0) || (!writing_since_ && !NextLocked())) return false;
+    const bool soon = writing_since_ || now < journal_pause_until_ || NextLocked(now);
+    if (left <= Nanos(0) || !soon) return false;
     changed_.WaitWithTimeout(&mutex_, absl::FromChrono(left));
   }
   return true;
 }
 
-std::optional<LaneId> Writer::NextLocked() const {
-  const MonoTime now = MonoNow();
+std::optional<LaneId> Writer::NextLocked(MonoTime now) const {
   return backlog_.Next([&](LaneId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto trouble = troubles_.find(routes_.at(id).outlet.get());
+    const Outlet* const outlet = routes_.at(id).outlet.get();
+    if (outlet->is_journal() && now < journal_pause_until_) return false;
+    const auto trouble = troubles_.find(outlet);
     return trouble == troubles_.end() || now >= trouble->second.retry_at;
   });
 }
@@ -124,29 +130,43 @@ void Writer::ForgetClosedLocked() {
     return std::any_of(routes_.begin(), routes_.end(),
                        [&](const auto& route) { return route.second.outlet.get() == outlet; });
   };
-  for (auto file = files_.begin(); file != files_.end();) {
-    if (used(file->first)) {
-      ++file;
+  for (auto sink = sinks_.begin(); sink != sinks_.end();) {
+    if (used(sink->first)) {
+      ++sink;
     } else {
-      troubles_.erase(file->first);
-      file = files_.erase(file);
+      troubles_.erase(sink->first);
+      sink = sinks_.erase(sink);
     }
   }
 }
 
+void Writer::PauseJournalLocked(bool busy, bool moved) {
+  if (!busy) {
+    journal_pause_ = Nanos(0);
+    return;
+  }
+  journal_pause_ = moved ? kFirstPause : std::clamp(2 * journal_pause_, kFirstPause, kMostPause);
+  journal_pause_until_ = MonoNow() + journal_pause_;
+}
+
 bool Writer::WriteOneLocked() {
-  const auto id = NextLocked();
+  const MonoTime now = MonoNow();
+  const auto id = NextLocked(now);
   if (!id) return false;
   const Route route = routes_.at(*id);
-  const auto file = files_.try_emplace(route.outlet.get(), route.outlet).first;
+  std::unique_ptr<Sink>& sink = sinks_[route.outlet.get()];
+  if (!sink && route.outlet->is_journal()) {
+    sink = std::make_unique<JournalSink>(route.outlet, &journal_);
+  } else if (!sink) {
+    sink = std::make_unique<LogFile>(route.outlet);
+  }
   Piece piece = backlog_.Take(*id);
   const int64_t before = piece.lost_before + static_cast<int64_t>(piece.bytes.size());
-  const MonoTime now = MonoNow();
   writing_since_ = now;
   writing_ = route;
 
   mutex_.Unlock();
-  const absl::Status status = file->second.Write(&piece, now);
+  const absl::Status status = sink->Write(&piece, now);
   const int64_t left = piece.lost_before + static_cast<int64_t>(piece.bytes.size());
   if (route.ledger) route.ledger->Settle(before - left);
   if (left < before) {
@@ -156,19 +176,26 @@ bool Writer::WriteOneLocked() {
   mutex_.Lock();
 
   writing_since_.reset();
+  writing_ = {};
   const bool told = std::exchange(stall_told_, false);
   const bool wake = std::exchange(room_wanted_, false);
   std::optional<Trouble> tell;
-  if (status.ok()) {
+  const bool busy = absl::IsResourceExhausted(status);
+  const bool works = status.ok() || (busy && left < before);
+  if (route.outlet->is_journal()) PauseJournalLocked(busy, left < before);
+  if (status.ok() && left == 0) {
     backlog_.Done();
+  } else {
+    backlog_.PutBack(std::move(piece));
+  }
+  if (works) {
     if (const auto known = troubles_.find(route.outlet.get()); known != troubles_.end()) {
       tell = known->second;
       troubles_.erase(known);
     } else if (told) {
-      tell = {{}, route.label, fmt::format("{} did not answer", route.outlet->path())};
+      tell = {{}, route.label, fmt::format("{} did not answer", route.outlet->name())};
     }
-  } else {
-    backlog_.PutBack(std::move(piece));
+  } else if (!busy) {
     Trouble& trouble = troubles_[route.outlet.get()];
     trouble.retry_at = MonoNow() + kRetry;
     if (trouble.label.empty()) {
@@ -180,11 +207,24 @@ bool Writer::WriteOneLocked() {
   changed_.SignalAll();
   if (tell || wake) {
     mutex_.Unlock();
-    if (tell) listener_.trouble(tell->label, tell->why, status.ok());
+    if (tell) listener_.trouble(tell->label, tell->why, works);
     if (wake) listener_.room();
     mutex_.Lock();
   }
   return true;
+}
+
+std::optional<MonoTime> Writer::RetryAtLocked() const {
+  std::optional<MonoTime> first;
+  for (const auto& [id, route] : routes_) {
+    if (!backlog_.Holds(id)) continue;
+    MonoTime at;
+    if (const auto trouble = troubles_.find(route.outlet.get()); trouble != troubles_.end())
+      at = trouble->second.retry_at;
+    if (route.outlet->is_journal()) at = std::max(at, journal_pause_until_);
+    first = first ? std::min(*first, at) : at;
+  }
+  return first;
 }
 
 void Writer::Run() {
@@ -192,15 +232,12 @@ void Writer::Run() {
   while (!stop_) {
     ForgetClosedLocked();
     if (WriteOneLocked()) continue;
-    if (backlog_.idle() || troubles_.empty()) {
+    const std::optional<MonoTime> retry_at = RetryAtLocked();
+    if (backlog_.idle() || !retry_at) {
       changed_.Wait(&mutex_);
-      continue;
+    } else {
+      changed_.WaitWithTimeout(&mutex_, absl::FromChrono(*retry_at - MonoNow()));
     }
-    MonoTime retry_at = MonoTime::max();
-    for (const auto& [outlet, trouble] : troubles_) {
-      retry_at = std::min(retry_at, trouble.retry_at);
-    }
-    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(retry_at - MonoNow()));
   }
 }
 

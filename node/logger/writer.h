@@ -1,4 +1,5 @@
-// The thread that writes files, and the queue before it. Only this thread waits for disks.
+// The thread that writes files and to the journal, and the queue before it. Only this thread waits
+// for disks; nobody waits for the journal.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,10 @@
 #include "absl/synchronization/mutex.h"
 #include "node/core/mono_time.h"
 #include "node/logger/backlog.h"
+#include "node/logger/journal_socket.h"
 #include "node/logger/ledger.h"
-#include "node/logger/log_file.h"
 #include "node/logger/outlet.h"
+#include "node/logger/sink.h"
 
 namespace procctl::logger {
 
@@ -37,13 +39,14 @@ class Writer {
     std::function<void(const std::string& label, const std::string& why, bool mended)> trouble;
   };
 
-  explicit Writer(Listener listener);
+  // `journal_socket`: where the system's journal takes entries.
+  Writer(Listener listener, const std::string& journal_socket);
   // Waits for a call that waits for a disk: leave the process by _exit instead if Finish said no.
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // Of one program into one file. `ledger` may be null.
+  // Of one program into one file, or into the journal. `ledger` may be null.
   LaneId Open(const std::string& label, std::shared_ptr<Outlet> outlet, size_t limit,
               std::shared_ptr<Ledger> ledger);
   void SetLimit(LaneId id, size_t limit);
@@ -76,6 +79,10 @@ class Writer {
   static constexpr node::Nanos kStall = std::chrono::milliseconds(500);
   static constexpr node::Nanos kStallTold = std::chrono::seconds(1);
   static constexpr node::Nanos kRetry = std::chrono::seconds(1);
+  // A journal that is busy is tried again after the first; while it takes nothing, each time after
+  // twice as long. Far less than JournalSocket::kStall, or a busy one would look stopped.
+  static constexpr node::Nanos kFirstPause = std::chrono::milliseconds(1);
+  static constexpr node::Nanos kMostPause = std::chrono::milliseconds(20);
 
   struct Route {
     std::string label;
@@ -91,7 +98,11 @@ class Writer {
   void Run();
   // One piece, if any may be written now. Unlocks meanwhile.
   bool WriteOneLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<LaneId> NextLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<LaneId> NextLocked(node::MonoTime now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When the first of what waits may be tried again; none: nothing waits.
+  std::optional<node::MonoTime> RetryAtLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After a write: whether a journal that is busy is to be left alone for a moment.
+  void PauseJournalLocked(bool busy, bool moved) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetClosedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Listener listener_;
@@ -102,6 +113,10 @@ class Writer {
   Backlog backlog_ ABSL_GUARDED_BY(mutex_){kTotalLimit};
   std::map<LaneId, Route> routes_ ABSL_GUARDED_BY(mutex_);
   std::map<const Outlet*, Trouble> troubles_ ABSL_GUARDED_BY(mutex_);
+  // For all programs: it is one journal. The turns go on from program to program, so that none of
+  // them starves.
+  node::MonoTime journal_pause_until_ ABSL_GUARDED_BY(mutex_);
+  node::Nanos journal_pause_ ABSL_GUARDED_BY(mutex_){0};
   std::vector<Lost> lost_ ABSL_GUARDED_BY(mutex_);
   // A lane was found full, so that somebody waits to hear of room.
   mutable bool room_wanted_ ABSL_GUARDED_BY(mutex_) = false;
@@ -111,7 +126,8 @@ class Writer {
   bool stall_told_ ABSL_GUARDED_BY(mutex_) = false;
 
   // The writer's thread only.
-  std::map<const Outlet*, LogFile> files_;
+  JournalSocket journal_;
+  std::map<const Outlet*, std::unique_ptr<Sink>> sinks_;
 
   std::thread thread_;
 };

@@ -77,6 +77,7 @@ Receiver Receiver::Open(const std::string& base, int* error) {
   receiver.path_ = folder + "/" + name;
   std::memcpy(address.sun_path, receiver.path_.c_str(), receiver.path_.size() + 1);
   receiver.Bind(address, error);
+  if (*error != 0) receiver.Close();
   return receiver;
 }
 
@@ -98,6 +99,7 @@ Receiver Receiver::OpenAgain(const std::string& path, int* error) {
   receiver.path_ = path;
   receiver.folder_ = path.substr(0, slash);
   receiver.Bind(address, error);
+  if (*error != 0) receiver.Leave();
   return receiver;
 }
 
@@ -109,7 +111,6 @@ void Receiver::Bind(const sockaddr_un& address, int* error) {
       bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       chmod(path_.c_str(), 0666) != 0 || chmod(folder_.c_str(), 0711) != 0) {
     *error = errno;
-    Close();
     return;
   }
   socket_ = std::move(made);

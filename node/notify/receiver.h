@@ -35,7 +35,8 @@ class Receiver {
   // base).
   static Receiver Open(const std::string& base, int* error);
 
-  // At the path of an earlier one whose owner was killed: programs go on sending to it.
+  // At the path of an earlier one whose owner was killed: programs go on sending to it. Where that
+  // fails it may be tried again.
   static Receiver OpenAgain(const std::string& path, int* error);
 
   bool ok() const { return socket_.ok(); }

@@ -12,6 +12,7 @@ namespace procctl::node {
 namespace {
 
 constexpr int kMostRecordsAtOnce = 1000;
+constexpr int kMostRecordsForAnAnswer = 20'000;
 constexpr size_t kMostRecord = 8192;  // the kernel's CONSOLE_EXT_LOG_MAX
 
 bool TakePrefix(std::string_view* text, std::string_view prefix) {
@@ -52,17 +53,30 @@ OomLog OomLog::Open() {
   return OomLog(std::move(fd));
 }
 
-std::set<int32_t> OomLog::Poll() {
-  std::set<int32_t> killed;
-  if (!fd_) return killed;
+void OomLog::ReadUpTo(int most_records) {
+  if (!fd_) return;
   char record[kMostRecord];
-  for (int i = 0; i < kMostRecordsAtOnce; ++i) {
+  for (int i = 0; i < most_records; ++i) {
     const ssize_t n = read(fd_.get(), record, sizeof record);
     if (n < 0 && (errno == EPIPE || errno == EINTR)) continue;  // EPIPE: some were overwritten
-    if (n <= 0) break;
-    if (const auto pid = ParseOomKill({record, static_cast<size_t>(n)})) killed.insert(*pid);
+    if (n <= 0) return;
+    if (const auto pid = ParseOomKill({record, static_cast<size_t>(n)})) victims_.Add(*pid);
   }
-  return killed;
 }
+
+void OomLog::Read() { ReadUpTo(kMostRecordsAtOnce); }
+
+bool OomLog::TakeVictim(int32_t pid) {
+  // The kernel lists all processes of the host before it names the one it killed.
+  ReadUpTo(kMostRecordsForAnAnswer);
+  return victims_.Take(pid);
+}
+
+void OomVictims::Add(int32_t pid) {
+  if (pids_.size() >= kMost) pids_.pop_front();
+  pids_.push_back(pid);
+}
+
+bool OomVictims::Take(int32_t pid) { return std::erase(pids_, pid) > 0; }
 
 }  // namespace procctl::node

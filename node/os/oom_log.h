@@ -2,9 +2,10 @@
 // it is all that tells such an end from a SIGKILL somebody sent.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -16,6 +17,20 @@ namespace procctl::node {
 // ..."). Only the kernel's own records count: whoever may write there cannot forge those.
 std::optional<int32_t> ParseOomKill(std::string_view record);
 
+// The victims that nobody has asked for yet.
+class OomVictims {
+ public:
+  // Most of them are none of ours. The oldest make room.
+  static constexpr size_t kMost = 1024;
+
+  void Add(int32_t pid);
+  // True if it is one of them; it is none any more.
+  bool Take(int32_t pid);
+
+ private:
+  std::deque<int32_t> pids_;
+};
+
 class OomLog {
  public:
   // Reads what is written from now on. Without the right to (it takes CAP_SYSLOG on most hosts) it
@@ -23,17 +38,24 @@ class OomLog {
   static OomLog Open();
 
   bool available() const { return static_cast<bool>(fd_); }
-  // Readable when there are records; -1 if not available.
-  int fd() const { return fd_.get(); }
 
-  // Pids, as the host's first pid namespace numbers them, of the records since the last call;
-  // bounded in time, so a flood of records may take several calls. Never waits.
-  std::set<int32_t> Poll();
+  // Takes in what was written since the last call. To be called now and then: the kernel keeps only
+  // so much, and other records fill it too. Bounded in time; never waits.
+  void Read();
+
+  // True if the kernel killed `pid` because memory ran out; told once. Pids are as the host's first
+  // pid namespace numbers them. Victims of the same moment may be asked for one by one.
+  bool TakeVictim(int32_t pid);
+
+  // A process begins that has this number: what is on record of it was another's end.
+  void Begins(int32_t pid) { (void)TakeVictim(pid); }
 
  private:
   explicit OomLog(UniqueFd fd) : fd_(std::move(fd)) {}
+  void ReadUpTo(int most_records);
 
   UniqueFd fd_;
+  OomVictims victims_;
 };
 
 }  // namespace procctl::node

@@ -66,7 +66,7 @@ absl::Status Search(const std::string& path, std::set<PageId>* wanted,
     const dirent* entry = readdir(dir.get());
     if (entry == nullptr) return errno == 0 ? status : Failed("read", path, errno);
     if (i == kMostEntries) {
-      return absl::ResourceExhaustedError(
+      return absl::OutOfRangeError(
           fmt::format("{} has over {} entries; the rest was not looked at", path, kMostEntries));
     }
     if (!NamesAPage(folder, entry->d_name)) continue;

@@ -35,7 +35,7 @@ enum class PageSearch {
 //
 // `*incomplete`, where given: OK if all there was has been looked through; NOT_FOUND there is no
 // such process; PERMISSION_DENIED a right named above is missing; RESOURCE_EXHAUSTED out of
-// descriptors, or more entries than are looked at.
+// descriptors; OUT_OF_RANGE more entries than are looked at.
 std::map<PageId, UniqueFd> FindPages(int32_t pid, std::set<PageId> wanted,
                                      PageSearch where = PageSearch::kDescriptorsAndMaps,
                                      absl::Status* incomplete = nullptr);

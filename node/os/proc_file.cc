@@ -26,15 +26,22 @@ absl::Status Refused() {
 }
 
 // The entries of a folder of /proc whose names are numbers.
-std::vector<int32_t> Numbers(const char* folder) {
+absl::StatusOr<std::vector<int32_t>> TryNumbers(const char* folder) {
   std::vector<int32_t> numbers;
   const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(folder), closedir);
-  if (open == nullptr) return numbers;
+  if (open == nullptr) return Refused();
+  errno = 0;
   while (const dirent* entry = readdir(open.get())) {
     int32_t number = 0;
     if (ReadNumber(entry->d_name, &number)) numbers.push_back(number);
+    errno = 0;
   }
+  if (errno != 0) return Refused();
   return numbers;
+}
+
+std::vector<int32_t> Numbers(const char* folder) {
+  return TryNumbers(folder).value_or(std::vector<int32_t>());
 }
 
 }  // namespace
@@ -65,6 +72,10 @@ std::optional<ProcStat> ParseStat(std::string_view text) {
   stat.state = fields[0][0];
   stat.kernel_thread = (flags & kPfKthread) != 0;
   return stat;
+}
+
+bool HasEnded(const ProcStat& stat) {
+  return stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1);
 }
 
 std::optional<ProcStatus> ParseStatus(std::string_view text) {
@@ -104,8 +115,17 @@ std::optional<std::string> ReadSmallFile(const std::string& path, size_t most) {
 }
 
 std::optional<ProcStat> ReadStat(int32_t pid) {
-  const auto text = ReadSmallFile(fmt::format("/proc/{}/stat", pid), 4096);
-  return text ? ParseStat(*text) : std::nullopt;
+  auto stat = TryReadStat(pid);
+  if (!stat.ok()) return std::nullopt;
+  return *std::move(stat);
+}
+
+absl::StatusOr<ProcStat> TryReadStat(int32_t pid) {
+  const auto text = ReadKernelFile(fmt::format("/proc/{}/stat", pid), 4096);
+  if (!text.ok()) return text.status();
+  auto stat = ParseStat(*text);
+  if (!stat) return absl::InternalError(fmt::format("/proc/{}/stat makes no sense", pid));
+  return *std::move(stat);
 }
 
 std::optional<ProcStatus> ReadStatus(int32_t pid) {
@@ -130,6 +150,8 @@ bool IsCgroupFrozen(const std::string& path) {
 }
 
 std::vector<int32_t> AllProcesses() { return Numbers("/proc"); }
+
+absl::StatusOr<std::vector<int32_t>> TryAllProcesses() { return TryNumbers("/proc"); }
 
 std::vector<int32_t> OwnChildren() {
   std::vector<int32_t> children;

@@ -28,6 +28,9 @@ struct ProcStat {
   bool kernel_thread = false;
 };
 
+// A main thread may end before its process does: then it waits as a zombie for the others.
+bool HasEnded(const ProcStat& stat);
+
 struct ProcStatus {
   int64_t uid = -1;  // effective
   int32_t tracer = 0;
@@ -41,6 +44,9 @@ std::string ParseCgroupV2Path(std::string_view text);
 
 // Nullopt if there is no such process (or /proc does not show it).
 std::optional<ProcStat> ReadStat(int32_t pid);
+// For whoever must not take "cannot be told now" for "is gone": NOT_FOUND there is no such process;
+// anything else it could not be read, as without descriptors.
+absl::StatusOr<ProcStat> TryReadStat(int32_t pid);
 std::optional<ProcStatus> ReadStatus(int32_t pid);
 // True if the process's v2 cgroup, or one above it, is frozen. False where that cannot be told.
 bool IsFrozen(int32_t pid);
@@ -49,6 +55,8 @@ bool IsCgroupFrozen(const std::string& path);
 
 // Everybody /proc shows; whoever begins or ends meanwhile may be in it or not.
 std::vector<int32_t> AllProcesses();
+// The same; anything but OK: the list could not be had, as without descriptors.
+absl::StatusOr<std::vector<int32_t>> TryAllProcesses();
 // Our own children, zombies among them, whichever of our threads they belong to.
 std::vector<int32_t> OwnChildren();
 

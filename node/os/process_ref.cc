@@ -31,6 +31,17 @@ absl::Status Ended(int32_t pid) {
   return absl::NotFoundError(fmt::format("process {} has ended", pid));
 }
 
+absl::Status Unreadable(int32_t pid, const absl::Status& why) {
+  return absl::ResourceExhaustedError(fmt::format(
+      "process {} is there, but /proc says nothing of it: {}", pid, std::string(why.message())));
+}
+
+// Only on the kernel's word: a poll that fails proves nothing.
+bool HasEnded(int pidfd) {
+  pollfd p{pidfd, POLLIN, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
 }  // namespace
 
 absl::StatusOr<ProcessRef> ProcessRef::Open(int32_t pid) {
@@ -40,8 +51,11 @@ absl::StatusOr<ProcessRef> ProcessRef::Open(int32_t pid) {
 }
 
 absl::StatusOr<ProcessRef> ProcessRef::FromPidfd(UniqueFd pidfd, int32_t pid) {
-  const auto stat = ReadStat(pid);
-  if (!stat) return Ended(pid);
+  const auto stat = TryReadStat(pid);
+  if (!stat.ok()) {
+    // Without descriptors nothing can be read of those that live either.
+    return HasEnded(pidfd.get()) ? Ended(pid) : Unreadable(pid, stat.status());
+  }
   ProcessRef ref({pid, stat->start_ticks}, std::move(pidfd));
   // Still alive after its start time was read: so the start time is that of the pidfd's process,
   // not of a later owner of the pid.
@@ -52,8 +66,8 @@ absl::StatusOr<ProcessRef> ProcessRef::FromPidfd(UniqueFd pidfd, int32_t pid) {
 absl::StatusOr<ProcessRef> ProcessRef::OwnChild(int32_t pid) {
   auto pidfd = OpenPidfd(pid);
   if (!pidfd.ok()) return pidfd.status();
-  const auto stat = ReadStat(pid);
-  if (!stat) return Ended(pid);
+  const auto stat = TryReadStat(pid);
+  if (!stat.ok()) return Unreadable(pid, stat.status());
   return ProcessRef({pid, stat->start_ticks}, *std::move(pidfd));
 }
 
@@ -64,10 +78,7 @@ absl::StatusOr<ProcessRef> ProcessRef::Duplicate() const {
   return ProcessRef(identity_, std::move(copy));
 }
 
-bool ProcessRef::Alive() const {
-  pollfd p{pidfd_.get(), POLLIN, 0};
-  return poll(&p, 1, 0) == 0;
-}
+bool ProcessRef::Alive() const { return !HasEnded(pidfd_.get()); }
 
 TargetFacts ProcessRef::Facts() const {
   TargetFacts facts;

@@ -13,8 +13,8 @@ namespace procctl::node {
 
 class ProcessRef final : public Target {
  public:
-  // Binds the process that has this pid now. NOT_FOUND if there is none; RESOURCE_EXHAUSTED when
-  // out of descriptors.
+  // Binds the process that has this pid now. NOT_FOUND: there is none, or it has ended; that is
+  // proven. RESOURCE_EXHAUSTED: it cannot be told, as when out of descriptors or memory.
   static absl::StatusOr<ProcessRef> Open(int32_t pid);
   // Binds the process behind a pidfd (SO_PEERPIDFD), whose pid is `pid`.
   static absl::StatusOr<ProcessRef> FromPidfd(UniqueFd pidfd, int32_t pid);

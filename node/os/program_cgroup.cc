@@ -80,6 +80,19 @@ std::vector<int32_t> PidsFrom(const std::string& top) {
   return pids;
 }
 
+std::vector<ProcessRef> HeldMembers(const std::string& top) {
+  std::vector<ProcessRef> held;
+  for (const int32_t pid : PidsFrom(top)) {
+    if (auto process = ProcessRef::Open(pid); process.ok()) held.push_back(*std::move(process));
+  }
+  // Whose number is still here now that it is held was here when it was held.
+  const std::vector<int32_t> now = PidsFrom(top);
+  std::erase_if(held, [&now](const ProcessRef& process) {
+    return std::find(now.begin(), now.end(), process.identity().pid) == now.end();
+  });
+  return held;
+}
+
 // One limit, as the configuration and the kernel call it.
 struct LimitFile {
   const char* limit;
@@ -209,6 +222,14 @@ absl::Status ProgramCgroup::Apply(const CgroupLimits& limits) const {
   return AllOf(refused);
 }
 
+int ProgramCgroup::Signal(int signal) const {
+  int signalled = 0;
+  for (ProcessRef& process : HeldMembers(path_)) {
+    if (process.Signal(signal).sent == Target::Sent::kYes) ++signalled;
+  }
+  return signalled;
+}
+
 absl::Status ProgramCgroup::Kill() const {
   if (!Exists(path_)) return absl::OkStatus();
   if (WriteFile(path_ + "/cgroup.kill", "1").empty()) return absl::OkStatus();
@@ -217,15 +238,9 @@ absl::Status ProgramCgroup::Kill() const {
   bool left = true;
   std::string denied;
   for (int round = 0; round < kKillRounds && left; ++round) {
-    std::vector<ProcessRef> held;
-    for (const int32_t pid : PidsFrom(path_)) {
-      if (auto process = ProcessRef::Open(pid); process.ok()) held.push_back(*std::move(process));
-    }
-    // Whose number is still here now that it is held was here when it was held.
-    const std::vector<int32_t> now = PidsFrom(path_);
-    left = !now.empty();
+    std::vector<ProcessRef> held = HeldMembers(path_);
+    left = !PidsFrom(path_).empty();
     for (ProcessRef& process : held) {
-      if (std::find(now.begin(), now.end(), process.identity().pid) == now.end()) continue;
       Target::Outcome outcome = process.Signal(SIGKILL);
       if (outcome.sent == Target::Sent::kDenied) denied = std::move(outcome.error);
     }
@@ -236,7 +251,9 @@ absl::Status ProgramCgroup::Kill() const {
 
 bool ProgramCgroup::Populated() const {
   const UniqueFd events = OpenEvents();
-  return events && ReadPopulated(events);
+  // Without descriptors nobody can look inside: that makes nobody leave.
+  if (!events) return errno != ENOENT && errno != ENODEV && errno != ENOTDIR;
+  return ReadPopulated(events);
 }
 
 UniqueFd ProgramCgroup::OpenEvents() const {
@@ -323,7 +340,11 @@ absl::StatusOr<ProgramCgroup> CgroupTree::Make(std::string_view label) const {
     return absl::FailedPreconditionError(
         fmt::format("cannot make the cgroup {}: {}", group.path(), std::strerror(errno)));
   }
-  if (!group.Populated()) return group;
+  if (!group.Populated()) {
+    // Whoever froze it meant those who were in it: the next life could not even begin.
+    (void)WriteFile(group.path() + "/cgroup.freeze", "0");
+    return group;
+  }
   return absl::FailedPreconditionError(
       fmt::format("{} still holds {}", group.path(), Names(group.Members())));
 }

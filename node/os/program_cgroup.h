@@ -39,7 +39,10 @@ class ProgramCgroup {
   // SIGKILL to all of them at once, forks in flight included; does not wait for their ends.
   absl::Status Kill() const;
 
-  // True while anybody lives in it or below.
+  // To each of them by its own pidfd; whoever forks meanwhile may be missed. Returns how many.
+  int Signal(int signal) const;
+
+  // True while anybody lives in it or below, or that cannot be told (no descriptors).
   bool Populated() const;
   // A descriptor that becomes urgent (EPOLLPRI) when the last of them has ended or the first has
   // come, until ReadPopulated is asked with it. Invalid if the group is gone.
@@ -80,8 +83,8 @@ class CgroupTree {
   // What Apply would say of the controllers, before there is a group.
   absl::Status Check(const CgroupLimits& limits) const;
 
-  // Labels are of [A-Za-z0-9._@-]. A group that is there and empty is taken; FAILED_PRECONDITION
-  // names those who still live in it.
+  // Labels are of [A-Za-z0-9._@-]. A group that is there and empty is taken, thawed;
+  // FAILED_PRECONDITION names those who still live in it.
   absl::StatusOr<ProgramCgroup> Make(std::string_view label) const;
   // The one that a guardian before us made; it may be gone.
   ProgramCgroup Adopt(std::string_view label) const;

@@ -15,6 +15,7 @@
 namespace procctl::node {
 namespace {
 
+constexpr int kMostAncestors = 256;
 constexpr unsigned kPidfdSignalProcessGroup = 1U << 2;  // linux/pidfd.h of 6.9 and later
 
 Target::Outcome ToOutcome(int result, int signal, int32_t pid) {
@@ -23,11 +24,6 @@ Target::Outcome ToOutcome(int result, int signal, int32_t pid) {
   return {error == ESRCH ? Target::Sent::kGone : Target::Sent::kDenied,
           fmt::format("signal {} to the process group of pid {}: {}", signal, pid,
                       std::strerror(error))};
-}
-
-// A main thread may end before its process does: then it waits as a zombie for the others.
-bool HasEnded(const ProcStat& stat) {
-  return stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1);
 }
 
 // Its number is that of a process which began at another time: the session of that name, if any, is
@@ -48,6 +44,15 @@ Target::Outcome SignalGroup(const ProcessRef& leader, int signal) {
       syscall(SYS_pidfd_send_signal, leader.pidfd(), signal, nullptr, kPidfdSignalProcessGroup));
   if (result != 0 && errno == EINVAL) return SignalGroupByNumber(leader, signal);
   return ToOutcome(result, signal, leader.identity().pid);
+}
+
+bool KernelSignalsGroups() {
+  static const bool can = [] {
+    const UniqueFd self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+    return syscall(SYS_pidfd_send_signal, self.get(), 0, nullptr, kPidfdSignalProcessGroup) == 0 ||
+           errno != EINVAL;
+  }();
+  return can;
 }
 
 Target::Outcome SignalGroupByNumber(const ProcessRef& leader, int signal) {
@@ -86,6 +91,34 @@ int SignalSession(const ProcessIdentity& leader, int signal) {
     if (process->Signal(signal).sent == Target::Sent::kYes) ++signalled;
   }
   return signalled;
+}
+
+Kinship KinshipOf(const ProcessRef& process, const ProcessIdentity& main) {
+  const auto own = ReadStat(process.identity().pid);
+  const auto leader = ReadStat(main.pid);
+  if (!own || !process.Alive()) return Kinship::kNone;
+  const bool main_is_there = leader && leader->start_ticks == main.start_ticks;
+  // Its session is its own until it has been reaped, whoever left it meanwhile.
+  if (main_is_there && own->session == leader->session) return Kinship::kDescends;
+  const int32_t self = getpid();
+  int32_t child = process.identity().pid;
+  for (int i = 0; i < kMostAncestors; ++i) {
+    const auto before = ReadStat(child);
+    if (!before || before->parent <= 1) return Kinship::kNone;
+    if (before->parent == self)
+      return child == process.identity().pid ? Kinship::kOrphan : Kinship::kNone;
+    const auto parent = ReadStat(before->parent);
+    // Who is a child's parent before and after was so all the while: the number was its own.
+    const auto after = ReadStat(child);
+    if (!parent || !after || after->parent != before->parent ||
+        after->start_ticks != before->start_ticks) {
+      return Kinship::kNone;
+    }
+    if (before->parent == main.pid)
+      return parent->start_ticks == main.start_ticks ? Kinship::kDescends : Kinship::kNone;
+    child = before->parent;
+  }
+  return Kinship::kNone;
 }
 
 std::vector<TreeMember> OrphansOfOurs(const std::set<int32_t>& known) {

@@ -23,6 +23,9 @@ struct TreeMember {
 // that; there SignalGroupByNumber is asked.
 Target::Outcome SignalGroup(const ProcessRef& leader, int signal);
 
+// SignalGroup works here also after the leader was reaped.
+bool KernelSignalsGroups();
+
 // By number, which is safe only as long as nobody has reaped the leader and only we can; kDenied
 // otherwise. `leader` must lead its group: its outcome (program_start.h) is OK.
 Target::Outcome SignalGroupByNumber(const ProcessRef& leader, int signal);
@@ -33,6 +36,17 @@ std::vector<TreeMember> SessionMembers(const ProcessIdentity& leader);
 
 // Signals each of them by its own pidfd, wherever its group is. Returns how many.
 int SignalSession(const ProcessIdentity& leader, int signal);
+
+// How a living process is related to a main process, without cgroups.
+enum class Kinship {
+  kNone,
+  // It descends from `main`, or is of its session: proven.
+  kDescends,
+  // A child of ours: started by us, or it lost its parents and came to us as their subreaper. Then
+  // it descends from one of our children, and nobody can say from which.
+  kOrphan,
+};
+Kinship KinshipOf(const ProcessRef& process, const ProcessIdentity& main);
 
 // Living children of ours that nobody knows: they left their session and lost their parents, and
 // came to us as their subreaper. Nobody but ReapStrangers takes their pids away.

@@ -31,7 +31,8 @@ namespace procctl::node {
 // folder is on: let it be a tmpfs.
 class StateLog {
  public:
-  static constexpr size_t kMostRecordBytes = 1 << 20;
+  // Many times what the largest host changes in one turn: what belongs together is one record.
+  static constexpr size_t kMostRecordBytes = 64 << 20;
 
   // What was found broken. A record cut short at the very end is not damage: its Append was killed
   // before it could say OK.

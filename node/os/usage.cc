@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "node/os/proc_file.h"
@@ -14,6 +15,14 @@
 
 namespace procctl::node {
 namespace {
+
+// Nullopt if it has ended: a zombie uses nothing.
+std::optional<ProcStat> StatOf(const ProcessIdentity& process) {
+  auto stat = ReadStat(process.pid);
+  if (!stat || stat->start_ticks != process.start_ticks) return std::nullopt;
+  if (stat->state == 'Z' || stat->state == 'X') return std::nullopt;
+  return stat;
+}
 
 int64_t ResidentOf(int32_t pid) {
   const auto text = ReadSmallFile(fmt::format("/proc/{}/statm", pid), 256);
@@ -37,31 +46,41 @@ int32_t DescriptorsOf(int32_t pid) {
 
 }  // namespace
 
-v1::Usage UsageReader::Read(int32_t pid, MonoTime now) {
-  v1::Usage usage;
-  const auto stat = ReadStat(pid);
-  if (!stat) return usage;
-  const ProcessIdentity process{pid, stat->start_ticks};
+std::optional<v1::Usage> UsageReader::Read(const ProcessIdentity& process, MonoTime now) {
+  const auto stat = StatOf(process);
+  if (!stat) return std::nullopt;
   const uint64_t ticks = stat->user_ticks + stat->system_ticks;
   const Nanos since = now - read_at_;
   if (process != process_) {
     process_ = process;
     cpu_percent_ = 0;
+    knows_cpu_ = false;
     read_at_ = now;
     ticks_ = ticks;
   } else if (since >= kLeastInterval) {
     const double seconds = std::chrono::duration<double>(since).count();
-    const double used =
-        static_cast<double>(ticks - ticks_) / static_cast<double>(sysconf(_SC_CLK_TCK));
+    const double used = static_cast<double>(ticks - std::min(ticks, ticks_)) /
+                        static_cast<double>(sysconf(_SC_CLK_TCK));
     cpu_percent_ = static_cast<int32_t>(std::clamp(used / seconds * 100 + 0.5, 0.0, 1e8));
+    knows_cpu_ = true;
     read_at_ = now;
     ticks_ = ticks;
   }
+  v1::Usage usage;
   usage.set_cpu_percent(cpu_percent_);
   usage.set_threads(stat->threads);
-  usage.set_resident(ResidentOf(pid));
-  usage.set_descriptors(DescriptorsOf(pid));
+  usage.set_resident(ResidentOf(process.pid));
+  usage.set_descriptors(DescriptorsOf(process.pid));
+  // What was read in between was of this process only if it is still there.
+  if (!StatOf(process)) return std::nullopt;
   return usage;
+}
+
+std::optional<int64_t> ReadResident(const ProcessIdentity& process) {
+  const int64_t resident = ResidentOf(process.pid);
+  // Read of this process only if it is still there.
+  if (!StatOf(process)) return std::nullopt;
+  return resident;
 }
 
 }  // namespace procctl::node

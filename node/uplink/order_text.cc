@@ -14,6 +14,8 @@ void Cut(std::size_t limit, std::string* text) {
 }
 
 constexpr std::size_t kText = 4096;
+// One more than a guardian answers.
+constexpr int kTooManyGenerations = 1001;
 
 // `Message`: any order; they name these alike.
 template <typename Message>
@@ -51,6 +53,9 @@ void FitForLink(v1::ProgramOrder* order) {
 
 void FitForLink(v1::DetailRequest* request) {
   request->DiscardUnknownFields();
+  if (request->has_usage() && request->usage().generations_size() > kTooManyGenerations) {
+    request->mutable_usage()->mutable_generations()->Truncate(kTooManyGenerations);
+  }
   if (!request->has_output()) return;
   Cut(kText, request->mutable_output()->mutable_program());
   Cut(kText, request->mutable_output()->mutable_cursor());

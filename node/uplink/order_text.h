@@ -21,6 +21,7 @@ void FitForLink(v1::Order* order);
 void FitForLink(v1::HoldOrder* order);
 // Neither a label nor a cursor is over 1 KiB: what is longer names nothing, and is cut too.
 void FitForLink(v1::ProgramOrder* order);
+// Of more generations than 1000 so many are left that the guardian refuses them.
 void FitForLink(v1::DetailRequest* request);
 
 }  // namespace procctl::uplink

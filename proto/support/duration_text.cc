@@ -1,5 +1,6 @@
 #include "proto/support/duration_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -58,7 +59,11 @@ absl::StatusOr<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
 
 std::string FormatDuration(std::chrono::nanoseconds duration) {
   const auto ns = duration.count();
-  if (ns < 0) return fmt::format("-{}", FormatDuration(std::chrono::nanoseconds(-ns)));
+  // The least of all has no opposite; one nanosecond is not shown of it.
+  if (ns < 0) {
+    return fmt::format("-{}",
+                       FormatDuration(-std::max(duration, -std::chrono::nanoseconds::max())));
+  }
   if (ns < 999'500) return ns == 0 ? "0s" : fmt::format("{}us", (ns + 500) / 1000);
   if (ns < 99'500'000) return fmt::format("{}ms", (ns + 500'000) / 1'000'000);
   if (ns < 9'950'000'000) {
@@ -66,7 +71,8 @@ std::string FormatDuration(std::chrono::nanoseconds duration) {
     return tenths % 10 == 0 ? fmt::format("{}s", tenths / 10)
                             : fmt::format("{}.{}s", tenths / 10, tenths % 10);
   }
-  const int64_t seconds = (ns + 500'000'000) / 1'000'000'000;
+  // Rounded without a sum, which the greatest of all has no room for.
+  const int64_t seconds = ns / 1'000'000'000 + (ns % 1'000'000'000 >= 500'000'000 ? 1 : 0);
   struct Step {
     int64_t big, small;
     char big_name, small_name;

@@ -37,11 +37,6 @@ class EscapedMessage : public spdlog::custom_flag_formatter {
   bool json_;
 };
 
-// Lines that may wait for a slow reader of stderr; then the oldest are dropped, never the program
-// delayed. Room for all of them is taken at the start, 400 bytes each, in every program of a node;
-// a thousand programs that end and start together say two lines each.
-constexpr size_t kWaitingLines = 2048;
-
 // The program's signals belong to its own threads.
 void BlockSignals() {
   sigset_t all;
@@ -64,8 +59,8 @@ absl::Status CheckLogLevel(std::string_view level) {
       fmt::format("\"{}\" is unknown; use debug, info, warning or error", level));
 }
 
-absl::Status StartLogging(std::string_view program, std::string_view format,
-                          std::string_view level) {
+absl::Status StartLogging(std::string_view program, std::string_view format, std::string_view level,
+                          size_t waiting_lines) {
   if (const absl::Status s = CheckLogFormat(format); !s.ok()) {
     return absl::InvalidArgumentError(fmt::format("log format {}", std::string(s.message())));
   }
@@ -86,7 +81,7 @@ absl::Status StartLogging(std::string_view program, std::string_view format,
   formatter->set_pattern(
       json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","pid":%P,"msg":"%v"})"
            : "%Y-%m-%dT%H:%M:%S.%eZ %l %n[%P] %v");
-  spdlog::init_thread_pool(kWaitingLines, 1, BlockSignals);
+  spdlog::init_thread_pool(waiting_lines, 1, BlockSignals);
   auto logger = std::make_shared<spdlog::async_logger>(
       std::string(program), std::make_shared<spdlog::sinks::stderr_sink_mt>(),
       spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);

@@ -2,6 +2,7 @@
 // A thread of its own writes, so that nobody ever waits for whoever reads stderr.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -10,11 +11,16 @@
 
 namespace procctl {
 
+// Lines that may wait for a slow reader of stderr; then the oldest are dropped, never the program
+// delayed. Room for all of them is taken at the start, 400 bytes each; a thousand programs that end
+// and start together say two lines each.
+inline constexpr size_t kWaitingLines = 2048;
+
 // Sets up spdlog's default logger. `format`: "text", "json" or "" (text on a terminal, else json).
 // `level`: "debug", "info", "warning", "error" or "" (info). Call once, early in main, before any
 // other thread runs.
-absl::Status StartLogging(std::string_view program, std::string_view format,
-                          std::string_view level);
+absl::Status StartLogging(std::string_view program, std::string_view format, std::string_view level,
+                          size_t waiting_lines = kWaitingLines);
 
 // What StartLogging would refuse, for the check of a configuration file: OK, or INVALID_ARGUMENT
 // with the fact and what to write instead.

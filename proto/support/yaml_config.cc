@@ -243,8 +243,7 @@ absl::Status ParseYamlConfig(std::string_view file, std::string_view text, Messa
   }
 }
 
-absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLines* lines,
-                            ConfigFaults* faults) {
+absl::StatusOr<std::string> ReadConfigText(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) {
     const int error = errno;
@@ -261,7 +260,13 @@ absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLine
     return absl::InvalidArgumentError(fmt::format("cannot read {}: is it a file?", file));
   }
   text.resize(static_cast<size_t>(in.gcount()));
-  return ParseYamlConfig(file, text, config, lines, faults);
+  return text;
+}
+
+absl::Status ReadYamlConfig(const std::string& file, Message* config, ConfigLines* lines,
+                            ConfigFaults* faults) {
+  const absl::StatusOr<std::string> text = ReadConfigText(file);
+  return text.ok() ? ParseYamlConfig(file, *text, config, lines, faults) : text.status();
 }
 
 }  // namespace procctl

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
 #include "proto/support/config_faults.h"
 
@@ -19,8 +20,11 @@ absl::Status ParseYamlConfig(std::string_view file, std::string_view text,
                              google::protobuf::Message* config, ConfigLines* lines,
                              ConfigFaults* faults);
 
-// The same from a file; NOT_FOUND or PERMISSION_DENIED where it cannot be read. Files over 1 MiB
-// are refused.
+// What is in a file of configuration. NOT_FOUND or PERMISSION_DENIED where it cannot be read. Files
+// over 1 MiB are refused.
+absl::StatusOr<std::string> ReadConfigText(const std::string& file);
+
+// Both in one.
 absl::Status ReadYamlConfig(const std::string& file, google::protobuf::Message* config,
                             ConfigLines* lines, ConfigFaults* faults);
 

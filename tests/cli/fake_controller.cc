@@ -99,6 +99,10 @@ grpc::Status FakeController::ListNodes(grpc::ServerContext*, const v1::ListNodes
 
 grpc::Status FakeController::ListSlots(grpc::ServerContext*, const v1::ListSlotsRequest* request,
                                        v1::ListSlotsResponse* response) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    asked_for_usage = request->with_usage();
+  }
   size_t begin = 0;
   size_t end = 0;
   const auto status = Page(request->filter(), request->page_token(), slots.size(), &begin, &end,

@@ -58,6 +58,7 @@ class FakeController : public v1::FleetService::Service {
 
   // What it heard.
   std::vector<std::string> filters;
+  bool asked_for_usage = false;  // by the last list of slots
   v1::ListEventsRequest events_request;
   std::vector<v1::KillSlotsRequest> kills;
   std::vector<v1::DescribeRequest> descriptions;

@@ -160,6 +160,28 @@ TEST_F(ListCommandTest, VersionNeedsNoController) {
   EXPECT_EQ(outcome.out, "procctl-cli " + std::string(kVersion) + "\n");
 }
 
+TEST_F(ListCommandTest, NodesAreAskedForUsageOnlyWhereItIsShown) {
+  controller_.slots = {Row("web-01", "api", v1::SLOT_STATE_ALIVE, 4120)};
+  v1::Usage* usage = controller_.slots[0].mutable_usage();
+  usage->set_cpu_percent(97);
+  usage->set_resident(22'544'384);
+  usage->set_threads(4);
+  usage->set_descriptors(12);
+  EXPECT_EQ(cli_.Run({"list"}).code, ExitCode::kOk);
+  EXPECT_FALSE(controller_.asked_for_usage);
+  EXPECT_THAT(cli_.Run({"list", "-o", "wide"}).out,
+              HasSubstr("  97%  21.5MiB  4        12   api "));
+  EXPECT_TRUE(controller_.asked_for_usage);
+  const auto json = Parse(cli_.Run({"list", "-o", "json"}).out);
+  EXPECT_TRUE(controller_.asked_for_usage);
+  const auto& row = json.fields().at("slots").list_value().values(0).struct_value();
+  const auto& shown = row.fields().at("usage").struct_value().fields();
+  EXPECT_EQ(shown.at("cpuPercent").number_value(), 97);
+  EXPECT_EQ(shown.at("resident").string_value(), "22544384");
+  EXPECT_EQ(cli_.Run({"list", "-o", "wide", "--timeout", "3s"}).code, ExitCode::kOk);
+  EXPECT_FALSE(controller_.asked_for_usage) << "there is no time for it";
+}
+
 TEST_F(ListCommandTest, ASlotThatNeedNotBeatHasNeitherBeatNorTimeout) {
   controller_.slots = {Row("web-01", "tor", v1::SLOT_STATE_ALIVE, 4120)};
   controller_.slots[0].mutable_slot()->clear_timeout();

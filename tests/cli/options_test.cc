@@ -275,6 +275,7 @@ TEST(Options, EveryHelpHasExamples) {
                                              {"restart", "--help"},
                                              {"retry", "--help"},
                                              {"help", "reload"},
+                                             {"help", "local"},
                                              {"help", "filters"}}) {
     const Parsed parsed = Parse(arguments);
     EXPECT_FALSE(parsed.options.has_value());
@@ -311,6 +312,38 @@ TEST(CheckConnection, NamesEverythingThatIsMissingAndHowToGiveIt) {
 TEST(CheckConnection, RefusesAnAddressWithoutAPort) {
   EXPECT_TRUE(absl::IsInvalidArgument(CheckConnection({"ctl.example", {"a", "b", "c"}, ""})));
   EXPECT_TRUE(CheckConnection({"ctl.example:7443", {"a", "b", "c"}, ""}).ok());
+}
+
+TEST(Options, TheNodeOfThisHostIsAskedInsteadOfAController) {
+  const Parsed parsed = Parse({"list", "--local"}, {{"PROCCTL_CONTROLLER", "c:1"}});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.refusal;
+  EXPECT_TRUE(parsed.options->connection.local) << "who types it means it";
+  EXPECT_EQ(parsed.options->connection.runtime_dir, "");
+  EXPECT_EQ(Good({"--local", "--runtime-dir", "/x", "stop", "web"}).connection.runtime_dir, "/x");
+  EXPECT_FALSE(Good({"list"}).connection.local);
+}
+
+TEST(Options, LocalGoesWithNoControllerAndTheFolderOnlyWithLocal) {
+  EXPECT_THAT(Refused({"list", "--local", "--controller", "c:1"}), HasSubstr("do not go together"));
+  EXPECT_THAT(Refused({"list", "--runtime-dir", "/x"}), HasSubstr("goes with --local"));
+}
+
+TEST(Options, WhatNeedsHistoryIsRefusedWithLocal) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"why", "web"}, {"events"}, {"history", "web"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.emplace_back("--local");
+    EXPECT_THAT(Refused(arguments), HasSubstr("keeps no history")) << command[0];
+    EXPECT_TRUE(Parse(command).options.has_value()) << command[0];
+  }
+  EXPECT_THAT(Refused({"list", "nodes", "--local"}), HasSubstr("one node"));
+  EXPECT_EQ(Good({"list", "programs", "--local"}).verb, Verb::kListPrograms);
+}
+
+TEST(Options, ReloadNeedsANodeUnlessItIsThisOne) {
+  EXPECT_THAT(Refused({"reload"}), HasSubstr("reload needs NODE"));
+  EXPECT_EQ(Good({"reload", "--local"}).verb, Verb::kReload);
+  EXPECT_THAT(Good({"reload", "web-01"}).targets, ElementsAre("web-01"));
 }
 
 }  // namespace

@@ -96,6 +96,10 @@ TEST_F(RenderDetailTest, ASlotAsItsNodeTellsIt) {
   detail.set_busy_cut(1);
   *detail.mutable_shadow_timeout() = ToProto(3s);
   detail.set_shadow_kills(2);
+  detail.mutable_usage()->set_resident(22'544'384);
+  detail.mutable_usage()->set_cpu_percent(97);
+  detail.mutable_usage()->set_threads(4);
+  detail.mutable_usage()->set_descriptors(1);
   detail.set_kill(17);
   *detail.mutable_headroom() = Gaps();
   EXPECT_THAT("\n" + RenderSlotDetail(row, detail, as_of_), ::testing::StartsWith(R"(
@@ -115,6 +119,7 @@ web-01/encoder
   Progress:        17, unchanged for 0.2s
   Long work:       announced 4 times, 1 cut to the node's policy
   Shadow timeout:  3s: would have stopped it 2 times
+  Uses:            21.5 MiB resident, 97 % CPU, 4 threads, 1 descriptor
   Kill under way:  17
   Hold:            operator/alice, until 2026-11-22T12:28:00 (28m left), "debugging"
   Observe:         yes: judged and reported, never signalled
@@ -142,13 +147,17 @@ TEST_F(RenderDetailTest, ANode) {
   node.set_slots(3);
   node.set_slots_in_trouble(1);
   *node.mutable_age() = ToProto(2s);
+  node.set_events_waiting(3);
   EXPECT_EQ("\n" + RenderNode(node), R"(
 web-01
   State:           connected, heard 2s ago
   Mode:            enforce
   Slots:           3, 1 in trouble
-  Events waiting:  0
+  Events waiting:  3
 )");
+  // Of a node that was asked itself nobody has counted them.
+  node.set_events_waiting(0);
+  EXPECT_THAT(RenderNode(node), Not(HasSubstr("waiting")));
 }
 
 TEST_F(RenderDetailTest, AGuardianItsBrakesAndItsCanary) {

@@ -36,7 +36,7 @@ ProgramList Fleet() {
   ProgramList list;
   list.as_of = At(kNoon);
   auto web = ProgramRow("web-01", "web@1", v1::PROGRAM_STATE_RUNNING, 4120);
-  v1::Usage* usage = web.mutable_program()->mutable_usage();
+  v1::Usage* usage = web.mutable_usage();
   usage->set_resident(12 << 20);
   usage->set_cpu_percent(150);
   usage->set_threads(4);

@@ -98,16 +98,17 @@ TEST_F(RenderTest, StatusSaysWhoHoldsItAndWhatItSaysItself) {
 TEST_F(RenderTest, AWideTableHasMoreColumns) {
   SlotList list = Fleet();
   list.slots = {HeldRow(), Row("web-01", "b", v1::SLOT_STATE_ALIVE, 7)};
+  v1::Usage* usage = list.slots[1].mutable_usage();
+  usage->set_resident(3 << 20);
+  usage->set_threads(1);
+  usage->set_descriptors(5);
   const std::string text = RenderSlots(list, false, false, Columns::kWide);
-  EXPECT_THAT(text,
-              HasSubstr("AGE  NAME  DOOR    UID  GENERATION  LIMIT  PROGRESS  HOLDER          "
-                        "UNTIL                STATUS\n"));
-  EXPECT_THAT(text,
-              HasSubstr("2s   api   native  0    7           -      2s/30s    operator/alice  "
-                        "2026-11-22T12:28:00  hold: "));
-  EXPECT_THAT(text,
-              HasSubstr("2s   b     native  0    7           -      -         -               "
-                        "-                    -\n"));
+  EXPECT_THAT(text, HasSubstr("AGE  CPU  RSS   THREADS  FDS  NAME  DOOR    UID  GENERATION  LIMIT  "
+                              "PROGRESS  HOLDER          UNTIL                STATUS\n"));
+  EXPECT_THAT(text, HasSubstr("2s   -    -     -        -    api   native  0    7           -      "
+                              "2s/30s    operator/alice  2026-11-22T12:28:00  hold: "));
+  EXPECT_THAT(text, HasSubstr("2s   0%   3MiB  1        5    b     native  0    7           -      "
+                              "-         -               -                    -\n"));
 }
 
 // They may beat without a report, so the last reported silence says nothing of now.

@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
+#include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/support/time_convert.h"
@@ -85,9 +88,20 @@ TEST_F(ProgramEnds, HistoryTellsTheTruth) {
   EXPECT_EQ(AwaitState("healthy", v1::PROGRAM_STATE_RUNNING).incarnation().pid(), healthy);
   EXPECT_EQ(fleet_.Cli({"history", "n1/nobody"}).exit_code, 3);
   // As a person reads it.
-  const Finished table = fleet_.Cli({"history", "n1/silent"});
-  EXPECT_THAT(table.out, HasSubstr("hung"));
-  EXPECT_THAT(table.out, HasSubstr("SIGTERM"));
+  const std::map<std::string, std::pair<std::string, std::string>> words = {
+      {"well", {"exit 0", "ended by itself"}},
+      {"badly", {"exit 3", "ended by itself"}},
+      {"faulty", {"SIGSEGV", "crashed"}},
+      {"shot", {"SIGKILL", "killed by a signal from outside"}},
+      {"silent", {"SIGTERM", "hung"}},
+      {"ordered", {"SIGTERM", "operator/tester, \"maintenance\""}},
+      {"changed", {"SIGTERM", "configuration changed"}}};
+  for (const auto& [label, how] : words) {
+    const Finished table = fleet_.Cli({"history", "n1/" + label});
+    EXPECT_EQ(std::count(table.out.begin(), table.out.end(), '\n'), 2) << table.out;
+    EXPECT_THAT(table.out, HasSubstr(how.first)) << label;
+    EXPECT_THAT(table.out, HasSubstr(how.second)) << label;
+  }
 }
 
 TEST_F(ProgramEnds, AProgramThatEndsTooOftenIsParkedAndRetried) {
@@ -163,7 +177,10 @@ TEST_F(ProgramEnds, ATreeIsGoneWithinItsGrace) {
   // They had their grace, counted from the first signal.
   const v1::Event term =
       fleet_.AwaitEvent("SIGTERM", 30s, Is(v1::EVENT_KIND_TERM_SENT, parent.pid()));
-  EXPECT_GE(At(told) - At(term), kGrace - 100ms) << "stamped a little after it was sent";
+  const auto took = At(told) - At(term);
+  EXPECT_GE(took, kGrace - 100ms) << "stamped a little after it was sent";
+  std::printf("cgroup.kill %lld ms after SIGTERM, grace 1000 ms\n",
+              static_cast<long long>(took / 1ms));
 
   // A guardian that ends with all its programs leaves no cgroups behind.
   const std::filesystem::path tree = std::filesystem::path(family.cgroup()).parent_path();

@@ -50,5 +50,11 @@ TEST(FormatDuration, RoundsIntoTheNextUnit) {
   EXPECT_EQ(FormatDuration(59'600ms), "1m");
 }
 
+TEST(FormatDuration, TheGreatestAndTheLeastOfAllDoNotOverflow) {
+  EXPECT_EQ(FormatDuration(nanoseconds::max()), "106751d23h");
+  EXPECT_EQ(FormatDuration(nanoseconds::min()), "-106751d23h");
+  EXPECT_EQ(FormatDuration(nanoseconds::max() - 500ms), "106751d23h");
+}
+
 }  // namespace
 }  // namespace procctl

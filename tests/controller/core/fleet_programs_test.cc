@@ -1,7 +1,7 @@
 // Rows of programs in the fleet's view.
 #include <gtest/gtest.h>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 #include "controller/core/fleet_view.h"
 
 namespace procctl::controller {

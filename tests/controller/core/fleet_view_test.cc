@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 
 namespace procctl::controller {
 namespace {

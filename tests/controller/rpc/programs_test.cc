@@ -337,5 +337,34 @@ TEST_F(ReadOutputTest, AViewerMayNot) {
   EXPECT_EQ(Read(viewer.get(), Request()).status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
 }
 
+TEST_F(ProgramsTest, WhatProgramsUseIsAskedForThoseThatRun) {
+  v1::Program web = MakeProgram("web");
+  web.mutable_incarnation()->set_generation(7);
+  auto node = Node("web-01");
+  ASSERT_TRUE(node->Connect());
+  ASSERT_TRUE(SendPrograms(node.get(), {MakeProgram("db", v1::PROGRAM_STATE_STOPPED), web}));
+  ASSERT_TRUE(Arrived(node.get(), 1));
+  std::thread guardian([&] {
+    const v1::DetailRequest question = node->Receive().detail();
+    EXPECT_THAT(question.usage().generations(), ElementsAre(7));
+    v1::DetailReply reply;
+    reply.set_request(question.request());
+    v1::UsageAnswer::Row* row = reply.mutable_usage()->add_rows();
+    row->set_generation(7);
+    row->mutable_usage()->set_resident(4096);
+    EXPECT_TRUE(node->SendDetail(reply));
+  });
+  v1::ListProgramsRequest request;
+  request.set_with_usage(true);
+  v1::ListProgramsResponse response;
+  Call call;
+  const grpc::Status status = Caller(Role::kViewer)->ListPrograms(&call, request, &response);
+  guardian.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.programs_size(), 2);
+  EXPECT_FALSE(response.programs(0).has_usage());
+  EXPECT_EQ(response.programs(1).usage().resident(), 4096);
+}
+
 }  // namespace
 }  // namespace procctl::controller

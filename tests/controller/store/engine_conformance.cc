@@ -6,7 +6,7 @@
 #include <future>
 #include <utility>
 
-#include "controller/core/filter_schemas.h"
+#include "proto/support/filter_schemas.h"
 
 namespace procctl::controller {
 namespace {

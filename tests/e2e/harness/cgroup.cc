@@ -12,26 +12,25 @@
 #include "tests/e2e/harness/wait.h"
 
 namespace procctl::e2e {
-namespace {
-
-std::string FindV2() {
+std::vector<std::string> CgroupV2Places() {
+  std::vector<std::string> places;
   std::ifstream mounts("/proc/self/mounts");
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream fields(line);
     std::string device, where, type;
     fields >> device >> where >> type;
-    if (type == "cgroup2") return where;
+    if (type == "cgroup2") places.push_back(where);
   }
-  return "";
+  return places;
 }
 
-}  // namespace
-
-Cgroup::Cgroup(const std::string& name) : root_(FindV2()) {
-  if (root_.empty()) {
+Cgroup::Cgroup(const std::string& name) {
+  const std::vector<std::string> places = CgroupV2Places();
+  if (places.empty()) {
     why_ = "no cgroup v2 hierarchy is mounted";
     return;
   }
+  root_ = places.front();
   path_ = root_ + "/procctl-test-" + std::to_string(getpid()) + "-" + name;
   if (mkdir(path_.c_str(), 0755) != 0) {
     why_ = "mkdir " + path_ + ": " + strerror(errno);

@@ -4,8 +4,12 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 namespace procctl::e2e {
+
+// Where v2 hierarchies are mounted, in the order of their mounting.
+std::vector<std::string> CgroupV2Places();
 
 class Cgroup {
  public:

@@ -41,6 +41,7 @@ int OpenPidfd(pid_t pid) {
 }
 
 [[noreturn]] void Execute(const Launch& launch, pid_t parent) {
+  if (launch.prepare && !launch.prepare()) _exit(126);
   if (launch.descriptors > 0) {
     const rlimit limit{static_cast<rlim_t>(launch.descriptors),
                        static_cast<rlim_t>(launch.descriptors)};

@@ -24,6 +24,9 @@ struct Launch {
   std::optional<uid_t> uid;
   // RLIMIT_NOFILE, where not 0.
   int descriptors = 0;
+  // Runs in the new process, as the test's own user, before anything else is done there. False: it
+  // exits with 126.
+  std::function<bool()> prepare;
 };
 
 class Child {

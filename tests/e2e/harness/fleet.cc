@@ -55,14 +55,14 @@ void GiveTo(uid_t uid, const std::string& folder) {
 
 std::string Program(const std::string& name) { return std::string(PROCCTL_BIN_DIR "/") + name; }
 
-pid_t Node::UplinkPid() {
+pid_t Node::ChildPid(const std::string& comm) {
   // "/proc/<pid>/task/<tid>/children" of each thread: any thread may have forked it.
   const std::string tasks = "/proc/" + std::to_string(guardian_.pid()) + "/task";
   std::error_code gone;
   for (const auto& task : fs::directory_iterator(tasks, gone)) {
     std::istringstream children(ReadFile(task.path().string() + "/children"));
     for (pid_t pid; children >> pid;) {
-      if (ReadFile("/proc/" + std::to_string(pid) + "/comm") == "procctl-uplink\n") return pid;
+      if (ReadFile("/proc/" + std::to_string(pid) + "/comm") == comm + "\n") return pid;
     }
   }
   return -1;
@@ -197,6 +197,7 @@ Node& Fleet::StartNode(const std::string& id, NodeOptions options) {
   launch.out = node->folder_ + "/node.out";
   launch.err = node->folder_ + "/node.log";
   launch.env = options.env;
+  launch.prepare = options.prepare;
   launch.uid = options.uid;
   WriteFile(launch.out, "");
   node->guardian_ = Child(std::move(launch));
@@ -250,6 +251,17 @@ Finished Fleet::Cli(std::vector<std::string> arguments, std::chrono::millisecond
   for (const std::string& option : TlsOptions(OperatorTls())) arguments.push_back(option);
   arguments.insert(arguments.end(), {"--controller", address_});
   return RawCli(std::move(arguments), limit);
+}
+
+Launch Fleet::LastingCli(const std::string& name, std::vector<std::string> arguments) const {
+  Launch launch;
+  launch.argv = std::move(arguments);
+  launch.argv.insert(launch.argv.begin(), procctl::e2e::Program("procctl-cli"));
+  launch.argv.insert(launch.argv.end(), {"--controller", address_});
+  for (const std::string& option : TlsOptions(OperatorTls())) launch.argv.push_back(option);
+  launch.out = folder_ + "/" + name + ".out";
+  launch.err = folder_ + "/" + name + ".err";
+  return launch;
 }
 
 std::vector<v1::FleetSlot> Fleet::Slots() {

@@ -39,6 +39,8 @@ struct NodeOptions {
   // Runs as this user, where given (needs root).
   std::optional<uid_t> uid;
   std::vector<std::pair<std::string, std::string>> env;
+  // As Launch::prepare, in the guardian's process.
+  std::function<bool()> prepare;
   // Folder with ca.crt, cert.pem and key.pem, where they are not to be the node's own.
   std::string tls;
 };
@@ -52,11 +54,14 @@ class Node {
   std::string config() const { return folder_ + "/node.yaml"; }
   // What guardian and uplink have logged.
   std::string Log() const { return ReadFile(folder_ + "/node.log"); }
-  // Pid of the uplink that runs now, or -1.
-  pid_t UplinkPid();
+  // Pid of the uplink, or of the logger, that runs now, or -1.
+  pid_t UplinkPid() { return ChildPid("procctl-uplink"); }
+  pid_t LoggerPid() { return ChildPid("procctl-logger"); }
 
  private:
   friend class Fleet;
+  pid_t ChildPid(const std::string& comm);
+
   std::string id_;
   std::string folder_;
   std::string runtime_;
@@ -92,6 +97,9 @@ class Fleet {
   // Runs procctl-cli as the operator. `RawCli` adds no address and no certificates.
   Finished Cli(std::vector<std::string> arguments, std::chrono::milliseconds limit = 60s);
   Finished RawCli(std::vector<std::string> arguments, std::chrono::milliseconds limit = 60s);
+  // The same as the operator, for one that goes on until the test has seen enough. Its output is
+  // taken by the files NAME.out and NAME.err of the test's folder.
+  Launch LastingCli(const std::string& name, std::vector<std::string> arguments) const;
 
   // Through `procctl-cli ... -o json`; they throw when it fails.
   std::vector<v1::FleetSlot> Slots();

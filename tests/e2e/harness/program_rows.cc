@@ -74,7 +74,7 @@ std::map<std::string, pid_t> AwaitPids(Fleet& fleet, const std::string& node, si
 }
 
 std::vector<v1::Event> History(Fleet& fleet, const std::string& program) {
-  const Finished history = fleet.Cli({"history", program, "-o", "json"});
+  const Finished history = fleet.Cli({"history", program, "--all", "-o", "json"});
   if (history.exit_code != 0) {
     throw HarnessError("procctl-cli history " + program + " exits with " +
                        std::to_string(history.exit_code) + ": " + history.err);

@@ -28,7 +28,7 @@ v1::Program AwaitProgram(Fleet& fleet, const std::string& node, const std::strin
 // Pid of the main process by label, of all programs of a node; waits until all of them run.
 std::map<std::string, pid_t> AwaitPids(Fleet& fleet, const std::string& node, size_t programs);
 
-// What `procctl-cli history` tells of "NODE/PROGRAM", oldest first. Throws when it fails.
+// All that `procctl-cli history` tells of "NODE/PROGRAM", oldest first. Throws when it fails.
 std::vector<v1::Event> History(Fleet& fleet, const std::string& program);
 
 // A process that the test did not start itself but its node did. Held by pidfd: what is asked and

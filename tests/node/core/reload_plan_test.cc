@@ -61,6 +61,7 @@ void SetKey(Message* message, const std::string& key) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.SetBool(message, &field, true);
     case FieldDescriptor::CPPTYPE_MESSAGE:
+      if (field.is_repeated()) return SetKey(reflection.AddMessage(message, &field), "from");
       dynamic_cast<google::protobuf::Duration&>(*reflection.MutableMessage(message, &field))
           .set_seconds(77);
       return;
@@ -127,6 +128,18 @@ TEST(CompareProgram, EveryKeyIsSeenAndNamed) {
     EXPECT_EQ(Compare(then, then, &keys), Change::kNone) << key;
     EXPECT_THAT(keys, IsEmpty());
   }
+}
+
+TEST(CompareProgram, AQuietWindowThatDiffersWithinIsSeen) {
+  v1::ProgramConfig now = Program("a");
+  now.add_quiet()->set_from("@daily");
+  now.mutable_quiet(0)->mutable_last()->set_seconds(3600);
+  v1::ProgramConfig then = now;
+  std::vector<std::string> keys;
+  EXPECT_EQ(Compare(now, then, &keys), Change::kNone);
+  then.mutable_quiet(0)->mutable_last()->set_seconds(3601);
+  EXPECT_EQ(Compare(now, then, &keys), Change::kLive);
+  EXPECT_THAT(keys, ElementsAre("quiet"));
 }
 
 TEST(CompareProgram, TheStrongestCountsAndAllAreNamedInTheOrderOfTheSchema) {
@@ -251,6 +264,13 @@ TEST(PlanReload, EveryKindOfStepIsTold) {
   EXPECT_EQ(plan.steps[6].instances_after, 0);
 }
 
+TEST(PlanReload, WhatOfTheNodeIsLiveNeedsNoRestart) {
+  const v1::NodeConfig now;
+  v1::NodeConfig then;
+  then.set_watch_file(true);
+  EXPECT_EQ(Describe(PlanReload(now, then)), "the node itself: live (watch_file)\n");
+}
+
 TEST(PlanReload, WithoutADifferenceNothingChanges) {
   v1::NodeConfig config;
   EXPECT_EQ(Describe(PlanReload(config, config)), "nothing changes\n");
@@ -271,7 +291,10 @@ TEST(PlanReload, EveryKeyOfTheNodeIsSeen) {
     } else {
       SetKey(&then, key);
     }
-    EXPECT_THAT(PlanReload(now, then).node_keys, ElementsAre(top)) << key;
+    const ReloadPlan plan = PlanReload(now, then);
+    const bool live = top == "watch_file";
+    EXPECT_THAT(live ? plan.live_node_keys : plan.node_keys, ElementsAre(top)) << key;
+    EXPECT_THAT(live ? plan.node_keys : plan.live_node_keys, IsEmpty()) << key;
   }
   v1::NodeConfig now;
   now.add_rules()->set_name("x");

@@ -4,6 +4,7 @@
 
 #include <random>
 #include <tuple>
+#include <utility>
 
 namespace procctl::node {
 namespace {
@@ -262,6 +263,121 @@ TEST(Why, IsShort) {
   EXPECT_EQ(Once(Spec(RestartPolicy::kNever), Exit(0)).why, "exit code 0; restart never");
   EXPECT_EQ(Once(Spec(RestartPolicy::kOnFailure), Exit(0)).why, "exit code 0; restart on-failure");
   EXPECT_EQ(Once(Spec(RestartPolicy::kOnHang), Exit(1)).why, "exit code 1; restart on-hang");
+}
+
+TEST(Parking, TheStandardIntensityParksWhatFailsAtOnceWithTheStandardBackoff) {
+  ProgramSpec spec;
+  spec.backoff.jitter_percent = 20;
+  RestartState state;
+  MonoTime now = kNow;
+  for (int starts = 1; starts <= 6; ++starts) {
+    NoteStart(spec.intensity, &state, now);
+    // Jitter as long as can be.
+    const RestartAnswer answer = AfterEnd(spec, Exit(1), &state, now, 1);
+    ASSERT_EQ(answer.what, starts == 6 ? What::kPark : What::kStart) << starts;
+    now += answer.delay;
+  }
+  EXPECT_TRUE(ParkingOf(spec).when_failing_at_once);
+}
+
+TEST(Parking, TenStartsAreTooManyForThatAndSixAreNot) {
+  ProgramSpec spec;
+  spec.restart = RestartPolicy::kOnFailure;
+  spec.intensity.starts = 10;
+  const Parking ten = ParkingOf(spec);
+  EXPECT_FALSE(ten.possible);
+  EXPECT_EQ(ten.most_starts, 6);
+  // 1s, 2s ... 32s and four times 60s.
+  EXPECT_EQ(ten.least_within, 63s + 4 * 60s);
+  EXPECT_EQ(WordsFor(spec.intensity, ten),
+            "set starts to 6 or less within 2m, or within to 6m or more, or shorten the backoff");
+  // One that ends well at once would be parked with it.
+  spec.restart = RestartPolicy::kAlways;
+  EXPECT_TRUE(ParkingOf(spec).possible);
+  EXPECT_FALSE(ParkingOf(spec).when_failing_at_once);
+  // So would one whose backoff begins anew because it ran for a minute in between.
+  spec.restart = RestartPolicy::kOnFailure;
+  spec.intensity.starts = 9;
+  EXPECT_TRUE(ParkingOf(spec).possible);
+  spec.restart = RestartPolicy::kNever;
+  EXPECT_FALSE(ParkingOf(spec).possible);
+}
+
+TEST(Parking, AMillionStartsMeanNever) {
+  ProgramSpec spec;
+  spec.backoff.first = 0s;
+  spec.intensity.starts = 999'999;
+  RestartState state{.recent_starts = std::vector<MonoTime>(1'000'000, kNow)};
+  EXPECT_EQ(AfterEnd(spec, Exit(1), &state, kNow, 0).what, What::kPark);
+  EXPECT_TRUE(ParkingOf(spec).possible);
+  spec.intensity.starts = 1'000'000;
+  EXPECT_EQ(AfterEnd(spec, Exit(1), &state, kNow, 0).what, What::kStart);
+  EXPECT_FALSE(ParkingOf(spec).possible);
+}
+
+TEST(Intensity, NoMoreStartsAreKeptThanAreCounted) {
+  for (const auto& [starts, kept] : {std::pair(3, 3U), std::pair(1'000'000, 99U)}) {
+    const IntensityRule rule{.starts = starts, .within = 1h, .retry_every = 1min};
+    RestartState state;
+    for (int i = 0; i < 200; ++i) NoteStart(rule, &state, kNow + i * 1ms);
+    EXPECT_EQ(state.recent_starts.size(), kept);
+    EXPECT_EQ(state.recent_starts.back(), kNow + 199ms);
+  }
+}
+
+TEST(Parking, ExactlySoLongIsReachedAndANanosecondLessIsNot) {
+  ProgramSpec spec;
+  spec.restart = RestartPolicy::kOnFailure;
+  spec.backoff = {.first = 10s, .most = 10s, .jitter_percent = 0, .reset_after = 60s};
+  spec.intensity = {.starts = 3, .within = 30s, .retry_every = 1min};
+  EXPECT_TRUE(ParkingOf(spec).possible);
+  EXPECT_TRUE(ParkingOf(spec).when_failing_at_once);
+  spec.intensity.within = 30s - 1ns;
+  EXPECT_FALSE(ParkingOf(spec).possible);
+  EXPECT_EQ(ParkingOf(spec).most_starts, 2);
+  spec.restart = RestartPolicy::kAlways;
+  EXPECT_FALSE(ParkingOf(spec).possible);
+  spec.backoff.first = 0s;
+  EXPECT_TRUE(ParkingOf(spec).when_failing_at_once);
+}
+
+// Against the rule itself, fed with failures at once and with runs that last just long enough.
+TEST(Parking, IsPossibleIfAndOnlyIfSomeSeriesOfFailuresParks) {
+  int possible = 0;
+  int impossible = 0;
+  std::mt19937 random(7);
+  for (int i = 0; i < 300; ++i) {
+    ProgramSpec spec;
+    spec.restart = RestartPolicy::kOnFailure;
+    spec.backoff = {.first = Nanos(1s) * (1 + random() % 5),
+                    .most = Nanos(1s) * (5 + random() % 30),
+                    .jitter_percent = 0,
+                    .reset_after = Nanos(1s) * (1 + random() % 30)};
+    spec.intensity = {.starts = static_cast<int>(1 + random() % 8),
+                      .within = Nanos(1s) * (1 + random() % 200),
+                      .retry_every = 1min};
+    bool parks = false;
+    // Which of the runs last: all ways there are.
+    for (uint32_t ways = 0; ways < (1U << spec.intensity.starts) && !parks; ++ways) {
+      RestartState state;
+      MonoTime now = kNow;
+      for (int run = 0; run < spec.intensity.starts && !parks; ++run) {
+        NoteStart(spec.intensity, &state, now);
+        const Nanos ran = (ways >> run & 1) != 0 ? spec.backoff.reset_after : Nanos(0);
+        now += ran;
+        const RestartAnswer answer = AfterEnd(spec, Exit(1, ran), &state, now, 0);
+        parks = answer.what == What::kPark;
+        now += answer.delay;
+      }
+    }
+    ASSERT_EQ(ParkingOf(spec).possible, parks)
+        << spec.backoff.first.count() << " " << spec.backoff.most.count() << " "
+        << spec.backoff.reset_after.count() << " " << spec.intensity.starts << " "
+        << spec.intensity.within.count();
+    ++(parks ? possible : impossible);
+  }
+  EXPECT_GT(possible, 30);
+  EXPECT_GT(impossible, 30);
 }
 
 }  // namespace

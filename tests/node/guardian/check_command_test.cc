@@ -28,6 +28,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr uid_t kNobody = 65534;
 
@@ -44,11 +45,15 @@ void CollectKeys(const google::protobuf::Message& message, const std::string& pr
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   for (const auto* field : fields) {
-    const bool section = field->message_type() != nullptr && !field->is_repeated() &&
+    const bool section = field->message_type() != nullptr &&
                          field->message_type()->full_name() != "google.protobuf.Duration";
-    if (section) {
-      CollectKeys(message.GetReflection()->GetMessage(message, field), prefix + field->name() + ".",
-                  keys);
+    const auto& reflection = *message.GetReflection();
+    if (section && field->is_repeated()) {
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i)
+        CollectKeys(reflection.GetRepeatedMessage(message, field, i), prefix + field->name() + ".",
+                    keys);
+    } else if (section) {
+      CollectKeys(reflection.GetMessage(message, field), prefix + field->name() + ".", keys);
     } else {
       keys->insert(prefix + field->name());
     }
@@ -82,6 +87,8 @@ class CheckCommand : public ::testing::Test {
     dir_ = pattern;
     // For tests that look at it as somebody else.
     ASSERT_EQ(chmod(dir_.c_str(), 0755), 0);
+    // There is a journal, whatever this host has.
+    ASSERT_EQ(setenv("PROCCTL_JOURNAL_SOCKET", dir_.c_str(), 1), 0);
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
@@ -144,7 +151,8 @@ TEST_F(CheckCommand, TheExampleIsGoodForItsReader) {
   const std::string file = Write("programs.yaml", Example());
   const Answer answer = Run({"check", file});
   EXPECT_EQ(answer.code, 0) << answer.err;
-  EXPECT_EQ(answer.out, file + ": good\n");
+  EXPECT_THAT(answer.out, StartsWith(file + ": good\n"));
+  EXPECT_THAT(answer.out, Not(HasSubstr("note:")));
   EXPECT_EQ(answer.err, "");
 }
 
@@ -155,7 +163,8 @@ TEST_F(CheckCommand, TheExampleIsGoodForAPlainUser) {
   if (answer.code == 126) GTEST_SKIP() << "this root cannot become another user";
   if (answer.code == 124) GTEST_SKIP() << "user 65534 may not execute " << PROCCTL_NODE;
   EXPECT_EQ(answer.code, 0) << answer.err;
-  EXPECT_EQ(answer.out, file + ": good\n");
+  EXPECT_THAT(answer.out, StartsWith(file + ": good\n"));
+  EXPECT_THAT(answer.out, Not(HasSubstr("note:")));
 }
 
 TEST_F(CheckCommand, TheExampleHasEveryKeyOfAProgram) {
@@ -178,6 +187,64 @@ TEST_F(CheckCommand, TheExampleHasEveryKeyOfAProgram) {
   EXPECT_THAT(missing, IsEmpty());
 }
 
+TEST_F(CheckCommand, QuietTimesAreShownWithTheNextRun) {
+  const std::string file = Write("node.yaml", Node("programs:\n"
+                                                   "- name: nightly\n"
+                                                   "  command: [/bin/true]\n"
+                                                   "  cron: \"0 3,12 * * *\"\n"
+                                                   "  quiet:\n"
+                                                   "  - {from: \"0 0 * * *\", last: 6h}\n"
+                                                   "  - {from: \"0 13 * * *\", last: 11h}\n"));
+  const Answer answer = Run({"check", file});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  // From 13:00 until 06:00, whatever the hour is now.
+  EXPECT_THAT(answer.out,
+              testing::ContainsRegex("\nnightly: quiet (next from [-0-9]+T13:00:00Z )?until "
+                                     "[-0-9]+T06:00:00Z; next run [-0-9]+T12:00:00Z\n"));
+}
+
+TEST_F(CheckCommand, AnIntensityThatHidesFailuresIsNoted) {
+  const std::string file = Write("node.yaml", Node("programs:\n"
+                                                   "- name: slow\n"
+                                                   "  command: [/bin/true]\n"
+                                                   "  backoff: {first: 10s}\n"
+                                                   "- name: good\n"
+                                                   "  command: [/bin/true]\n"));
+  const Answer answer = Run({"check", file});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(answer.out,
+            file + ": good\n" + file +
+                ":8: note: slow is never parked while it fails at once: with its backoff it is not "
+                "started more than 6 times within 2m; set starts to 3 or less within 2m, or within "
+                "to 5m or more, or shorten the backoff\n");
+}
+
+TEST_F(CheckCommand, MoreInstancesThanSlotsAreRefused) {
+  const std::string file = Write("node.yaml", Node("heartbeat: {max_slots: 10}\n"
+                                                   "programs:\n"
+                                                   "- name: one\n"
+                                                   "  command: [/bin/true]\n"
+                                                   "  instances: 10\n"
+                                                   "- name: two\n"
+                                                   "  command: [/bin/true]\n"));
+  const Answer answer = Run({"check", file});
+  EXPECT_EQ(answer.code, 2);
+  EXPECT_THAT(answer.err,
+              HasSubstr(file + ":10: programs.1.instances: with it there are 11 instances of "
+                               "programs, a slot each, and heartbeat.max_slots is 10; raise"));
+}
+
+TEST_F(CheckCommand, NewKeysAreExplained) {
+  for (const auto& [key, words] : {std::pair("watch_file", "a second after the last change"),
+                                   std::pair("programs.quiet", "left in peace"),
+                                   std::pair("programs.quiet.last", "every window ends"),
+                                   std::pair("programs.intensity.starts", "Defaults 6 and 2m")}) {
+    const Answer answer = Run({"explain", key});
+    EXPECT_EQ(answer.code, 0) << answer.err;
+    EXPECT_THAT(answer.out, HasSubstr(words)) << key;
+  }
+}
+
 TEST_F(CheckCommand, EveryFaultOfAFileIsToldWithItsLine) {
   const std::string file = Write("node.yaml", Node("programs:\n"
                                                    "- name: web\n"
@@ -196,6 +263,25 @@ TEST_F(CheckCommand, EveryFaultOfAFileIsToldWithItsLine) {
                     HasSubstr(file + ":10: \"grace\" is given twice; keep one\n"),
                     HasSubstr(file + ":11: programs.0.limits.memory_max: 0 is not between"),
                     HasSubstr(file + ":12: \"restart\" must be a single value\n")));
+}
+
+TEST_F(CheckCommand, WithoutAJournalItSaysWhatBecomesOfOutput) {
+  const std::string file = Write("node.yaml", Node("programs:\n"
+                                                   "  - name: web\n    command: [/bin/true]\n"
+                                                   "    output: {stdout: journal, stderr: stdout}\n"
+                                                   "  - name: db\n    command: [/bin/true]\n"
+                                                   "    output: {stderr: journal}\n"
+                                                   "  - name: quiet\n    command: [/bin/true]\n"));
+  EXPECT_EQ(Run({"check", file}).out, file + ": good\n");
+  const std::string away = dir_ + "/no/journal";
+  ASSERT_EQ(setenv("PROCCTL_JOURNAL_SOCKET", away.c_str(), 1), 0);
+  const Answer answer = Run({"check", file});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(
+      answer.out,
+      file + ": good\nnote: there is no journal on this host (" + away +
+          " is missing): the output of web, db would be kept in memory, 1 MiB for each, until "
+          "there is one\n");
 }
 
 TEST_F(CheckCommand, ADifferenceIsShownAsAPlan) {

@@ -18,6 +18,7 @@
 #include "node/os/evidence_bound.h"
 #include "node/os/proc_file.h"
 #include "proto/support/time_convert.h"
+#include "tests/node/guardian/blocked.h"
 #include "tests/node/guardian/thread_count.h"
 
 namespace procctl::node {
@@ -30,30 +31,6 @@ using testing::IsEmpty;
 
 constexpr char kBusy[] = "process: not read, all readers were busy";
 constexpr char kStuck[] = "process: reading did not end within 200ms";
-
-// Readers that block until the test lets them go. Shared, as readers outlive the desk.
-struct Blocked {
-  absl::Mutex mutex;
-  bool open = false;
-  int inside = 0;
-  int left = 0;
-
-  void Pass() {
-    absl::MutexLock lock(&mutex);
-    ++inside;
-    mutex.Await(absl::Condition(&open));
-    ++left;
-  }
-  void Open() {
-    const absl::MutexLock lock(&mutex);
-    open = true;
-  }
-  void WaitUntilInside(int count) {
-    const auto enough = [&] { return inside >= count; };
-    const absl::MutexLock lock(&mutex);
-    mutex.Await(absl::Condition(&enough));
-  }
-};
 
 class EvidenceDeskTest : public testing::Test {
  protected:

@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "tests/node/guardian/checked_programs.h"
 
 namespace procctl::node {
@@ -40,7 +42,7 @@ TEST(CheckPrograms, DefaultsAreTheDocumentedOnes) {
   EXPECT_EQ(spec.backoff.most, seconds(60));
   EXPECT_EQ(spec.backoff.jitter_percent, 20);
   EXPECT_EQ(spec.backoff.reset_after, seconds(60));
-  EXPECT_EQ(spec.intensity.starts, 10);
+  EXPECT_EQ(spec.intensity.starts, 6);
   EXPECT_EQ(spec.intensity.within, minutes(2));
   EXPECT_EQ(spec.intensity.retry_every, minutes(10));
   EXPECT_EQ(spec.stop_signal, SIGTERM);
@@ -50,6 +52,7 @@ TEST(CheckPrograms, DefaultsAreTheDocumentedOnes) {
   EXPECT_EQ(spec.run_limit, Nanos(0));
   EXPECT_EQ(spec.max_age, Nanos(0));
   EXPECT_EQ(spec.max_age_variance, 10);
+  EXPECT_TRUE(spec.quiet.empty());
   EXPECT_FALSE(spec.limits.cgroup.any());
   EXPECT_TRUE(spec.limits.rlimits.empty());
   EXPECT_FALSE(spec.limits.nice);
@@ -141,6 +144,20 @@ TEST(CheckPrograms, OutputGoesWhereItIsSaid) {
   EXPECT_TRUE(Good("  output: {stdout: /v/a, stderr: /v//a}\n").output.stderr_to_stdout)
       << "two writers would rename it under each other";
   EXPECT_FALSE(Good("  output: {stdout: \"null\", stderr: \"null\"}\n").output.stderr_to_stdout);
+  EXPECT_FALSE(Good("  output: {stdout: \"null\"}\n").output.stdout_journal);
+
+  const OutputRule both = Good("  output: {stdout: journal, stderr: journal}\n").output;
+  EXPECT_TRUE(both.stdout_journal);
+  EXPECT_TRUE(both.stderr_journal);
+  EXPECT_FALSE(both.stderr_to_stdout) << "the journal tells them apart";
+  EXPECT_EQ(both.stdout_path + both.stderr_path, "");
+  const OutputRule joint = Good("  output: {stdout: journal, stderr: stdout}\n").output;
+  EXPECT_TRUE(joint.stdout_journal);
+  EXPECT_TRUE(joint.stderr_to_stdout);
+  const OutputRule one = Good("  output: {stdout: /a, stderr: journal}\n").output;
+  EXPECT_FALSE(one.stdout_journal);
+  EXPECT_TRUE(one.stderr_journal);
+  EXPECT_EQ(one.stdout_path, "/a");
 }
 
 TEST(CheckPrograms, BoundsThemselvesAreGood) {
@@ -171,6 +188,30 @@ TEST(CheckPrograms, AScheduledProgramIsNotStartedAgainByItself) {
   EXPECT_EQ(spec.schedule->catch_up, hours(2));
   EXPECT_EQ(spec.schedule->jitter, minutes(5));
   EXPECT_EQ(spec.schedule->cron.zone().name(), "Europe/Berlin");
+}
+
+TEST(CheckPrograms, QuietWindowsAreTakenInTheirZone) {
+  const ProgramSpec spec = Good(
+      "  quiet:\n  - {from: \"0 22 * * *\", last: 8h}\n  - {from: \"30 5 * * 1\", last: 1h}\n"
+      "  max_age: 1d\n  time_zone: Europe/Berlin\n");
+  const absl::Time monday = absl::FromCivil(absl::CivilHour(2026, 11, 30, 1), absl::UTCTimeZone());
+  EXPECT_EQ(spec.quiet.EndAfter(monday), monday + absl::Minutes(270));
+  // Made up for when it ends: that is reached.
+  const ProgramSpec caught_up =
+      Good("  cron: \"0 3 * * *\"\n  catch_up: 1h\n  quiet: [{from: \"0 2 * * *\", last: 2h}]\n");
+  EXPECT_EQ(caught_up.schedule->quiet.EndAfter(monday + absl::Hours(1)), monday + absl::Hours(3));
+}
+
+// Ends that are no failure wait only a second each.
+TEST(CheckPrograms, AnIntensityThatSomeEndsReachIsTaken) {
+  EXPECT_EQ(Good("  intensity: {starts: 10}\n").intensity.starts, 10);
+  EXPECT_EQ(Good("  restart: never\n  intensity: {starts: 10}\n").intensity.starts, 10);
+  EXPECT_EQ(Good("  backoff: {first: 10m, most: 10m}\n").intensity.starts, 6) << "nobody wrote it";
+  EXPECT_EQ(
+      Good("  every: 1s\n  restart: on-failure\n  intensity: {starts: 10}\n").intensity.starts, 10)
+      << "starts by schedule count too";
+  EXPECT_EQ(Good("  intensity: {starts: 1000000}\n  restart: on-failure\n").intensity.starts,
+            IntensityRule::kNever);
 }
 
 TEST(CheckPrograms, AGuardianThatIsNotRootNamesOnlyItself) {

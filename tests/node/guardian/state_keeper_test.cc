@@ -125,6 +125,54 @@ TEST_F(StateKeeperTest, ATurnTooLargeForOneFrameIsKeptInSeveral) {
   EXPECT_EQ(next.found()->events.size(), 100u);
 }
 
+TEST_F(StateKeeperTest, ALargeTurnIsThereWholeOrNotAtAll) {
+  const std::string path = folder_ + "/journal";
+  {
+    StateKeeper keeper = Open();
+    keeper.Put(Head());
+    keeper.Commit();
+    for (int64_t seq = 1; seq <= 3000; ++seq) {
+      v1::StateRecord record = Event(seq);
+      record.mutable_event()->set_message(std::string(1000, 'x'));
+      keeper.Put(std::move(record));
+    }
+    keeper.Put(Slot(7));
+    keeper.Commit();
+  }
+  {
+    const StateKeeper next = Open();
+    ASSERT_TRUE(next.found());
+    EXPECT_EQ(next.found()->events.size(), 3000U);
+    EXPECT_TRUE(next.found()->slots.contains(7));
+  }
+  // As a guardian leaves it that was killed in the middle of that write.
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  const StateKeeper next = Open();
+  ASSERT_TRUE(next.found());
+  EXPECT_TRUE(next.found()->events.empty());
+  EXPECT_TRUE(next.found()->slots.empty());
+}
+
+TEST_F(StateKeeperTest, WhatCannotBeWrittenAnewGoesOnAsItIs) {
+  {
+    StateKeeper keeper = Open();
+    keeper.SetSnapshot([] { return std::vector<v1::StateRecord>{Head()}; });
+    keeper.Put(Head());
+    keeper.Put(Slot(7));
+    keeper.Commit();
+    // Where the new file would be made.
+    std::filesystem::create_directories(folder_ + "/journal.new/in the way");
+    keeper.Rewrite();
+    EXPECT_TRUE(keeper.keeping());
+    keeper.Put(Slot(8));
+    keeper.Commit();
+  }
+  const StateKeeper next = Open();
+  ASSERT_TRUE(next.found());
+  EXPECT_TRUE(next.found()->slots.contains(7));
+  EXPECT_TRUE(next.found()->slots.contains(8));
+}
+
 TEST_F(StateKeeperTest, WithoutAPathItKeepsNothingAndMindsNothing) {
   StateKeeper keeper("", "boot", "n1");
   keeper.Put(Slot(1));

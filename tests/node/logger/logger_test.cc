@@ -355,5 +355,71 @@ TEST(Logger, TwoHundredProgramsAtOnce) {
       << DescriptorsOf(node.logger().pid()) << " descriptors, " << before << " before";
 }
 
+TEST(Logger, WhatAProgramSaidBeforeItsFifoWasOpenedIsNotLostWithIt) {
+  NodeSide node;
+  // A logger that has not come to it yet.
+  ASSERT_EQ(kill(node.logger().pid(), SIGSTOP), 0);
+  node.logger().Attach(node.MakeAttach("web", "out", "err"));
+  Say(node.out("web"), "short life\n");
+  Say(node.err("web"), "last words\n");
+  node.CloseFifos("web");
+  const int64_t request = node.logger().AskTail("web", true);
+  ASSERT_NE(request, 0);
+  ASSERT_EQ(kill(node.logger().pid(), SIGCONT), 0);
+  EXPECT_TRUE(node.Has(node.folder() / "out", "short life\n"));
+  ASSERT_TRUE(node.Until([&] { return node.tails.count(request) == 1; }));
+  EXPECT_EQ(node.tails[request], "last words\n");
+
+  // And none at all: the FIFOs are open from when its end is noticed.
+  ASSERT_EQ(kill(node.logger().pid(), SIGKILL), 0);
+  ASSERT_TRUE(node.Until([&] { return !node.logger().running(); }));
+  v1::LoggerAttach other = node.MakeAttach("other", "other", "");
+  node.logger().Attach(other);
+  Say(node.out("other"), "of another\n");
+  node.CloseFifos("other");
+  EXPECT_TRUE(node.Has(node.folder() / "other", "of another\n"));
+}
+
+TEST(Logger, TheGuardianKeepsNoFifoOpen) {
+  NodeSide node;
+  ASSERT_EQ(node.Tail("nobody"), "");
+  const size_t before = DescriptorsOf(getpid());
+  for (int i = 0; i < 20; ++i) {
+    const std::string label = "web@" + std::to_string(i);
+    node.logger().Attach(node.MakeAttach(label, "", ""));
+    node.CloseFifos(label);
+  }
+  EXPECT_TRUE(node.Until([&] { return DescriptorsOf(getpid()) <= before; }));
+  ASSERT_EQ(kill(node.logger().pid(), SIGKILL), 0);
+  ASSERT_TRUE(node.Until([&] { return !node.logger().running(); }));
+  EXPECT_GE(DescriptorsOf(getpid()), before + 40 - 2);
+  EXPECT_TRUE(node.Until([&] { return DescriptorsOf(getpid()) <= before; }));
+}
+
+TEST(LoggerLastWords, OfALifeAreItsOwn) {
+  NodeSide node;
+  node.logger().Attach(node.MakeAttach("web", "", ""));
+  node.logger().Attach(node.MakeJointAttach("joint", "out"));
+  // What is in the FIFOs when the question comes belongs to it, read or not.
+  Say(node.err("web"), "first life\n");
+  Say(node.out("web"), "not asked for\n");
+  EXPECT_EQ(node.Tail("web", true), "first life\n");
+  EXPECT_EQ(node.Tail("web", true), "");
+  Say(node.err("web"), "second life\n");
+  // A look does not forget.
+  ASSERT_TRUE(node.Until([&] { return node.Tail("web") == "second life\n"; }));
+  EXPECT_EQ(node.Tail("web", true), "second life\n");
+  EXPECT_EQ(node.Tail("web"), "");
+
+  Say(node.out("joint"), "one\n");
+  EXPECT_EQ(node.Tail("joint", true), "one\n");
+  Say(node.out("joint"), "two\n");
+  EXPECT_EQ(node.Tail("joint", true), "two\n");
+  ASSERT_TRUE(node.Has(node.folder() / "out", "one\ntwo\n"));
+  // One that says more than is kept.
+  Say(node.err("web"), std::string(3 * 4096, 'a') + std::string(4096, 'b'));
+  EXPECT_EQ(node.Tail("web", true), std::string(4096, 'b'));
+}
+
 }  // namespace
 }  // namespace procctl::logger

@@ -46,9 +46,9 @@ node::Poller MakePoller() {
 
 }  // namespace
 
-NodeSide::NodeSide() : poller_(MakePoller()) {
+NodeSide::NodeSide(const std::string& journal_socket) : poller_(MakePoller()) {
   logger_ = std::make_unique<node::LoggerChild>(
-      LoggerPath(), &poller_,
+      LoggerPath(), journal_socket, &poller_,
       node::LoggerChild::Callbacks{
           .lost = [this](const v1::LoggerLost& message) { lost.push_back(message); },
           .trouble = [this](const v1::LoggerTrouble& message) { troubles.push_back(message); },
@@ -121,9 +121,9 @@ v1::OutputChunk NodeSide::Read(const v1::ReadOutput& read) {
   return chunk;
 }
 
-std::string NodeSide::Tail(const std::string& label) {
+std::string NodeSide::Tail(const std::string& label, bool forget) {
   int64_t request = 0;
-  (void)Until([&] { return (request = logger_->AskTail(label)) != 0; });
+  (void)Until([&] { return (request = logger_->AskTail(label, forget)) != 0; });
   if (!Until([&] { return tails.count(request) != 0; })) throw HarnessError("no answer: tail");
   return tails[request];
 }

@@ -37,8 +37,8 @@ class Folder {
 
 class NodeSide {
  public:
-  // Starts the real program.
-  NodeSide();
+  // Starts the real program. `journal_socket`: as LoggerChild's.
+  explicit NodeSide(const std::string& journal_socket = "");
   // Lets it end in good order.
   ~NodeSide();
   NodeSide(const NodeSide&) = delete;
@@ -56,6 +56,11 @@ class NodeSide {
   // For the program to write into; not blocking.
   int out(const std::string& label) const { return fifos_.at(label + ".out").get(); }
   int err(const std::string& label) const { return fifos_.at(label + ".err").get(); }
+  // As a program's end does.
+  void CloseFifos(const std::string& label) {
+    fifos_.erase(label + ".out");
+    fifos_.erase(label + ".err");
+  }
 
   // Lives the guardian's life until `holds`; false after kPatience.
   bool Until(const std::function<bool()>& holds);
@@ -63,7 +68,7 @@ class NodeSide {
   void For(std::chrono::milliseconds period);
   // Asks and waits for the answer.
   v1::OutputChunk Read(const v1::ReadOutput& read);
-  std::string Tail(const std::string& label);
+  std::string Tail(const std::string& label, bool forget = false);
   // Until the file has this text.
   bool Has(const std::string& path, const std::string& text);
 

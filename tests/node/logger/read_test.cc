@@ -52,10 +52,14 @@ TEST(LoggerRead, BeginsSoManyLinesBeforeTheEnd) {
   read.set_stderr(true);
   EXPECT_EQ(node.Read(read).data(), "bad\n");
   read = TailOf("web", 9);
-  read.set_max_bytes(5);
+  read.set_max_bytes(9);
   const v1::OutputChunk chunk = node.Read(read);
-  EXPECT_EQ(chunk.data(), "one\nt");
-  EXPECT_EQ(node.Read(ReadOf("web", chunk.cursor())).data(), "wo\nthree\n");
+  EXPECT_EQ(chunk.data(), "one\ntwo\n") << "whole lines, as long as one fits";
+  read = ReadOf("web", chunk.cursor());
+  read.set_max_bytes(4);
+  const v1::OutputChunk part = node.Read(read);
+  EXPECT_EQ(part.data(), "thre");
+  EXPECT_EQ(node.Read(ReadOf("web", part.cursor())).data(), "e\n");
 }
 
 TEST(LoggerRead, CrossesIntoOlderFiles) {
@@ -67,6 +71,17 @@ TEST(LoggerRead, CrossesIntoOlderFiles) {
   ASSERT_TRUE(node.Has(node.folder() / "out", NumberedLine(4)));
   EXPECT_EQ(node.Read(TailOf("web", 4)).data(),
             NumberedLine(1) + NumberedLine(2) + NumberedLine(3) + NumberedLine(4));
+  // Room for two lines and a part of the third, which is in another file.
+  v1::ReadOutput read = TailOf("web", 4);
+  read.set_max_bytes(2 * kNumberedLine + 3);
+  std::string all;
+  for (int i = 0; i < 2; ++i) {
+    const v1::OutputChunk chunk = node.Read(read);
+    EXPECT_EQ(chunk.data().size(), 2 * kNumberedLine);
+    all += chunk.data();
+    read.set_cursor(chunk.cursor());
+  }
+  EXPECT_EQ(all, NumberedLine(1) + NumberedLine(2) + NumberedLine(3) + NumberedLine(4));
 }
 
 TEST(LoggerRead, OfNobodyIsAnError) {

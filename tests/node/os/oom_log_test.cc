@@ -1,7 +1,9 @@
 #include "node/os/oom_log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <random>
 #include <string>
 
@@ -47,8 +49,27 @@ TEST(ParseOomKill, RefusesWhatIsCutOrNonsense) {
 TEST(OomLog, OldRecordsAreNotTold) {
   OomLog log = OomLog::Open();
   if (!log.available()) GTEST_SKIP() << "this process may not read /dev/kmsg";
-  // Only what is killed in this very instant could be in it.
-  EXPECT_LE(log.Poll().size(), 1U);
+  log.Read();
+  EXPECT_FALSE(log.TakeVictim(getpid()));
+}
+
+TEST(OomVictims, EachIsToldOnceWhoeverIsAskedForFirst) {
+  OomVictims victims;
+  victims.Add(4242);
+  victims.Add(7);
+  EXPECT_FALSE(victims.Take(8));
+  EXPECT_TRUE(victims.Take(7));
+  EXPECT_FALSE(victims.Take(7));
+  EXPECT_TRUE(victims.Take(4242));
+}
+
+TEST(OomVictims, TheOldestMakeRoom) {
+  OomVictims victims;
+  constexpr auto kMost = static_cast<int32_t>(OomVictims::kMost);
+  for (int32_t pid = 1; pid <= kMost + 1; ++pid) victims.Add(pid);
+  EXPECT_FALSE(victims.Take(1));
+  EXPECT_TRUE(victims.Take(2));
+  EXPECT_TRUE(victims.Take(kMost + 1));
 }
 
 }  // namespace

@@ -252,6 +252,18 @@ TEST_F(RealCgroups, AGrandchildWithASessionOfItsOwnDiesWithItsProgram) {
   EXPECT_FALSE(group->OpenEvents());
 }
 
+TEST_F(RealCgroups, NobodyIsBornFrozen) {
+  const auto group = tree_.Make("web");
+  ASSERT_TRUE(group.ok()) << group.status();
+  const std::string freeze = group->path() + "/cgroup.freeze";
+  if (access(freeze.c_str(), W_OK) != 0) GTEST_SKIP() << "this kernel's v2 groups have no freezer";
+  ASSERT_TRUE(std::ofstream(freeze) << "1" << std::flush);
+  ASSERT_TRUE(tree_.Make("web").ok());
+  std::string text;
+  ASSERT_TRUE(std::ifstream(freeze) >> text);
+  EXPECT_EQ(text, "0");
+}
+
 TEST_F(RealCgroups, OnlyEmptyOnesAreRemoved) {
   const auto lives = tree_.Make("lives");
   const auto empty = tree_.Make("empty");

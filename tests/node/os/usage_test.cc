@@ -38,7 +38,12 @@ TEST(UsageReader, ReadsWhatTheKernelCounts) {
   UsageReader reader;
   const MonoTime t0 = MonoNow();
   const uint64_t ticks0 = TicksOf(pid);
-  v1::Usage usage = reader.Read(pid, t0);
+  ASSERT_FALSE(reader.Read({pid, process->identity().start_ticks + 1}, t0))
+      << "the pid is another's by now";
+  std::optional<v1::Usage> read = reader.Read(process->identity(), t0);
+  ASSERT_TRUE(read);
+  EXPECT_FALSE(reader.knows_cpu());
+  const v1::Usage usage = *read;
   EXPECT_EQ(usage.cpu_percent(), 0);
   EXPECT_GT(usage.resident(), 7'000'000);
   EXPECT_LT(usage.resident(), 500'000'000);
@@ -52,17 +57,21 @@ TEST(UsageReader, ReadsWhatTheKernelCounts) {
   const auto used = static_cast<int64_t>(TicksOf(pid) - ticks0);
   ASSERT_GE(used, 5);
   // Two seconds, says this test.
-  usage = reader.Read(pid, t0 + seconds(2));
-  EXPECT_NEAR(usage.cpu_percent(), static_cast<double>(used) * 50 / sysconf(_SC_CLK_TCK), 0.5);
-  const int percent = usage.cpu_percent();
-  EXPECT_EQ(reader.Read(pid, t0 + seconds(2) + milliseconds(199)).cpu_percent(), percent);
-  EXPECT_EQ(reader.Read(pid, t0 + seconds(2) + milliseconds(200)).cpu_percent(), 0);
+  read = reader.Read(process->identity(), t0 + seconds(2));
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(reader.knows_cpu());
+  EXPECT_NEAR(read->cpu_percent(), static_cast<double>(used) * 50 / sysconf(_SC_CLK_TCK), 0.5);
+  const int percent = read->cpu_percent();
+  read = reader.Read(process->identity(), t0 + seconds(2) + milliseconds(199));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->cpu_percent(), percent);
+  read = reader.Read(process->identity(), t0 + seconds(2) + milliseconds(200));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->cpu_percent(), 0);
 
   process->Signal(SIGKILL);
   (void)AwaitEnd(*process);
-  usage = reader.Read(pid, t0 + seconds(4));
-  EXPECT_EQ(usage.resident(), 0);
-  EXPECT_EQ(usage.threads(), 0);
+  EXPECT_FALSE(reader.Read(process->identity(), t0 + seconds(4)));
 }
 
 }  // namespace

@@ -12,9 +12,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <thread>
 
+#include "node/run/proc_stat.h"
 #include "tests/node/heartbeat/fake_guardian.h"
 
 namespace procctl::run {
@@ -64,6 +66,35 @@ void Watched::Signal(int signal) const {
   (void)syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0);
 }
 
+namespace {
+
+// How many there are, and who was a child of the test before the first of them.
+int wrapped_alive = 0;
+std::set<pid_t> children_before;
+
+std::set<pid_t> OwnChildren() {
+  std::set<pid_t> children;
+  for (const pid_t pid : AllPids()) {
+    if (const auto stat = ReadProcStat(pid); stat && stat->parent == getpid()) children.insert(pid);
+  }
+  return children;
+}
+
+// Whoever a procctl-run leaves behind that is killed, or that leaves it on purpose. Orphans come to
+// the test, and until it reaps them their numbers are their own.
+void EndLeftovers() {
+  for (bool ended = true; ended;) {
+    ended = false;
+    for (const pid_t pid : OwnChildren()) {
+      if (children_before.count(pid) != 0) continue;
+      (void)kill(pid, SIGKILL);
+      ended = waitpid(pid, nullptr, 0) == pid || ended;
+    }
+  }
+}
+
+}  // namespace
+
 const char* ProcctlRunPath() { return PROCCTL_RUN; }
 
 Wrapped::Wrapped(std::vector<std::string> arguments) : Wrapped(std::move(arguments), -1) {}
@@ -76,6 +107,8 @@ Wrapped::Wrapped(std::vector<std::string> arguments, int stdout_fd) {
   constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
   const UniqueFd out(open((folder_ / "out").c_str(), kFlags, 0600));
   const UniqueFd err(open((folder_ / "err").c_str(), kFlags, 0600));
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (wrapped_alive++ == 0) children_before = OwnChildren();
   pid_ = fork();
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -87,9 +120,11 @@ Wrapped::Wrapped(std::vector<std::string> arguments, int stdout_fd) {
 }
 
 Wrapped::~Wrapped() {
-  if (pid_ <= 0) return;
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  if (--wrapped_alive == 0) EndLeftovers();
 }
 
 void Wrapped::Signal(int signal) const {

@@ -57,6 +57,7 @@ class Wrapped {
   explicit Wrapped(std::vector<std::string> arguments);
   // The same with this as its stdout.
   Wrapped(std::vector<std::string> arguments, int stdout_fd);
+  // Kills it. With the last of them goes all that any left behind.
   ~Wrapped();
   Wrapped(const Wrapped&) = delete;
   Wrapped& operator=(const Wrapped&) = delete;

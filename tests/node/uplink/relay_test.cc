@@ -109,6 +109,37 @@ TEST_F(RelayTest, RowsOfProgramsReachTheSession) {
   EXPECT_EQ(delta->delta().program_upserts(0).state(), v1::PROGRAM_STATE_PARKED);
 }
 
+TEST_F(RelayTest, AThousandSlotsAreAskedForTheirUsageInOnePacketAndAnsweredInOne) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  v1::DetailRequest question;
+  question.set_request(501);
+  for (int i = 0; i < 1000; ++i) question.mutable_usage()->add_generations(INT64_MAX - i);
+  relay_.OnDetailRequest(question);
+  const auto down = relay_.NextDown();
+  ASSERT_TRUE(down.has_value() && down->detail().has_usage());
+  EXPECT_LE(down->ByteSizeLong(), 64U * 1024) << "what a guardian reads";
+  EXPECT_EQ(down->detail().usage().generations_size(), 1000);
+  relay_.DownSent(*down);
+  v1::DetailReply reply;
+  reply.set_request(down->detail().request());
+  for (const std::int64_t generation : down->detail().usage().generations()) {
+    v1::UsageAnswer::Row* row = reply.mutable_usage()->add_rows();
+    row->set_generation(generation);
+    row->mutable_usage()->set_resident(INT64_MAX);
+    row->mutable_usage()->set_cpu_percent(INT32_MAX);
+    row->mutable_usage()->set_threads(INT32_MAX);
+    row->mutable_usage()->set_descriptors(INT32_MAX);
+  }
+  EXPECT_LE(reply.ByteSizeLong(), 64U * 1024) << "the link takes 128 KiB";
+  relay_.OnDetail(reply);
+  const auto up = relay_.NextRequest();
+  ASSERT_TRUE(up.has_value() && up->detail().has_usage());
+  EXPECT_EQ(up->detail().request(), 501);
+  EXPECT_EQ(up->detail().usage().rows_size(), 1000);
+  EXPECT_EQ(up->detail().usage().rows(999).generation(), INT64_MAX - 999);
+}
+
 TEST_F(RelayTest, TheSameEventsAgainAreNoNews) {
   (void)relay_.BeginSession();
   ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());

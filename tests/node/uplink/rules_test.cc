@@ -239,6 +239,17 @@ TEST(OrderText, AQuestionForOutputFitsTheLink) {
   EXPECT_FALSE(plain.has_output()) << "it would be another question";
 }
 
+TEST(OrderText, AQuestionForUsageFitsTheLinkAndMoreThanAThousandStayMore) {
+  v1::DetailRequest request;
+  for (int i = 0; i < 1000; ++i) request.mutable_usage()->add_generations(INT64_MAX);
+  FitForLink(&request);
+  EXPECT_EQ(request.usage().generations_size(), 1000);
+  for (int i = 0; i < 99'000; ++i) request.mutable_usage()->add_generations(INT64_MAX);
+  FitForLink(&request);
+  EXPECT_EQ(request.usage().generations_size(), 1001) << "which the guardian refuses";
+  EXPECT_LE(request.ByteSizeLong(), 16U * 1024);
+}
+
 v1::DetailRequest MakeQuestion(std::int64_t request, std::int64_t generation) {
   v1::DetailRequest question;
   question.set_request(request);

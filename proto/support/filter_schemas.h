@@ -1,0 +1,41 @@
+// What nodes, slots, programs and events can be filtered by (the keys named at each list in
+// fleet_service.proto). Choices are the enums' own values, read from their descriptors, so a new
+// kind or state can be filtered by from the day it exists; the index of a choice is the enum's
+// number.
+#pragma once
+
+#include "proto/support/filter.h"
+
+namespace procctl {
+
+enum NodeKey { kNodeKeyNode, kNodeKeyState };
+const FilterSchema& NodeFilterSchema();
+
+enum SlotKey { kSlotKeyNode, kSlotKeyName, kSlotKeySlot, kSlotKeyState, kSlotKeyPid, kSlotKeyDoor };
+const FilterSchema& SlotFilterSchema();
+
+enum ProgramKey {
+  kProgramKeyNode,
+  kProgramKeyProgram,
+  kProgramKeyName,
+  kProgramKeyState,
+  kProgramKeyLabel
+};
+const FilterSchema& ProgramFilterSchema();
+
+enum EventKey {
+  kEventKeyNode,
+  kEventKeySlot,
+  kEventKeyName,
+  kEventKeyKind,
+  kEventKeyCause,
+  kEventKeyVerdict,
+  kEventKeyOrder,
+  kEventKeyPid,
+  kEventKeyKill,
+  kEventKeyProgram,
+  kEventKeyRun
+};
+const FilterSchema& EventFilterSchema();
+
+}  // namespace procctl
