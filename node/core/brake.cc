@@ -49,7 +49,7 @@ Brake::Answer Brake::Observe(const SilenceCensus& census, MonoTime now) {
   if (!common_cause_) {
     if (!Together(census.silent_together, census.processes_together, census)) return answer;
     common_cause_ = true;
-    next_ = now + policy_.pause;
+    pause_ends_ = next_ = now + policy_.pause;
     turn_of_ = 0;
     answer.alarm = fmt::format(
         "{} of {} slots went silent within {}: the cause is this host, not each process; no kill "
@@ -59,8 +59,9 @@ Brake::Answer Brake::Observe(const SilenceCensus& census, MonoTime now) {
         FormatDuration(policy_.pause), FormatDuration(policy_.then_every));
     return answer;
   }
-  // The whole pause is kept, however soon they recover: a host that was that sick may be again.
-  if (now < next_ || Together(census.silent, policy_.least, census)) return answer;
+  // The whole pause is kept, however soon they recover: a host that was that sick may be again. After
+  // it, the silence may end between two turns, and then nobody waits for the next.
+  if (now < pause_ends_ || Together(census.silent, policy_.least, census)) return answer;
   common_cause_ = false;
   answer.relief = fmt::format("the common silence is over: {} of {} slots are silent now",
                               census.silent, census.slots);
@@ -109,7 +110,8 @@ v1::BrakeRecord Brake::Record(MonoTime now) const {
 void Brake::Restore(const v1::BrakeRecord& record) {
   bucket_.Restore(record.tokens(), MonoTime(FromProto(record.at())));
   common_cause_ = record.common_cause() && policy_.common_cause;
-  if (common_cause_) next_ = MonoTime(FromProto(record.pause_ends()));
+  // Whether the pause is over was not kept: at worst one turn is waited for.
+  if (common_cause_) pause_ends_ = next_ = MonoTime(FromProto(record.pause_ends()));
 }
 
 }  // namespace procctl::node

@@ -97,7 +97,8 @@ class Brake {
   BrakePolicy policy_;
   TokenBucket bucket_;
   bool common_cause_ = false;
-  // No kill before this. Then one, and this moves on by then_every.
+  MonoTime pause_ends_;
+  // No kill before this, never earlier than pause_ends_. Then one, and this moves on by then_every.
   MonoTime next_;
   // The kill that moved it last; 0: none.
   int64_t turn_of_ = 0;
