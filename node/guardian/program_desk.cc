@@ -154,6 +154,8 @@ void ProgramDesk::Begin(const std::vector<ProgramSpec>& specs, const FoundState*
     }
   }
   const std::string changes = Reload(specs);
+  // A node without programs leaves nothing behind, however it ends.
+  if (instances_.empty() && cgroups_.available()) cgroups_.Remove();
   if (found != nullptr && !found->programs.empty())
     spdlog::info("took up {} programs; {}", found->programs.size(), changes);
 }

@@ -336,6 +336,12 @@ absl::StatusOr<ProgramCgroup> CgroupTree::Make(std::string_view label) const {
   }
   ProgramCgroup group = Adopt(label);
   if (mkdir(group.path().c_str(), 0755) == 0) return group;
+  if (errno == ENOENT && mkdir(path_.c_str(), 0755) == 0) {
+    // The tree was removed while it was empty: its controllers went with it.
+    std::string why;
+    (void)TurnOn(path_, controllers_, &why);
+    if (mkdir(group.path().c_str(), 0755) == 0) return group;
+  }
   if (errno != EEXIST) {
     return absl::FailedPreconditionError(
         fmt::format("cannot make the cgroup {}: {}", group.path(), std::strerror(errno)));

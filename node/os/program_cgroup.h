@@ -91,7 +91,7 @@ class CgroupTree {
 
   // Groups of programs in which nobody lives. Not between Make and the start of its program.
   void RemoveEmpty() const;
-  // The same, and the tree itself where nobody lives in it any more; it is of no use afterwards.
+  // The same, and the tree itself where nobody lives in it any more. Make makes it again.
   void Remove() const;
 
  private:

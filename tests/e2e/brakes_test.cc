@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "proto/support/time_convert.h"
 #include "tests/e2e/harness/fleet.h"
@@ -50,10 +52,13 @@ TEST(Brakes, SixtyOfAHundredSilentAtOnceAreNotKilledAndFiftyFiveRecover) {
       EXPECT_GE(At(event) - At(alarm), 59900ms);
     }
   }
-  const auto recovered = std::count_if(events.begin(), events.end(), [](const v1::Event& event) {
-    return event.kind() == v1::EVENT_KIND_VERDICT && event.verdict() == v1::VERDICT_RECOVERED;
-  });
-  EXPECT_EQ(recovered, 55);
+  std::set<std::string> recovered;
+  for (const v1::Event& event : events) {
+    if (event.kind() == v1::EVENT_KIND_VERDICT && event.verdict() == v1::VERDICT_RECOVERED)
+      recovered.insert(event.name());
+  }
+  // On a busy machine one that beats may be silent for two seconds, too, and then recovers.
+  for (int i = 5; i < 60; ++i) EXPECT_TRUE(recovered.contains("w-" + std::to_string(i))) << i;
   const auto alarms = std::count_if(events.begin(), events.end(), [](const v1::Event& event) {
     return event.kind() == v1::EVENT_KIND_BRAKE && event.severity() == v1::SEVERITY_ALARM;
   });

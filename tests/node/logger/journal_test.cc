@@ -33,6 +33,11 @@ class LoggerJournal : public ::testing::Test {
     attach.set_stderr_journal(true);
     return attach;
   }
+  // Returns once the logger has it: what is said before that goes the old way.
+  void Takes(const v1::LoggerAttach& attach) {
+    node_.logger().Attach(attach);
+    (void)node_.Tail(attach.label());
+  }
   bool Comes(FakeJournal& journal, const std::string& message) {
     return node_.Until([&] {
       journal.Take();
@@ -144,18 +149,18 @@ TEST_F(LoggerJournal, AndFilesTakeTurnsAsTheConfigurationSays) {
   // Only one of the two.
   v1::LoggerAttach attach = node_.MakeAttach("web", "", "err");
   attach.set_stdout_journal(true);
-  node_.logger().Attach(attach);
+  Takes(attach);
   Say(node_.out("web"), "two\n");
   Say(node_.err("web"), "bad\n");
   ASSERT_TRUE(Comes(journal, "two"));
   ASSERT_TRUE(node_.Has(node_.folder() / "err", "bad\n"));
   EXPECT_EQ(journal.entries.back().at("PROCCTL_STREAM"), "stdout");
-  node_.logger().Attach(ToJournal("web"));
+  Takes(ToJournal("web"));
   Say(node_.err("web"), "worse\n");
   ASSERT_TRUE(Comes(journal, "worse"));
   EXPECT_EQ(journal.entries.back().at("PROCCTL_STREAM"), "stderr");
   // And back. The file goes on where it was.
-  node_.logger().Attach(node_.MakeAttach("web", "out", "err"));
+  Takes(node_.MakeAttach("web", "out", "err"));
   Say(node_.out("web"), "three\n");
   ASSERT_TRUE(node_.Has(node_.folder() / "out", "one\nthree\n"));
   journal.Take();

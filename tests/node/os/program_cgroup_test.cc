@@ -264,6 +264,15 @@ TEST_F(RealCgroups, NobodyIsBornFrozen) {
   EXPECT_EQ(text, "0");
 }
 
+TEST_F(RealCgroups, ATreeThatWasRemovedIsMadeAgainWhenAProgramComes) {
+  tree_.Remove();
+  EXPECT_FALSE(std::filesystem::exists(tree_.path()));
+  const auto group = tree_.Make("web");
+  ASSERT_TRUE(group.ok()) << group.status();
+  EXPECT_TRUE(std::filesystem::exists(group->path()));
+  EXPECT_FALSE(group->Populated());
+}
+
 TEST_F(RealCgroups, OnlyEmptyOnesAreRemoved) {
   const auto lives = tree_.Make("lives");
   const auto empty = tree_.Make("empty");
