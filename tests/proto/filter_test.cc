@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/support/filter_schemas.h"
 #include "procctl/v1/event.pb.h"
+#include "proto/support/filter_schemas.h"
 
 namespace procctl {
 namespace {
