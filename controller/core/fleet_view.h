@@ -18,12 +18,12 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "proto/support/filter.h"
 #include "controller/core/liveness.h"
 #include "controller/core/mono_time.h"
 #include "controller/core/program_table.h"
 #include "procctl/v1/node_service.pb.h"
 #include "procctl/v1/slot.pb.h"
+#include "proto/support/filter.h"
 
 namespace procctl::controller {
 

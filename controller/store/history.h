@@ -10,10 +10,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "proto/support/filter.h"
 #include "controller/core/mono_time.h"
 #include "controller/core/order_request.h"
 #include "procctl/v1/event.pb.h"
+#include "proto/support/filter.h"
 
 namespace procctl::controller {
 

@@ -59,8 +59,8 @@ Brake::Answer Brake::Observe(const SilenceCensus& census, MonoTime now) {
         FormatDuration(policy_.pause), FormatDuration(policy_.then_every));
     return answer;
   }
-  // The whole pause is kept, however soon they recover: a host that was that sick may be again. After
-  // it, the silence may end between two turns, and then nobody waits for the next.
+  // The whole pause is kept, however soon they recover: a host that was that sick may be again.
+  // After it, the silence may end between two turns, and then nobody waits for the next.
   if (now < pause_ends_ || Together(census.silent, policy_.least, census)) return answer;
   common_cause_ = false;
   answer.relief = fmt::format("the common silence is over: {} of {} slots are silent now",

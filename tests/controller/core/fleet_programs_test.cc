@@ -1,8 +1,8 @@
 // Rows of programs in the fleet's view.
 #include <gtest/gtest.h>
 
-#include "proto/support/filter_schemas.h"
 #include "controller/core/fleet_view.h"
+#include "proto/support/filter_schemas.h"
 
 namespace procctl::controller {
 namespace {
