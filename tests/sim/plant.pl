@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 my ($list, $sources, $out) = @ARGV;
+defined $out or die "usage: plant.pl MUTATIONS SOURCES OUT\n";
 
 sub slurp {
   my ($path) = @_;
