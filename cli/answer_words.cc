@@ -13,6 +13,8 @@ std::string RefusalText(v1::Refusal refusal, const std::string& message) {
       return Reason(message, "its node cannot be reached now");
     case v1::REFUSAL_NO_SUCH_NODE:
       return Reason(message, "no node of that name was ever seen");
+    case v1::REFUSAL_UNSPECIFIED:
+      return fmt::format("refused: {}", Reason(message, "no reason was given"));
     default:
       return fmt::format("refused ({}): {}", Word(refusal), Reason(message, "no reason was given"));
   }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <memory>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "node/core/reload_plan.h"
@@ -18,6 +20,19 @@ namespace {
 constexpr size_t kMostText = 4096;
 
 OrderRef ByFile() { return {.id = "", .issuer = "file", .reason = "the file changed"}; }
+
+// An event is one line: "FILE has 2 faults: FILE:3: ...; FILE:7: ...".
+std::string OneLine(const std::string& text) {
+  std::string line;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part);) {
+    part.erase(0, part.find_first_not_of(' '));
+    if (part.empty()) continue;
+    if (!line.empty()) line += line.back() == ':' ? " " : "; ";
+    line += part;
+  }
+  return Printable(line);
+}
 
 }  // namespace
 
@@ -131,7 +146,7 @@ void ReloadDesk::End(const OrderRef& by, v1::EventKind kind, std::string message
   }
   v1::Event event = MakeEvent(
       kind, kind == v1::EVENT_KIND_CONFIG_APPLIED ? v1::SEVERITY_INFO : v1::SEVERITY_WARNING,
-      Printable(message));
+      OneLine(message));
   event.set_order_id(by.id);
   event.set_issuer(by.issuer);
   event.set_reason(by.reason);

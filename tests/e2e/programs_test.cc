@@ -123,6 +123,7 @@ TEST_F(Programs, AReloadRestartsOnlyWhatChanged) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(at), '\n');
     EXPECT_THAT(refused.message(), HasSubstr("node.yaml:" + std::to_string(line) + ":")) << mistake;
   }
+  EXPECT_THAT(refused.message(), Not(HasSubstr("\\x0a"))) << "an event is one line";
   EXPECT_EQ(refused.severity(), v1::SEVERITY_WARNING);
   // The same, through the controller.
   const Finished cli = fleet_.Cli({"reload", "n1", "--reason", "new limits"});
