@@ -27,6 +27,14 @@ constexpr std::array kTable = {
     Row{"/procctl.v1.FleetService/ListPrograms", Need::kViewer},
     Row{"/procctl.v1.FleetService/ControlPrograms", Need::kOperator},
     Row{"/procctl.v1.FleetService/ReadOutput", Need::kOperator},
+    Row{"/procctl.v1.FleetService/PlanKill", Need::kOperator},
+    Row{"/procctl.v1.FleetService/ApplyKill", Need::kOperator},
+    Row{"/procctl.v1.FleetService/WatchOrder", Need::kViewer},
+    Row{"/procctl.v1.FleetService/ListOrders", Need::kViewer},
+    Row{"/procctl.v1.FleetService/SteerOrder", Need::kOperator},
+    Row{"/procctl.v1.FleetService/CountSlots", Need::kViewer},
+    Row{"/procctl.v1.FleetService/Watch", Need::kViewer},
+    Row{"/procctl.v1.FleetService/ForgetNode", Need::kOperator},
 };
 
 const Row* Find(std::string_view method) {

@@ -340,6 +340,9 @@ absl::Status NodeSession::TakeOpen(v1::SessionRequest* request) {
     case v1::SessionRequest::kDetail:
       world_->details->OnReply(node_, std::move(*request->mutable_detail()));
       return absl::OkStatus();
+    case v1::SessionRequest::kGoodbye:
+      // Heard, as every message; its silence is judged as anybody's.
+      return absl::OkStatus();
     case v1::SessionRequest::kHello:
       return absl::InvalidArgumentError("a second Hello; it comes first and once");
     case v1::SessionRequest::MESSAGE_NOT_SET:

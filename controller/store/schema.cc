@@ -55,6 +55,24 @@ ALTER TABLE events ADD COLUMN program TEXT;
 ALTER TABLE events ADD COLUMN run TEXT;
 CREATE INDEX events_program ON events(program) WHERE program IS NOT NULL;
 CREATE INDEX events_run ON events(run) WHERE run IS NOT NULL;
+)sql",
+    // events.skew_ns: NULL where it was not known. identity: history_id, as Welcome has it.
+    // requests.state: see v1.OrderState; those recorded before have ended (5). pace: a v1.Pace.
+    // targets.sent: given to its node's session; those recorded before are. planned: see
+    // v1.PlannedOutcome.
+    R"sql(
+ALTER TABLE events ADD COLUMN skew_ns INTEGER;
+CREATE TABLE identity(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+ALTER TABLE nodes ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN plan_hash TEXT NOT NULL DEFAULT '';
+ALTER TABLE requests ADD COLUMN pace BLOB;
+ALTER TABLE requests ADD COLUMN state INTEGER NOT NULL DEFAULT 5;
+ALTER TABLE requests ADD COLUMN state_message TEXT NOT NULL DEFAULT '';
+CREATE INDEX requests_running ON requests(state) WHERE state < 4;
+ALTER TABLE targets ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE targets ADD COLUMN batch INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE targets ADD COLUMN planned INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE targets ADD COLUMN sent INTEGER NOT NULL DEFAULT 1;
 )sql"};
 static_assert(kSteps.size() + 1 == kSchemaVersion);
 

@@ -9,7 +9,7 @@
 
 namespace procctl::controller {
 
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 4;
 
 // Opens or creates the database for its one writer. One of an older version is brought up to date,
 // all or nothing; the older procctl refuses it from then on. FAILED_PRECONDITION if a newer procctl

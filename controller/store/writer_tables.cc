@@ -38,7 +38,7 @@ absl::StatusOr<std::int64_t> WriterTables::SessionEpoch(const std::string& node)
 
 absl::Status WriterTables::SetSessionEpoch(const std::string& node, std::int64_t session_epoch) {
   auto query = database_->Prepare(
-      "INSERT INTO nodes VALUES(?, ?) "
+      "INSERT INTO nodes(node, session_epoch) VALUES(?, ?) "
       "ON CONFLICT(node) DO UPDATE SET session_epoch = excluded.session_epoch");
   if (!query.ok()) return query.status();
   if (absl::Status done = query->Bind(node).Bind(session_epoch).Run(); !done.ok()) return done;
@@ -127,7 +127,8 @@ absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, Wa
   if (database_->Changes() == 0) return false;
   for (size_t i = 0; i < request.targets.size(); ++i) {
     const OrderTarget& target = request.targets[i];
-    auto row = database_->Prepare("INSERT INTO targets VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    auto row = database_->Prepare("INSERT INTO targets(request_id, target, node, slot, boot_id, pid, start_ticks, generation) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     if (!row.ok()) return row.status();
     row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.label);
     row->Bind(target.incarnation.boot_id())

@@ -210,6 +210,8 @@ absl::Status Session::Handle(v1::SessionResponse response, bool* welcomed) {
       relay_->OnResync(response.resync());
       break;
     case v1::SessionResponse::kHeartbeat:
+    // Not told to a node that does not name the feature.
+    case v1::SessionResponse::kDrain:
     // From a newer controller: what it means is unknown, that it lives is not.
     case v1::SessionResponse::MESSAGE_NOT_SET:
       break;

@@ -190,6 +190,9 @@ bool Loop::TakeUp(Relay* relay, int packets) {
       case v1::LinkUp::kHello:
         spdlog::error("link: a second hello of the guardian; left out");
         break;
+      case v1::LinkUp::kGoodbye:
+        // Its end closes the link, which ends this program.
+        break;
       case v1::LinkUp::MESSAGE_NOT_SET:
         spdlog::error("link: a message that this version does not know; left out");
         break;

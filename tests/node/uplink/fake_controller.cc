@@ -124,6 +124,8 @@ void FakeController::TakeLocked(const v1::SessionRequest& request) {
     case v1::SessionRequest::kDetail:
       details_.push_back(request.detail());
       break;
+    case v1::SessionRequest::kGoodbye:
+      break;
     case v1::SessionRequest::kHeartbeat:
       ++heartbeats_;
       if (revision_ >= 0 && request.heartbeat().revision() != revision_) {
