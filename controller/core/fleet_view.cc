@@ -35,35 +35,60 @@ std::unique_ptr<const SlotRow::Extras> ExtrasOf(const v1::Slot& slot) {
 
 struct NodeSubject {
   const NodeRow& node;
-  std::string_view Text(int) const { return node.id; }
+  std::string_view Text(int key) const {
+    switch (key) {
+      case kNodeKeyVersion:
+        return node.facts.software_version;
+      case kNodeKeyHostname:
+        return node.facts.hostname;
+      case kNodeKeyMode:
+        return node.facts.mode;
+      default:
+        return node.id;
+    }
+  }
   std::int64_t Number(int) const { return 0; }
   int Choice(int) const { return static_cast<int>(node.state); }
 };
 
 struct SlotSubject {
   const NodeRow& node;
-  const SlotRow* slot;  // null: only the node is known yet
+  const SlotRow& slot;
   std::string_view Text(int key) const {
     if (key == kSlotKeyNode) return node.id;
-    return key == kSlotKeyName ? slot->ShownName() : slot->label;
+    return key == kSlotKeyName ? slot.ShownName() : slot.label;
   }
-  std::int64_t Number(int) const { return slot->pid; }
+  NumberRange Number(int key) const {
+    return key == kSlotKeyPid ? NumberRange(slot.pid) : NumberRange();
+  }
   int Choice(int key) const {
-    return key == kSlotKeyDoor ? static_cast<int>(slot->door)
-                               : static_cast<int>(ShownState(node, *slot));
+    return key == kSlotKeyDoor ? static_cast<int>(slot.door)
+                               : static_cast<int>(ShownState(node, slot));
   }
+};
+
+// A node for all its rows, of which only the node is known.
+struct NodeOfRows {
+  const NodeRow& node;
+  int node_key;
+  std::optional<std::string_view> Text(int key) const {
+    if (key == node_key) return node.id;
+    return std::nullopt;
+  }
+  NumberRange Number(int) const { return {}; }
+  ChoiceSet Choice(int) const { return ChoiceSet().set(); }
 };
 
 struct ProgramSubject {
   const NodeRow& node;
-  const ProgramTable::Rows::value_type* program;  // null: only the node is known yet
+  const ProgramTable::Rows::value_type& program;
   std::string_view Text(int key) const {
     if (key == kProgramKeyNode) return node.id;
-    return key == kProgramKeyName ? program->second.name : program->first;
+    return key == kProgramKeyName ? program.second.name : program.first;
   }
-  const std::vector<std::string>& Texts(int) const { return program->second.labels; }
+  const std::vector<std::string>& Texts(int) const { return program.second.labels; }
   std::int64_t Number(int) const { return 0; }
-  int Choice(int) const { return static_cast<int>(program->second.state); }
+  int Choice(int) const { return static_cast<int>(program.second.state); }
 };
 
 std::string LabelOf(const SlotRow* row) { return row->label; }
@@ -317,10 +342,10 @@ std::optional<RowKeyset> FleetView::VisitSlots(
   return Walk(
       nodes_, after, budget, [](const Entry& entry) -> const auto& { return entry.table.order; },
       [&](const NodeRow& node) {
-        return filter.MatchesKey(kSlotKeyNode, SlotSubject{node, nullptr});
+        return filter.Judge(NodeOfRows{node, kSlotKeyNode}) != Match::kNo;
       },
       [&](const NodeRow& node, const SlotRow* slot) {
-        return !filter.Matches(SlotSubject{node, slot}) || visit(node, *slot);
+        return !filter.Matches(SlotSubject{node, *slot}) || visit(node, *slot);
       });
 }
 
@@ -331,10 +356,10 @@ std::optional<RowKeyset> FleetView::VisitPrograms(
       nodes_, after, budget,
       [](const Entry& entry) -> const auto& { return entry.table.programs.rows(); },
       [&](const NodeRow& node) {
-        return filter.MatchesKey(kProgramKeyNode, ProgramSubject{node, nullptr});
+        return filter.Judge(NodeOfRows{node, kProgramKeyNode}) != Match::kNo;
       },
       [&](const NodeRow& node, const ProgramTable::Rows::value_type& program) {
-        return !filter.Matches(ProgramSubject{node, &program}) || visit(node, program.second);
+        return !filter.Matches(ProgramSubject{node, program}) || visit(node, program.second);
       });
 }
 

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <future>
+#include <random>
+#include <string_view>
 #include <utility>
 
 #include "proto/support/filter_schemas.h"
@@ -28,6 +30,37 @@ std::vector<std::int64_t> Seqs(const std::vector<v1::Event>& events) {
   for (const v1::Event& event : events) seqs.push_back(event.id().seq());
   return seqs;
 }
+
+// An event as a filter sees it.
+struct EventSubject {
+  const v1::Event& event;
+  std::string_view Text(int key) const {
+    switch (static_cast<EventKey>(key)) {
+      case kEventKeyNode:
+        return event.node();
+      case kEventKeySlot:
+        return event.slot();
+      case kEventKeyName:
+        return event.name();
+      case kEventKeyOrder:
+        return event.order_id();
+      case kEventKeyProgram:
+        return event.program();
+      case kEventKeyRun:
+        return event.run();
+      default:
+        return "";
+    }
+  }
+  std::int64_t Number(int key) const {
+    return key == kEventKeyPid ? event.incarnation().pid() : event.kill();
+  }
+  int Choice(int key) const {
+    return key == kEventKeyKind    ? static_cast<int>(event.kind())
+           : key == kEventKeyCause ? static_cast<int>(event.cause())
+                                   : static_cast<int>(event.verdict());
+  }
+};
 
 OrderRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
   OrderRequest request;
@@ -318,6 +351,87 @@ TEST_P(EngineConformance, EventsCanBeFilteredByEveryKey) {
   EXPECT_EQ(Events("slot=encoder.?").size(), 3U);
   EXPECT_EQ(Events("node=a kind=hung slot=encoder.2"), (std::vector<std::string>{"a 7/1"}));
   EXPECT_TRUE(Events("name=';drop*").empty());
+}
+
+TEST_P(EngineConformance, AFilterMeansInTheStoreWhatItMeansInMemory) {
+  const std::int64_t session = Claim("a");
+  std::mt19937 random(4242);
+  const auto pick = [&](const auto& of) -> const auto& {
+    return of[std::uniform_int_distribution<size_t>(0, std::size(of) - 1)(random)];
+  };
+  const std::vector<std::string> texts = {"", "web", "web.2", "a(b)", "*x", "\"q\"", "caf\xc3\xa9"};
+  const std::vector<std::int64_t> kills = {0, 0, 5, 7, 1'099'511'627'777};
+  std::vector<v1::Event> events;
+  for (std::int64_t seq = 1; seq <= 60; ++seq) {
+    v1::Event& event = events.emplace_back(MakeEvent("a", 7, seq));
+    event.set_slot(pick(texts));
+    event.set_name(pick(texts));
+    event.set_order_id(pick(texts));
+    event.set_program(pick(texts));
+    event.set_run(pick(texts));
+    event.set_kill(pick(kills));
+    event.mutable_incarnation()->set_pid(static_cast<int>(pick(kills) % 100));
+    event.set_kind(pick(std::vector<v1::EventKind>{v1::EVENT_KIND_HUNG, v1::EVENT_KIND_VERDICT,
+                                                   static_cast<v1::EventKind>(1999)}));
+    event.set_cause(pick(std::vector<v1::Cause>{v1::CAUSE_UNSPECIFIED, v1::CAUSE_OPERATOR}));
+  }
+  ASSERT_TRUE(Append("a", session, events).ok());
+
+  const std::vector<std::string> terms = {"slot=web*",
+                                          "name=\"\"",
+                                          "name!=\"a(b)\"",
+                                          "order=web",
+                                          "order=\"\"",
+                                          "order!=web",
+                                          "order:e",
+                                          "program=web,*x",
+                                          "program!=\"*x\"",
+                                          "program=?eb*",
+                                          "run=\"\\\"q\\\"\"",
+                                          "run=caf?",
+                                          "run!=*",
+                                          "kill=0",
+                                          "kill>0",
+                                          "kill>=5",
+                                          "kill<7",
+                                          "kill<=5",
+                                          "kill!=5,7",
+                                          "kill=5,7",
+                                          "kill>=0",
+                                          "pid>5",
+                                          "pid<=7",
+                                          "kind=hung",
+                                          "kind!=hung,verdict",
+                                          "kind=*",
+                                          "cause=operator",
+                                          "cause!=operator",
+                                          "node=a",
+                                          "node=b"};
+  const auto& make = [&](const auto& self, int depth) -> std::string {
+    std::string text;
+    const int parts = std::uniform_int_distribution<int>(1, 3)(random);
+    for (int i = 0; i < parts; ++i) {
+      if (i > 0) text += pick(std::vector<std::string>{" ", " AND ", " OR "});
+      text += pick(std::vector<std::string>{"", "", "NOT ", "-"});
+      const bool deeper = depth < 3 && std::uniform_int_distribution<int>(0, 2)(random) == 0;
+      text += deeper ? "(" + self(self, depth + 1) + ")" : pick(terms);
+    }
+    return text;
+  };
+  for (int round = 0; round < 400; ++round) {
+    // Terms alone first: what breaks there is easier to read.
+    const std::string text = static_cast<size_t>(round) < terms.size()
+                                 ? terms[static_cast<size_t>(round)]
+                                 : make(make, 0);
+    const auto filter = Filter::Parse(text, EventFilterSchema());
+    ASSERT_TRUE(filter.ok()) << filter.status();
+    std::vector<std::string> expected;
+    for (const v1::Event& event : events) {
+      if (!filter->Matches(EventSubject{event})) continue;
+      expected.push_back("a 7/" + std::to_string(event.id().seq()));
+    }
+    ASSERT_EQ(Events(text), expected) << text;
+  }
 }
 
 TEST_P(EngineConformance, PagesTogetherAreTheWholeLogInOrder) {
