@@ -34,6 +34,9 @@ class Client {
                                              bool with_usage) = 0;
   virtual absl::StatusOr<NodeList> ListNodes(const std::string& filter, Timeout timeout) = 0;
 
+  virtual absl::StatusOr<v1::CountSlotsResponse> CountSlots(const v1::CountSlotsRequest& request,
+                                                            Timeout timeout) = 0;
+
   // Page by page, so that all events there ever were need not fit into memory.
   virtual absl::Status ListEvents(
       v1::ListEventsRequest request, Timeout timeout,

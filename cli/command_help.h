@@ -6,6 +6,7 @@ namespace procctl::cli {
 // Of the program itself.
 extern const char kFooter[];
 extern const char kListFooter[];
+extern const char kCountFooter[];
 extern const char kKillFooter[];
 extern const char kEventsFooter[];
 extern const char kWhyFooter[];

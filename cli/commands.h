@@ -16,6 +16,7 @@ struct ProgramPlan;
 
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode CountCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client);
 
 ExitCode WhyCommand(const Options& options, const Screen& screen, Client* client);

@@ -175,6 +175,16 @@ absl::StatusOr<v1::StoredEvent> ControllerClient::FindEvent(const v1::EventId& i
                   id.origin(), id.epoch(), id.seq()));
 }
 
+absl::StatusOr<v1::CountSlotsResponse> ControllerClient::CountSlots(
+    const v1::CountSlotsRequest& request, Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::CountSlotsResponse response;
+  const grpc::Status status = stub_->CountSlots(&context, request, &response);
+  if (!status.ok()) return Explain(status);
+  return response;
+}
+
 absl::StatusOr<v1::GetFleetResponse> ControllerClient::GetFleet(Timeout timeout) {
   grpc::ClientContext context;
   SetTimeout(timeout, &context);

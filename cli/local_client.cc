@@ -172,12 +172,14 @@ absl::StatusOr<SlotList> LocalClient::ListSlots(const std::string& filter, Timeo
                                                 bool with_usage) {
   const auto rows = AllSlots(timeout);
   if (!rows.ok()) return rows.status();
-  auto list = SlotsOf(hello_, *rows, filter, Now());
-  if (!list.ok() || !with_usage) return list;
+  const bool asks = AsksForUsage(filter);
+  auto list = SlotsOf(hello_, *rows, filter, Now(), asks ? Match::kMaybe : Match::kYes);
+  if (!list.ok() || !(with_usage || asks)) return list;
   std::map<int64_t, v1::FleetSlot*> by_generation;
   for (v1::FleetSlot& row : list->slots)
     by_generation[row.slot().incarnation().generation()] = &row;
   if (auto s = AddUsage(by_generation, timeout); !s.ok()) return s;
+  DropNoMatches(filter, &*list);
   return list;
 }
 
@@ -223,6 +225,11 @@ absl::Status LocalClient::ListEvents(
 
 absl::StatusOr<v1::StoredEvent> LocalClient::FindEvent(const v1::EventId& /*id*/,
                                                        Timeout /*timeout*/) {
+  return NeedsController();
+}
+
+absl::StatusOr<v1::CountSlotsResponse> LocalClient::CountSlots(
+    const v1::CountSlotsRequest& /*request*/, Timeout /*timeout*/) {
   return NeedsController();
 }
 

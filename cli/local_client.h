@@ -33,6 +33,8 @@ class LocalClient final : public Client {
       v1::ListEventsRequest request, Timeout timeout,
       const std::function<void(const v1::ListEventsResponse&)>& on_page) override;
   absl::StatusOr<v1::StoredEvent> FindEvent(const v1::EventId& id, Timeout timeout) override;
+  absl::StatusOr<v1::CountSlotsResponse> CountSlots(const v1::CountSlotsRequest& request,
+                                                    Timeout timeout) override;
   absl::StatusOr<v1::GetFleetResponse> GetFleet(Timeout timeout) override;
   absl::StatusOr<v1::DescribeResponse> Describe(const std::string& node, int64_t generation,
                                                 Timeout timeout) override;

@@ -36,6 +36,7 @@ absl::Status CheckLocal(const Options& options) {
         "--local and --controller do not go together: a node is asked, or a controller");
   }
   switch (options.verb) {
+    case Verb::kCount:
     case Verb::kEvents:
     case Verb::kWhy:
     case Verb::kHistory:

@@ -37,6 +37,21 @@ CLI::App* AddList(CLI::App* app, Raw* raw) {
   return list;
 }
 
+CLI::App* AddCount(CLI::App* app, Raw* raw) {
+  CLI::App* count = app->add_subcommand("count", "How many slots there are, by one or two keys");
+  count->add_option("filter", raw->filter, "Only slots that match (procctl-cli help filters)");
+  count
+      ->add_option("--by", raw->options.group_by,
+                   "node, state, name, program, door, uid or freshness; two of them as in "
+                   "state,node")
+      ->delimiter(',')
+      ->expected(1, 2);
+  count->add_option("--limit", raw->options.limit, "The largest so many groups (100)")
+      ->check(CLI::Range(1, 1000));
+  count->footer(kCountFooter);
+  return count;
+}
+
 CLI::App* AddKill(CLI::App* app, Raw* raw) {
   CLI::App* kill = app->add_subcommand("kill", "Stop processes: SIGTERM, grace, SIGKILL");
   kill->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID")->required();
@@ -300,6 +315,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   app.set_help_flag("-h,--help", "This text");
   AddConnection(&app, &raw);
   const CLI::App* list = AddList(&app, &raw);
+  const CLI::App* count = AddCount(&app, &raw);
   const CLI::App* kill = AddKill(&app, &raw);
   const CLI::App* events = AddEvents(&app, &raw);
   const CLI::App* why = AddWhy(&app, &raw);
@@ -347,6 +363,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   std::vector<CommandVerb> verbs = {{list, raw.what == "nodes"      ? Verb::kListNodes
                                            : raw.what == "programs" ? Verb::kListPrograms
                                                                     : Verb::kListSlots},
+                                    {count, Verb::kCount},
                                     {kill, Verb::kKill},
                                     {events, Verb::kEvents},
                                     {why, Verb::kWhy},

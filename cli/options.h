@@ -32,7 +32,8 @@ enum class Verb {
   kStop,
   kRestart,
   kRetry,
-  kReload
+  kReload,
+  kCount
 };
 // kWide: a table with more columns, where a command has any.
 enum class Output { kTable, kWide, kJson };
@@ -74,6 +75,10 @@ struct Options {
   // hold, release, and what changes programs: all that match, instead of `targets`
   std::string target_filter;
   std::optional<std::chrono::nanoseconds> hold_for;
+
+  // count
+  std::vector<std::string> group_by;
+  int limit = 0;  // 0: what the controller finds right
 
   // events; history has `newest`
   std::optional<std::chrono::nanoseconds> since;

@@ -17,10 +17,16 @@
 namespace procctl::cli {
 namespace {
 
+bool IsFresh(const v1::FleetSlot& row) {
+  return (row.node_state() == v1::NODE_STATE_CONNECTED ||
+          row.node_state() == v1::NODE_STATE_UNSPECIFIED) &&
+         row.freshness() != v1::FRESHNESS_STALE && row.freshness() != v1::FRESHNESS_UNKNOWN;
+}
+
 // What a row may claim: nothing of a node that cannot be heard is shown as if it were news,
 // whatever the row itself says.
 v1::SlotState Believable(const v1::FleetSlot& row) {
-  return row.node_state() == v1::NODE_STATE_LOST ? v1::SLOT_STATE_STALE : row.slot().state();
+  return IsFresh(row) ? row.slot().state() : v1::SLOT_STATE_STALE;
 }
 
 Colour ColourOf(v1::SlotState state) {
@@ -70,10 +76,14 @@ std::string BeatText(const v1::FleetSlot& row) {
   }
 }
 
-// Who holds it how long and why, why a due kill is withheld, then the process's own words.
+// When it was known, if that is not now; who holds it how long and why, why a due kill is withheld,
+// then the process's own words.
 std::string StatusText(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of) {
   const v1::Slot& slot = row.slot();
   std::vector<std::string> parts;
+  if (!IsFresh(row)) {
+    parts.push_back(fmt::format("known {} ago", FormatDuration(FromProto(row.age()))));
+  }
   if (slot.has_hold()) {
     const v1::Hold& hold = slot.hold();
     std::string text = fmt::format("hold: {}", Cell(hold.owner()));
@@ -93,7 +103,7 @@ std::string StatusText(const v1::FleetSlot& row, const google::protobuf::Timesta
 }
 
 Colour StatusColour(const v1::FleetSlot& row) {
-  if (row.node_state() == v1::NODE_STATE_LOST) return Colour::kDim;
+  if (!IsFresh(row)) return Colour::kDim;
   return row.slot().has_hold() || !row.slot().hold_reason().empty() ? Colour::kYellow
                                                                     : Colour::kNone;
 }

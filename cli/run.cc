@@ -49,6 +49,8 @@ ExitCode Carry(const Options& options, const Screen& screen, Client* client,
       return ListNodesCommand(options, screen, client);
     case Verb::kKill:
       return KillCommand(options, screen, client, watch_interrupt);
+    case Verb::kCount:
+      return CountCommand(options, screen, client);
     case Verb::kEvents:
       return EventsCommand(options, screen, client);
     case Verb::kWhy:

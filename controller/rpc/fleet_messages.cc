@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "controller/rpc/clocks.h"
+#include "controller/rpc/slot_wire.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -53,35 +55,15 @@ void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message) {
   message->set_session_epoch(node.session_epoch);
 }
 
+void AppendFleetSlot(const NodeRow& node, const SlotRow& slot, MonoTime now, std::string* out) {
+  SlotWire(now, WallNow()).Append(node, slot, out);
+}
+
 void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message) {
-  message->set_node(node.id);
-  message->set_node_state(static_cast<v1::NodeState>(node.state));
-  *message->mutable_age() = Age(node.last_heard, now);
-  *message->mutable_reported() = Age(slot.reported, now);
-  v1::Slot* row = message->mutable_slot();
-  row->set_label(slot.label);
-  row->set_name(std::string(slot.ShownName()));
-  row->mutable_incarnation()->set_boot_id(*slot.boot_id);
-  row->mutable_incarnation()->set_pid(slot.pid);
-  row->mutable_incarnation()->set_start_ticks(slot.start_ticks);
-  row->mutable_incarnation()->set_generation(slot.generation);
-  row->set_state(ShownState(node, slot));
-  row->set_door(slot.door);
-  // Absent stays absent: who need not beat has no timeout of zero.
-  if (slot.timeout > std::chrono::nanoseconds(0)) *row->mutable_timeout() = ToProto(slot.timeout);
-  *row->mutable_silence() = ToProto(slot.silence);
-  *row->mutable_registered_at() = ToProto(slot.registered_at);
-  row->set_uid(slot.uid);
-  if (slot.extras == nullptr) return;
-  const SlotRow::Extras& extras = *slot.extras;
-  row->set_note(extras.note);
-  row->set_hold_reason(extras.hold_reason);
-  row->set_phase(extras.phase);
-  if (extras.hold) *row->mutable_hold() = *extras.hold;
-  if (extras.progress_limit) *row->mutable_progress_limit() = ToProto(*extras.progress_limit);
-  if (extras.progress_silence) *row->mutable_progress_silence() = ToProto(*extras.progress_silence);
-  if (extras.special_limit) *row->mutable_special_limit() = ToProto(*extras.special_limit);
-  row->set_observe(extras.observe);
+  std::string wire;
+  AppendFleetSlot(node, slot, now, &wire);
+  // It was written here: it can be read.
+  (void)message->ParseFromString(wire);
 }
 
 void ToMessage(const NodeRow& node, const ProgramRow& program, MonoTime now,

@@ -1,6 +1,8 @@
 // Between the core's plain data and the messages of fleet_service.proto.
 #pragma once
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "controller/core/answer_book.h"
 #include "controller/core/fleet_view.h"
@@ -13,6 +15,8 @@ namespace procctl::controller {
 
 void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message);
 void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message);
+// The serialised v1::FleetSlot. For many rows of a node use a SlotWire.
+void AppendFleetSlot(const NodeRow& node, const SlotRow& slot, MonoTime now, std::string* out);
 void ToMessage(const NodeRow& node, const ProgramRow& program, MonoTime now,
                v1::FleetProgram* message);
 void ToMessage(const FleetSummary& summary, v1::FleetSummary* message);

@@ -9,6 +9,7 @@
 #include "controller/rpc/list_usage_call.h"
 #include "controller/rpc/outcome_call.h"
 #include "controller/rpc/pages.h"
+#include "controller/rpc/raw_message.h"
 #include "controller/rpc/read_output_call.h"
 #include "proto/support/status.h"
 #include "proto/support/time_convert.h"
@@ -82,29 +83,64 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ListNodes(grpc::CallbackServerContex
                 caller.ok() ? FillPage(*world_->fleet, *request, response) : caller.status());
 }
 
-template <typename Request, typename Page>
-grpc::ServerUnaryReactor* FleetServiceImpl::ListRows(grpc::CallbackServerContext* context,
-                                                     std::string_view method,
-                                                     const Request& request, Page* response) {
-  const auto caller = Admit(*context, method);
+grpc::ServerUnaryReactor* FleetServiceImpl::ListSlots(grpc::CallbackServerContext* context,
+                                                      const grpc::ByteBuffer* raw,
+                                                      grpc::ByteBuffer* response) {
+  const auto caller = Admit(*context, "ListSlots");
   if (!caller.ok()) return Answer(context, caller.status());
-  if (!request.with_usage()) return Answer(context, FillPage(*world_->fleet, request, response));
+  v1::ListSlotsRequest request;
+  if (!ReadRaw(*raw, &request)) {
+    return Answer(context, absl::InvalidArgumentError("this is no ListSlotsRequest"));
+  }
+  if (!NeedsUsage(request)) {
+    std::string wire;
+    const absl::Status filled = FillPage(*world_->fleet, request, &wire);
+    if (filled.ok()) *response = BufferOf(std::move(wire));
+    return Answer(context, filled);
+  }
   if (going_down_.load()) return Answer(context, GoingDown());
-  Page page;
+  UsagePage page;
   if (absl::Status filled = FillPage(*world_->fleet, request, &page); !filled.ok())
     return Answer(context, filled);
-  // Beyond the most at a time a list is worth more than a refusal: it comes as it is.
-  const auto call = ListUsageCall<Page>::TryMake(std::move(page), response, &usage_calls_);
-  if (call == nullptr) return Answer(context, absl::OkStatus());
+  const bool filtered = page.judge != nullptr;
+  const auto call = ListUsageCall<v1::ListSlotsResponse>::TryMake(&page.page, response,
+                                                                  &usage_calls_, page.judge);
+  if (call == nullptr) {
+    // Beyond the most at a time a list is worth more than a refusal: it comes as it is. Not so
+    // where the usage decides what is in it.
+    if (filtered) {
+      return Answer(context,
+                    absl::UnavailableError("too many lists by cpu or memory at a time; try again"));
+    }
+    *response = BufferOf(page.page.SerializeAsString());
+    return Answer(context, absl::OkStatus());
+  }
   calls_.Add(call);
-  ListUsageCall<Page>::Ask(call, world_->details);
+  ListUsageCall<v1::ListSlotsResponse>::Ask(call, world_->details);
   return call.get();
 }
 
-grpc::ServerUnaryReactor* FleetServiceImpl::ListSlots(grpc::CallbackServerContext* context,
-                                                      const v1::ListSlotsRequest* request,
-                                                      v1::ListSlotsResponse* response) {
-  return ListRows(context, "ListSlots", *request, response);
+grpc::ServerUnaryReactor* FleetServiceImpl::Read(grpc::CallbackServerContext* context,
+                                                 std::string_view what,
+                                                 std::function<absl::Status()> read) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  // Request, response and reactor live until Finish.
+  const bool submitted =
+      readers_->Submit([reactor, read = std::move(read)] { reactor->Finish(ToGrpc(read())); });
+  if (!submitted) {
+    reactor->Finish(
+        ToGrpc(absl::UnavailableError(fmt::format("too many {} at a time; try again", what))));
+  }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::CountSlots(grpc::CallbackServerContext* context,
+                                                       const v1::CountSlotsRequest* request,
+                                                       v1::CountSlotsResponse* response) {
+  const auto caller = Admit(*context, "CountSlots");
+  if (!caller.ok()) return Answer(context, caller.status());
+  return Read(context, "counts",
+              [this, request, response] { return FillCounts(*world_->fleet, *request, response); });
 }
 
 grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerContext* context,
@@ -112,16 +148,9 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerConte
                                                        v1::ListEventsResponse* response) {
   const auto caller = Admit(*context, "ListEvents");
   if (!caller.ok()) return Answer(context, caller.status());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  // Request, response and reactor live until Finish.
-  const bool submitted = readers_->Submit([this, reactor, request, response] {
-    reactor->Finish(ToGrpc(FillPage(&world_->engine->history(), *request, response)));
+  return Read(context, "lists of events", [this, request, response] {
+    return FillPage(&world_->engine->history(), *request, response);
   });
-  if (!submitted) {
-    reactor->Finish(
-        ToGrpc(absl::UnavailableError("too many lists of events at a time; try again")));
-  }
-  return reactor;
 }
 
 grpc::ServerWriteReactor<v1::KillSlotsResponse>* FleetServiceImpl::KillSlots(
@@ -174,7 +203,22 @@ grpc::ServerUnaryReactor* FleetServiceImpl::HoldSlots(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* FleetServiceImpl::ListPrograms(grpc::CallbackServerContext* context,
                                                          const v1::ListProgramsRequest* request,
                                                          v1::ListProgramsResponse* response) {
-  return ListRows(context, "ListPrograms", *request, response);
+  const auto caller = Admit(*context, "ListPrograms");
+  if (!caller.ok()) return Answer(context, caller.status());
+  if (!request->with_usage()) return Answer(context, FillPage(*world_->fleet, *request, response));
+  if (going_down_.load()) return Answer(context, GoingDown());
+  v1::ListProgramsResponse page;
+  if (absl::Status filled = FillPage(*world_->fleet, *request, &page); !filled.ok())
+    return Answer(context, filled);
+  const auto call =
+      ListUsageCall<v1::ListProgramsResponse>::TryMake(&page, response, &usage_calls_, nullptr);
+  if (call == nullptr) {
+    *response = std::move(page);
+    return Answer(context, absl::OkStatus());
+  }
+  calls_.Add(call);
+  ListUsageCall<v1::ListProgramsResponse>::Ask(call, world_->details);
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* FleetServiceImpl::ControlPrograms(

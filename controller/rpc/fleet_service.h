@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,11 @@
 
 namespace procctl::controller {
 
-class FleetServiceImpl final : public v1::FleetService::CallbackService {
+// ListSlots is raw: pages of rows are made of packed ones.
+using FleetServiceBase =
+    v1::FleetService::WithRawCallbackMethod_ListSlots<v1::FleetService::CallbackService>;
+
+class FleetServiceImpl final : public FleetServiceBase {
  public:
   FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers);
 
@@ -29,8 +34,11 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                       const v1::ListNodesRequest* request,
                                       v1::ListNodesResponse* response) override;
   grpc::ServerUnaryReactor* ListSlots(grpc::CallbackServerContext* context,
-                                      const v1::ListSlotsRequest* request,
-                                      v1::ListSlotsResponse* response) override;
+                                      const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CountSlots(grpc::CallbackServerContext* context,
+                                       const v1::CountSlotsRequest* request,
+                                       v1::CountSlotsResponse* response) override;
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
                                        const v1::ListEventsRequest* request,
                                        v1::ListEventsResponse* response) override;
@@ -67,10 +75,9 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   // told only to who may call; nothing is begun while the controller goes down.
   absl::StatusOr<Identity> AdmitWork(const grpc::CallbackServerContext& context,
                                      std::string_view method, const absl::Status& checked) const;
-  // A page of rows, with what they use where that is asked for.
-  template <typename Request, typename Page>
-  grpc::ServerUnaryReactor* ListRows(grpc::CallbackServerContext* context, std::string_view method,
-                                     const Request& request, Page* response);
+  // Ends the call with what `read` says of it, in one of the threads for work that takes time.
+  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context, std::string_view what,
+                                 std::function<absl::Status()> read);
   // An order each of whose targets ends in one answer.
   template <typename Response>
   grpc::ServerUnaryReactor* TakeOrder(grpc::CallbackServerContext* context, std::string_view method,
