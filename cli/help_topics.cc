@@ -54,7 +54,7 @@ NODE may be left out: web is NODE/web, :4182 is NODE:4182. Another node's name i
   list, programs, describe, logs          as ever
   start, stop, restart, retry, reload     as ever
   kill, hold, release                     as ever
-  why, events, history, list nodes        need a controller
+  why, events, history, list nodes, count need a controller
 
 Examples
   procctl-cli --local list

@@ -36,7 +36,6 @@ absl::Status CheckLocal(const Options& options) {
         "--local and --controller do not go together: a node is asked, or a controller");
   }
   switch (options.verb) {
-    case Verb::kCount:
     case Verb::kEvents:
     case Verb::kWhy:
     case Verb::kHistory:
@@ -45,6 +44,7 @@ absl::Status CheckLocal(const Options& options) {
           "(--controller). What the node did is also in its own log, e.g. journalctl -u "
           "procctl-node");
     case Verb::kListNodes:
+    case Verb::kCount:
       return absl::InvalidArgumentError(
           "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "
           "describe NODE` shows it. For all nodes leave out --local and name a controller "

@@ -113,6 +113,14 @@ grpc::Status FakeController::ListSlots(grpc::ServerContext*, const v1::ListSlots
   return status;
 }
 
+grpc::Status FakeController::CountSlots(grpc::ServerContext*, const v1::CountSlotsRequest* request,
+                                        v1::CountSlotsResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  count_request = *request;
+  *response = counts;
+  return failure;
+}
+
 grpc::Status FakeController::ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
                                         v1::ListEventsResponse* response) {
   if (request->page_token().empty()) {

@@ -56,7 +56,10 @@ class FakeController : public v1::FleetService::Service {
   std::function<grpc::Status(const v1::KillSlotsRequest&, KillWriter*, grpc::ServerContext*)>
       on_kill;
 
+  v1::CountSlotsResponse counts;
+
   // What it heard.
+  v1::CountSlotsRequest count_request;
   std::vector<std::string> filters;
   bool asked_for_usage = false;  // by the last list of slots
   v1::ListEventsRequest events_request;
@@ -73,6 +76,8 @@ class FakeController : public v1::FleetService::Service {
                          v1::ListNodesResponse*) override;
   grpc::Status ListSlots(grpc::ServerContext*, const v1::ListSlotsRequest*,
                          v1::ListSlotsResponse*) override;
+  grpc::Status CountSlots(grpc::ServerContext*, const v1::CountSlotsRequest*,
+                          v1::CountSlotsResponse*) override;
   grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest*,
                           v1::ListEventsResponse*) override;
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRequest*,
