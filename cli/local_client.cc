@@ -173,7 +173,8 @@ absl::StatusOr<SlotList> LocalClient::ListSlots(const std::string& filter, Timeo
   const auto rows = AllSlots(timeout);
   if (!rows.ok()) return rows.status();
   const bool asks = AsksForUsage(filter);
-  auto list = SlotsOf(hello_, *rows, filter, Now(), asks ? Match::kMaybe : Match::kYes);
+  auto list =
+      SlotsOf(hello_, *rows, filter, Now(), asks ? procctl::Match::kMaybe : procctl::Match::kYes);
   if (!list.ok() || !(with_usage || asks)) return list;
   std::map<int64_t, v1::FleetSlot*> by_generation;
   for (v1::FleetSlot& row : list->slots)

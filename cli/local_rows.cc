@@ -54,7 +54,7 @@ bool IsInTrouble(v1::SlotState state) {
 
 absl::StatusOr<SlotList> SlotsOf(const v1::LocalHello& node, const std::vector<v1::Slot>& rows,
                                  const std::string& filter,
-                                 const google::protobuf::Timestamp& as_of, Match enough) {
+                                 const google::protobuf::Timestamp& as_of, procctl::Match enough) {
   const auto parsed = Filter::Parse(filter, SlotFilterSchema());
   if (!parsed.ok()) return parsed.status();
   SlotList list;

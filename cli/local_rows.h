@@ -17,7 +17,7 @@ namespace procctl::cli {
 absl::StatusOr<SlotList> SlotsOf(const v1::LocalHello& node, const std::vector<v1::Slot>& rows,
                                  const std::string& filter,
                                  const google::protobuf::Timestamp& as_of,
-                                 Match enough = Match::kYes);
+                                 procctl::Match enough = procctl::Match::kYes);
 // The filter is about cpu or memory: usage must be added, and then what does not match be dropped.
 bool AsksForUsage(const std::string& filter);
 void DropNoMatches(const std::string& filter, SlotList* list);

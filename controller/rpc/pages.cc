@@ -29,7 +29,7 @@ constexpr size_t kMostPageBytes = 2 << 20;
 // large fleet keeps no session waiting.
 constexpr size_t kRowsPerHold = 20'000;
 // Rows looked at per page: a callback thread is not kept longer than some tens of milliseconds.
-constexpr size_t kHoldsPerPage = 15;
+constexpr size_t kHoldsPerPage = 8;
 constexpr int kStandardGroups = 100;
 constexpr int kMostGroups = 1000;
 

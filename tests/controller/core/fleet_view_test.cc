@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <random>
 
 #include "proto/support/filter_schemas.h"
 
@@ -273,6 +275,90 @@ TEST_F(FleetViewTest, ANodeWithoutAMatchCostsNoLookAtItsRows) {
               std::nullopt)
         << text;
     EXPECT_EQ(seen, (std::vector<std::string>{"c/last"})) << text;
+  }
+}
+
+// A row as a filter should see it, said a second time.
+struct SentRow {
+  std::string node;
+  v1::Slot slot;
+  bool stale = false;
+
+  std::string_view Text(int key) const {
+    return key == kSlotKeyNode      ? std::string_view(node)
+           : key == kSlotKeyName    ? std::string_view(slot.name())
+           : key == kSlotKeyProgram ? std::string_view(slot.program())
+                                    : std::string_view(slot.label());
+  }
+  NumberRange Number(int key) const {
+    if (key == kSlotKeyPid) return slot.incarnation().pid();
+    if (key == kSlotKeyUid) return slot.uid();
+    return {};
+  }
+  int Choice(int key) const {
+    if (key == kSlotKeyDoor) return slot.door();
+    return stale ? v1::SLOT_STATE_STALE : slot.state();
+  }
+};
+
+TEST_F(FleetViewTest, SkippingNodesNeverCostsARow) {
+  std::mt19937 random(4242);
+  const auto pick = [&](const auto& of) -> const auto& {
+    return of[std::uniform_int_distribution<size_t>(0, std::size(of) - 1)(random)];
+  };
+  const std::vector<std::string> names = {"web", "db", "cache", "a b"};
+  const std::vector<v1::SlotState> states = {v1::SLOT_STATE_ALIVE, v1::SLOT_STATE_HUNG,
+                                             v1::SLOT_STATE_HELD, static_cast<v1::SlotState>(99)};
+  std::vector<SentRow> sent;
+  for (const char* node : {"n1", "n2", "n3", "n4", "n5"}) {
+    Begin(node, 1);
+    std::vector<v1::Slot> slots;
+    const int rows = std::uniform_int_distribution<int>(0, 4)(random);
+    for (int i = 1; i <= rows; ++i) {
+      v1::Slot& slot =
+          slots.emplace_back(MakeSlot(i, pick(names) + "." + std::to_string(i), pick(states)));
+      slot.set_uid(i % 2);
+      slot.set_program(pick(names));
+      sent.push_back({node, slot, std::string_view(node) == "n4"});
+    }
+    Snapshot(node, 1, 1, true, slots);
+  }
+  Silence(seconds(31));
+  for (const char* node : {"n1", "n2", "n3", "n5"})
+    view_.Heard(node, 1, now_, liveness_.observed());
+  view_.JudgeNodes(liveness_);
+
+  const std::vector<std::string> terms = {
+      "node=n1,n4",  "node!=n2",        "name=web",    "name!=web",  "name=\"a b\"", "name:e",
+      "name=?eb,d*", "slot=db.2",       "slot=web*",   "slot!=db.1", "state=hung",   "state!=alive",
+      "state=stale", "state=held,hung", "state=*",     "uid=1",      "uid>0",        "pid<1003",
+      "pid>=1002",   "program=web",     "program!=d*", "cpu>1",      "age>1s",       "door=native"};
+  const auto& make = [&](const auto& self, int depth) -> std::string {
+    std::string text;
+    const int parts = std::uniform_int_distribution<int>(1, 3)(random);
+    for (int i = 0; i < parts; ++i) {
+      if (i > 0) text += pick(std::vector<std::string>{" ", " AND ", " OR "});
+      text += pick(std::vector<std::string>{"", "", "NOT ", "-"});
+      const bool deeper = depth < 3 && std::uniform_int_distribution<int>(0, 2)(random) == 0;
+      text += deeper ? "(" + self(self, depth + 1) + ")" : pick(terms);
+    }
+    return text;
+  };
+  for (int round = 0; round < 2000; ++round) {
+    const std::string text = make(make, 0);
+    const auto filter = Filter::Parse(text, SlotFilterSchema());
+    ASSERT_TRUE(filter.ok()) << filter.status();
+    std::vector<std::string> expected;
+    for (const SentRow& row : sent) {
+      if (filter->Matches(row)) expected.push_back(row.node + "/" + row.slot.label());
+      if (row.stale || row.slot.state() < 99) {
+        EXPECT_TRUE(!filter->MatchesEverything() || filter->Judge(row) != Match::kNo) << text;
+      }
+    }
+    std::sort(expected.begin(), expected.end());
+    ASSERT_EQ(List(text, 1 + static_cast<size_t>(round % 3), 1 + static_cast<size_t>(round % 7)),
+              expected)
+        << text;
   }
 }
 
