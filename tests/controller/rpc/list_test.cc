@@ -127,13 +127,13 @@ TEST_F(ListTest, PagesFollowOneAnotherAndSayTheSummaryOnce) {
 
 TEST_F(ListTest, AFaultyFilterIsShownWithItsPlace) {
   v1::ListSlotsRequest request;
-  request.set_filter("state=hung AND nmae=x");
+  request.set_filter("state=hung AND nane=x");
   v1::ListSlotsResponse response;
   const grpc::Status status = List(request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(status.error_message(), HasSubstr("column 16: there is no key \"nmae\" here"));
+  EXPECT_THAT(status.error_message(), HasSubstr("column 16: there is no key \"nane\" here"));
   EXPECT_THAT(status.error_message(), HasSubstr("did you mean name?"));
-  EXPECT_THAT(status.error_message(), HasSubstr("\n  state=hung AND nmae=x\n                 ^"));
+  EXPECT_THAT(status.error_message(), HasSubstr("\n  state=hung AND nane=x\n                 ^"));
 }
 
 TEST_F(ListTest, BytesThatAreNoRequestAreRefused) {
@@ -148,7 +148,7 @@ TEST_F(ListTest, BytesThatAreNoRequestAreRefused) {
   const auto rpc =
       stub.PrepareUnaryCall(&call, "/procctl.v1.FleetService/ListSlots", request, &queue);
   rpc->StartCall();
-  rpc->Finish(&response, &status, &rpc);
+  rpc->Finish(&response, &status, &status);
   void* tag = nullptr;
   bool ok = false;
   ASSERT_TRUE(queue.Next(&tag, &ok));
