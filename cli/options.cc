@@ -218,6 +218,7 @@ absl::Status Check(const Options& options) {
       return CheckHold(options);
     case Verb::kListSlots:
     case Verb::kListNodes:
+    case Verb::kCount:
     case Verb::kEvents:
     case Verb::kVersion:
     case Verb::kWhy:
