@@ -18,8 +18,8 @@ Help on: exit-codes, environment, filters, local (procctl-cli help TOPIC).)";
 const char kListFooter[] =
     R"(Columns: BEAT is how long the process has been silent ("<2.5s": it beats, and was silent for at most
 half its timeout; "-": it need not beat), UP how long it has been registered, AGE when its node was
-last heard. Of a node that cannot be heard the rows are stale: what they say was true AGE ago, and
-STATUS begins with that age. STATUS is who holds it and how long, why a due kill is withheld, and what the process itself says: its phase
+last heard. Of a node that cannot be heard the rows are stale: what they say was true AGE ago. STATUS
+is who holds it and how long, why a due kill is withheld, and what the process itself says: its phase
 and its note. `-o wide` and `-o json` also ask the nodes what each process uses at this moment (CPU, RSS,
 THREADS, FDS); "-" where a node does not answer within 2 s.
 

@@ -76,14 +76,11 @@ std::string BeatText(const v1::FleetSlot& row) {
   }
 }
 
-// When it was known, if that is not now; who holds it how long and why, why a due kill is withheld,
+// Who holds it how long and why, why a due kill is withheld,
 // then the process's own words.
 std::string StatusText(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of) {
   const v1::Slot& slot = row.slot();
   std::vector<std::string> parts;
-  if (!IsFresh(row)) {
-    parts.push_back(fmt::format("known {} ago", FormatDuration(FromProto(row.age()))));
-  }
   if (slot.has_hold()) {
     const v1::Hold& hold = slot.hold();
     std::string text = fmt::format("hold: {}", Cell(hold.owner()));
