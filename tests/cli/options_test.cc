@@ -103,7 +103,7 @@ TEST(Usage, WhatIsMistypedIsNamedWithWhatWasMeant) {
   EXPECT_EQ(Refused({"lsit"}), "there is no command \"lsit\"; did you mean \"list\"?");
   EXPECT_EQ(Refused({"--controller", "c:1", "evnets"}),
             "there is no command \"evnets\"; did you mean \"events\"?");
-  EXPECT_THAT(Refused({"summon"}), HasSubstr("there are: list, kill, events"));
+  EXPECT_THAT(Refused({"summon"}), HasSubstr("there are: list, count, kill, events"));
   EXPECT_EQ(Refused({"kill", "a/b", "--reson", "x"}),
             "there is no option --reson; did you mean --reason?");
   EXPECT_EQ(Refused({"list", "--control=c:1"}),
