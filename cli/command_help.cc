@@ -6,6 +6,7 @@ const char kFooter[] = R"(Examples
   procctl-cli list
   procctl-cli kill web-01/encoder --reason "stuck since noon"
   procctl-cli events --since 10m
+  procctl-cli watch 'node=web-*'
   procctl-cli why web-01/encoder
   procctl-cli hold web-01/encoder --for 30m --reason "debugging"
   procctl-cli programs web-01
@@ -44,11 +45,29 @@ Examples
 const char kEventsFooter[] =
     R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first. Events of one
 kill on a node share the number "kill" in JSON. `procctl-cli why` takes what stands under ID.
+With -f what happens from now on follows, a line each (with `-o json` an object each, "change":
+"event"), until Ctrl-C; also across a restart of the controller, without hole or duplicate. If this
+program cannot keep up, the events left out are said.
 
 Examples
   procctl-cli events --since 10m
   procctl-cli events --kind verdict --node web-01
+  procctl-cli events -f 'kind=hung,verdict' --since 10m
   procctl-cli events --slot web-01/encoder -o json)";
+
+const char kWatchFooter[] =
+    R"(Tells every change of the state of a slot that matches, and of its nodes, a line each, until Ctrl-C
+(exit code 0). "new -> alive": it came, or matches from now on; "hung -> gone": it ended, or matches
+no more. Of a node that cannot be heard only the node is told: its rows are as old as it says. Goes on
+across a restart of the controller; what changed meanwhile is told then.
+
+With `-o json` an object for each line: "change" is "slot" ("from", "to", and "row" as in list; null
+where there is none; "initial" for what was there at the beginning), "node" or "resync".
+
+Examples
+  procctl-cli watch
+  procctl-cli watch 'node=web-* name=encoder'
+  procctl-cli watch --state hung,unkillable -o json)";
 
 const char kWhyFooter[] =
     R"(Tells the latest kill of a slot, or the kill that an event belongs to, from what is recorded and

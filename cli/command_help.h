@@ -8,6 +8,7 @@ extern const char kFooter[];
 extern const char kListFooter[];
 extern const char kKillFooter[];
 extern const char kEventsFooter[];
+extern const char kWatchFooter[];
 extern const char kWhyFooter[];
 extern const char kDescribeFooter[];
 extern const char kHoldFooter[];

@@ -14,18 +14,23 @@ namespace procctl::cli {
 
 struct ProgramPlan;
 
+// Called once, when something is about to be waited for: its token says when to stop waiting.
+using WatchInterrupt = std::function<std::stop_token()>;
+
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client);
-ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client);
+// `watch_interrupt` is for --follow.
+ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client,
+                       const WatchInterrupt& watch_interrupt);
+
+ExitCode WatchCommand(const Options& options, const Screen& screen, Client* client,
+                      const WatchInterrupt& watch_interrupt);
 
 ExitCode WhyCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode DescribeCommand(const Options& options, const Screen& screen, Client* client);
 
 // `options.verb` says whether to hold or to release.
 ExitCode HoldCommand(const Options& options, const Screen& screen, Client* client);
-
-// Called once, when something is about to be waited for: its token says when to stop waiting.
-using WatchInterrupt = std::function<std::stop_token()>;
 
 ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt);

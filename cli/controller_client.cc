@@ -254,6 +254,30 @@ absl::StatusOr<v1::OutputChunk> ControllerClient::ReadOutput(const v1::ReadOutpu
   return std::move(*response.mutable_chunk());
 }
 
+absl::Status ControllerClient::Watch(
+    const v1::WatchRequest& request, const std::stop_token& stop,
+    const std::function<bool(const v1::WatchResponse&)>& on_message) {
+  grpc::ClientContext context;
+  // From the thread that requests the stop; TryCancel allows that.
+  const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+  const auto stream = stub_->Watch(&context, request);
+  bool enough = false;
+  v1::WatchResponse message;
+  while (stream->Read(&message)) {
+    enough = !on_message(message);
+    if (!enough) continue;
+    context.TryCancel();
+    break;
+  }
+  const grpc::Status status = stream->Finish();
+  if (enough) return absl::OkStatus();
+  if (stop.stop_requested()) return absl::CancelledError("interrupted");
+  if (status.ok()) return absl::UnavailableError("the controller ended the watch");
+  // Too many watches: its own words.
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) return FromGrpc(status);
+  return Explain(status);
+}
+
 absl::Status ControllerClient::Kill(
     const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
     const std::function<void(const v1::KillSlotsResponse&)>& on_message) {

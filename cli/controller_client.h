@@ -37,6 +37,8 @@ class ControllerClient final : public Client {
       const v1::ControlProgramsRequest& request, Timeout timeout) override;
   absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request, Timeout timeout,
                                              const std::stop_token& stop) override;
+  absl::Status Watch(const v1::WatchRequest& request, const std::stop_token& stop,
+                     const std::function<bool(const v1::WatchResponse&)>& on_message) override;
   absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
                     const std::function<void(const v1::KillSlotsResponse&)>& on_message) override;
 

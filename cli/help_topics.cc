@@ -54,7 +54,7 @@ NODE may be left out: web is NODE/web, :4182 is NODE:4182. Another node's name i
   list, programs, describe, logs          as ever
   start, stop, restart, retry, reload     as ever
   kill, hold, release                     as ever
-  why, events, history, list nodes        need a controller
+  why, events, history, list nodes, watch need a controller
 
 Examples
   procctl-cli --local list
@@ -68,7 +68,7 @@ constexpr std::string_view kFilters = R"(Filters
 A filter is a list of terms, all of which must hold. A term is KEY=VALUE or KEY!=VALUE.
 VALUE may be several values (a,b: any of them) and may hold * and ? as in a shell.
 
-  list slots   node, name, slot, state, pid, door
+  list slots   node, name, slot, state, pid, door (watch the same)
   hold -l      the same, and so does release -l
   list nodes   node, state
   programs     node, program, name, state, label (KEY=VALUE, as in label=app=web)

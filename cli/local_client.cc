@@ -221,6 +221,12 @@ absl::Status LocalClient::ListEvents(
   return NeedsController();
 }
 
+absl::Status LocalClient::Watch(
+    const v1::WatchRequest& /*request*/, const std::stop_token& /*stop*/,
+    const std::function<bool(const v1::WatchResponse&)>& /*on_message*/) {
+  return NeedsController();
+}
+
 absl::StatusOr<v1::StoredEvent> LocalClient::FindEvent(const v1::EventId& /*id*/,
                                                        Timeout /*timeout*/) {
   return NeedsController();

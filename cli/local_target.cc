@@ -43,6 +43,9 @@ absl::Status CheckLocal(const Options& options) {
           "a node keeps no history, its controller does: leave out --local and name that "
           "(--controller). What the node did is also in its own log, e.g. journalctl -u "
           "procctl-node");
+    case Verb::kWatch:
+      return absl::InvalidArgumentError(
+          "only a controller can be watched: leave out --local and name one (--controller)");
     case Verb::kListNodes:
       return absl::InvalidArgumentError(
           "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "

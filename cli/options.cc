@@ -52,6 +52,8 @@ CLI::App* AddKill(CLI::App* app, Raw* raw) {
 
 CLI::App* AddEvents(CLI::App* app, Raw* raw) {
   CLI::App* events = app->add_subcommand("events", "What happened: hangs, kills, nodes lost");
+  events->add_option("terms", raw->terms, "A filter (procctl-cli help filters)");
+  events->add_flag("-f,--follow", raw->options.follow, "Go on with what happens from now on");
   events->add_option("--since", raw->since, "Only those of the last ... (10m, 2h)");
   events->add_option("--node", raw->node, "Only of these nodes");
   events->add_option("--slot", raw->slot, "Only of this slot: SLOT or NODE/SLOT");
@@ -62,6 +64,17 @@ CLI::App* AddEvents(CLI::App* app, Raw* raw) {
       ->check(CLI::Range(1, 1'000'000));
   events->footer(kEventsFooter);
   return events;
+}
+
+CLI::App* AddWatch(CLI::App* app, Raw* raw) {
+  CLI::App* watch = app->add_subcommand("watch", "Slots and nodes as they change");
+  watch->add_option("terms", raw->terms, "A filter (procctl-cli help filters)");
+  watch->add_option("--node", raw->node, "Only these nodes, e.g. 'web-*'");
+  watch->add_option("--name", raw->name, "Only slots of these names");
+  watch->add_option("--state", raw->state, "Only while in these states, e.g. hung,held");
+  watch->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
+  watch->footer(kWatchFooter);
+  return watch;
 }
 
 CLI::App* AddWhy(CLI::App* app, Raw* raw) {
@@ -204,6 +217,7 @@ absl::Status Check(const Options& options) {
     case Verb::kListSlots:
     case Verb::kListNodes:
     case Verb::kEvents:
+    case Verb::kWatch:
     case Verb::kVersion:
     case Verb::kWhy:
     case Verb::kDescribe:
@@ -241,6 +255,7 @@ absl::Status BuildFilter(const Raw& raw, Options* options) {
   AddWithNode("slot", raw.slot, &filter);
   AddWithNode("program", raw.program, &filter);
   filter.AddTerms(labels).AddTerms(raw.filter);
+  for (const std::string& terms : raw.terms) filter.AddTerms(terms);
   options->filter = filter.text();
   return absl::OkStatus();
 }
@@ -302,6 +317,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   const CLI::App* list = AddList(&app, &raw);
   const CLI::App* kill = AddKill(&app, &raw);
   const CLI::App* events = AddEvents(&app, &raw);
+  const CLI::App* watch = AddWatch(&app, &raw);
   const CLI::App* why = AddWhy(&app, &raw);
   const CLI::App* describe = AddDescribe(&app, &raw);
   const CLI::App* hold = AddHold(&app, &raw);
@@ -349,6 +365,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
                                                                     : Verb::kListSlots},
                                     {kill, Verb::kKill},
                                     {events, Verb::kEvents},
+                                    {watch, Verb::kWatch},
                                     {why, Verb::kWhy},
                                     {describe, Verb::kDescribe},
                                     {hold, Verb::kHold},

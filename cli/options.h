@@ -32,7 +32,8 @@ enum class Verb {
   kStop,
   kRestart,
   kRetry,
-  kReload
+  kReload,
+  kWatch
 };
 // kWide: a table with more columns, where a command has any.
 enum class Output { kTable, kWide, kJson };
@@ -59,7 +60,7 @@ struct Options {
   Connection connection;
   // How long to wait for an answer (of kill: for its end); unset: what the command finds right.
   std::optional<std::chrono::nanoseconds> timeout;
-  // Of list and events: all terms together.
+  // Of list, watch and events: all terms together.
   std::string filter;
 
   // kill, hold, release, and what changes programs; why, describe, history and logs: the one that
@@ -85,7 +86,7 @@ struct Options {
   // restart: one after another, with at most so many not running
   std::optional<Share> max_unavailable;
 
-  // logs; history has `of_stderr`
+  // logs; history has `of_stderr`, events `follow`
   bool follow = false;
   int tail = 50;
   bool of_stderr = false;

@@ -15,6 +15,7 @@ struct Raw {
   std::string what = "slots";
   std::string node, name, state, slot, kind, program, filter;
   std::vector<std::string> labels;
+  std::vector<std::string> terms;  // of a filter, without an option before them
   std::string grace;
   std::string since;
   std::string hold_for;

@@ -50,7 +50,9 @@ ExitCode Carry(const Options& options, const Screen& screen, Client* client,
     case Verb::kKill:
       return KillCommand(options, screen, client, watch_interrupt);
     case Verb::kEvents:
-      return EventsCommand(options, screen, client);
+      return EventsCommand(options, screen, client, watch_interrupt);
+    case Verb::kWatch:
+      return WatchCommand(options, screen, client, watch_interrupt);
     case Verb::kWhy:
       return WhyCommand(options, screen, client);
     case Verb::kDescribe:

@@ -218,6 +218,7 @@ FleetView::Applied FleetView::ApplySnapshot(std::string_view node, std::int64_t 
   }
   if (entry->staged.TooLarge()) return Applied::kTooMany;
   if (!piece.last()) return Applied::kYes;
+  NoteReplaced(*entry);
   Uncount(*entry);
   entry->table = std::exchange(entry->staged, Table());
   entry->staging = false;
@@ -235,6 +236,7 @@ FleetView::Applied FleetView::ApplyDelta(std::string_view node, std::int64_t ses
     entry->awaits_snapshot = true;
     return Applied::kResync;
   }
+  Note(*entry, delta);
   Uncount(*entry);
   // Removes first: a label given up and taken again within one delta must end up taken.
   for (const std::int64_t generation : delta.removes()) Remove(&entry->table, generation);
@@ -268,6 +270,10 @@ void FleetView::Uncount(const Entry& entry) {
 
 void FleetView::Count(Entry* entry) {
   NodeRow& row = entry->row;
+  if (entry->noted_state != row.state) {
+    entry->noted_state = row.state;
+    if (changes_ != nullptr) changes_->State(row.id);
+  }
   row.slots = static_cast<std::int32_t>(entry->table.rows.size());
   row.in_trouble = entry->table.in_trouble;
   summary_.slots += row.slots;
@@ -286,6 +292,25 @@ void FleetView::Count(Entry* entry) {
   summary_.in_trouble += row.in_trouble;
 }
 
+void FleetView::Note(const Entry& entry, const v1::SlotDelta& delta) {
+  if (changes_ == nullptr) return;
+  for (const std::int64_t generation : delta.removes()) changes_->Row(entry.row.id, generation);
+  for (const v1::Slot& slot : delta.upserts()) {
+    changes_->Row(entry.row.id, slot.incarnation().generation());
+    // Who held the label until now ends with it.
+    const auto holder = entry.table.order.find(std::string_view(slot.label()));
+    if (holder != entry.table.order.end()) changes_->Row(entry.row.id, (*holder)->generation);
+  }
+}
+
+void FleetView::NoteReplaced(const Entry& entry) {
+  if (changes_ == nullptr) return;
+  changes_->AllRows(entry.row.id);
+  for (const auto& [generation, row] : entry.table.rows) {
+    if (!entry.staged.rows.contains(generation)) changes_->Row(entry.row.id, generation);
+  }
+}
+
 std::vector<StateChange> FleetView::JudgeNodes(const Liveness& liveness) {
   std::vector<StateChange> changes;
   for (auto& [id, entry] : nodes_) {
@@ -302,6 +327,21 @@ std::vector<StateChange> FleetView::JudgeNodes(const Liveness& liveness) {
 const NodeRow* FleetView::FindNode(std::string_view node) const {
   const auto it = nodes_.find(node);
   return it == nodes_.end() ? nullptr : &it->second.row;
+}
+
+const SlotRow* FleetView::FindSlot(std::string_view node, std::int64_t generation) const {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return nullptr;
+  const auto row = it->second.table.rows.find(generation);
+  return row == it->second.table.rows.end() ? nullptr : row->second.get();
+}
+
+bool Matches(const Filter& filter, const NodeRow& node, const SlotRow& slot) {
+  return filter.Matches(SlotSubject{node, &slot});
+}
+
+bool MayMatch(const Filter& filter, const NodeRow& node) {
+  return filter.MatchesKey(kSlotKeyNode, SlotSubject{node, nullptr});
 }
 
 void FleetView::VisitNodes(const Filter& filter, std::string_view after,

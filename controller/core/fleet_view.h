@@ -21,6 +21,7 @@
 #include "controller/core/liveness.h"
 #include "controller/core/mono_time.h"
 #include "controller/core/program_table.h"
+#include "controller/core/row_changes.h"
 #include "procctl/v1/node_service.pb.h"
 #include "procctl/v1/slot.pb.h"
 #include "proto/support/filter.h"
@@ -119,6 +120,9 @@ class FleetView {
   FleetView& operator=(const FleetView&) = delete;
   ~FleetView();
 
+  // Notes in `changes` which slots and nodes' states change from now on; null: nowhere. Not owned.
+  void set_changes(RowChanges* changes) { changes_ = changes; }
+
   // A node that had a session in an earlier life of this controller.
   void AddKnown(std::string_view node);
 
@@ -150,6 +154,8 @@ class FleetView {
 
   // Null if the node was never heard of.
   const NodeRow* FindNode(std::string_view node) const;
+  // Null if the node holds no such slot.
+  const SlotRow* FindSlot(std::string_view node, std::int64_t generation) const;
   const FleetSummary& summary() const { return summary_; }
   std::int64_t malformed_rows() const { return malformed_rows_; }
 
@@ -198,6 +204,7 @@ class FleetView {
     // A snapshot is on its way (always so at the start of a session): deltas mean nothing before
     // it.
     bool awaits_snapshot = true;
+    NodeState noted_state = NodeState::kSuspect;  // the last that Count has seen
   };
 
   Entry* FindCurrent(std::string_view node, std::int64_t session_epoch);
@@ -208,7 +215,12 @@ class FleetView {
   // state.
   void Uncount(const Entry& entry);
   void Count(Entry* entry);
+  // What `delta` is about to change; before it does.
+  void Note(const Entry& entry, const v1::SlotDelta& delta);
+  // The staged rows are about to replace the others.
+  void NoteReplaced(const Entry& entry);
 
+  RowChanges* changes_ = nullptr;
   MonoTime start_;
   std::map<std::string, Entry, std::less<>> nodes_;
   FleetSummary summary_;
@@ -217,5 +229,10 @@ class FleetView {
 
 // What a person is told: STALE for the rows of a LOST node.
 v1::SlotState ShownState(const NodeRow& node, const SlotRow& slot);
+
+// Whether a list of slots with this filter (by SlotFilterSchema()) holds the row.
+bool Matches(const Filter& filter, const NodeRow& node, const SlotRow& slot);
+// False: it holds no row of this node, whatever its slots are.
+bool MayMatch(const Filter& filter, const NodeRow& node);
 
 }  // namespace procctl::controller

@@ -137,6 +137,17 @@ void Fleet::Read(const std::function<void(const FleetView&)>& read) const {
   read(view_);
 }
 
+void Fleet::NoteChanges(bool on) {
+  absl::MutexLock lock(&mutex_);
+  view_.set_changes(on ? &changes_ : nullptr);
+  if (!on) changes_ = RowChanges();
+}
+
+RowChanges::Taken Fleet::TakeChanges() {
+  absl::MutexLock lock(&mutex_);
+  return changes_.Take();
+}
+
 std::vector<std::shared_ptr<Session>> Fleet::All() const {
   std::vector<std::shared_ptr<Session>> sessions;
   absl::MutexLock lock(&mutex_);

@@ -66,6 +66,12 @@ class Fleet {
   // Calls `read` with the view locked against changes, not against other readers. Keep it short.
   void Read(const std::function<void(const FleetView&)>& read) const;
 
+  // Whether changes of slots and of nodes' states are noted. What was noted is forgotten at once
+  // when it is turned off.
+  void NoteChanges(bool on);
+  // What was noted since the last call.
+  RowChanges::Taken TakeChanges();
+
   void StopReadingAll();
   void DrainAll();
 
@@ -77,6 +83,7 @@ class Fleet {
   mutable absl::Mutex mutex_;
   Liveness liveness_ ABSL_GUARDED_BY(mutex_);
   FleetView view_ ABSL_GUARDED_BY(mutex_);
+  RowChanges changes_ ABSL_GUARDED_BY(mutex_);
   struct Speaker {
     std::int64_t session_epoch = 0;
     std::weak_ptr<Session> session;  // empty after the session's end

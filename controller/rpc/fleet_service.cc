@@ -39,10 +39,11 @@ class Refusal final : public Reactor {
 }  // namespace
 
 FleetServiceImpl::FleetServiceImpl(std::string fleet_name, const SessionWorld* world,
-                                   ReaderThreads* readers)
+                                   ReaderThreads* readers, WatchHub* watches)
     : fleet_name_(std::move(fleet_name)),
       world_(world),
       readers_(readers),
+      watches_(watches),
       started_at_(WallNow()) {}
 
 absl::StatusOr<Identity> FleetServiceImpl::Admit(const grpc::CallbackServerContext& context,
@@ -194,6 +195,18 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ReadOutput(grpc::CallbackServerConte
   *question.mutable_output() = request->read();
   world_->details->Ask(request->node(), std::move(question), call);
   return call.get();
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* FleetServiceImpl::Watch(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  using Refused = Refusal<grpc::ServerWriteReactor<grpc::ByteBuffer>>;
+  auto order = ReadWatchRequest(*request);
+  const auto caller = AdmitWork(*context, "Watch", order.status());
+  if (!caller.ok()) return new Refused(caller.status());
+  const auto stream = watches_->Make(context, *std::move(order));
+  if (!stream.ok()) return new Refused(stream.status());
+  calls_.Add(*stream);
+  return stream->get();
 }
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* NodeServiceImpl::Session(

@@ -13,14 +13,18 @@
 #include "controller/rpc/live_calls.h"
 #include "controller/rpc/node_session.h"
 #include "controller/rpc/reader_threads.h"
+#include "controller/rpc/watch_hub.h"
 #include "procctl/v1/fleet_service.grpc.pb.h"
 #include "procctl/v1/node_service.grpc.pb.h"
 
 namespace procctl::controller {
 
-class FleetServiceImpl final : public v1::FleetService::CallbackService {
+// Watch is served raw: what all watchers of a filter are sent is serialised once for all of them.
+class FleetServiceImpl final
+    : public v1::FleetService::WithRawCallbackMethod_Watch<v1::FleetService::CallbackService> {
  public:
-  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers);
+  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers,
+                   WatchHub* watches);
 
   grpc::ServerUnaryReactor* GetFleet(grpc::CallbackServerContext* context,
                                      const v1::GetFleetRequest* request,
@@ -54,6 +58,9 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                        const v1::ReadOutputRequest* request,
                                        v1::ReadOutputResponse* response) override;
 
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
+
   // Takes no more calls that others have to work for.
   void StopOrders() { going_down_.store(true); }
   // Ends those under way.
@@ -79,6 +86,7 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   const std::string fleet_name_;
   const SessionWorld* const world_;
   ReaderThreads* const readers_;
+  WatchHub* const watches_;
   const WallTime started_at_;
   std::atomic<bool> going_down_{false};
   std::atomic<int> usage_calls_{0};

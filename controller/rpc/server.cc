@@ -58,7 +58,8 @@ class ServerImpl final : public Server {
                &gatekeeper_,
                options.identity.id,
                options.heartbeat_interval},
-        fleet_service_(options.identity.fleet, &world_, &readers_),
+        watches_(&fleet_, &tail_, &engine_->history(), &readers_, options.watches),
+        fleet_service_(options.identity.fleet, &world_, &readers_, &watches_),
         node_service_(&world_),
         accept_loop_(std::move(accept_loop)) {}
   ~ServerImpl() override { Stop(); }
@@ -70,6 +71,13 @@ class ServerImpl final : public Server {
     auto requests = engine_->history().RequestIds(kMostRememberedRequests);
     if (!requests.ok()) return requests.status();
     known_requests_.Add(*requests, requests->size() < kMostRememberedRequests);
+    EventQuery newest;
+    newest.newest = 1;
+    const auto last = engine_->history().Query(newest);
+    if (!last.ok()) return last.status();
+    tail_.StartAt(last->events.empty() ? 0 : last->events.back().position);
+    engine_->commit_log().Follow(
+        [this](const Committed& committed) { tail_.OnCommitted(committed); });
     return absl::OkStatus();
   }
 
@@ -121,6 +129,7 @@ class ServerImpl final : public Server {
     engine_->Stop();
     fleet_.DrainAll();
     fleet_service_.DrainCalls();
+    watches_.Stop();
     keep_awake_->Stop();
     // The ticker cuts what takes no more; without it one such stream would hold up the shutdown.
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
@@ -140,7 +149,9 @@ class ServerImpl final : public Server {
   AnswerDesk answers_;
   DetailDesk details_;
   Gatekeeper gatekeeper_;
+  EventTail tail_;
   const SessionWorld world_;
+  WatchHub watches_;
   FleetServiceImpl fleet_service_;
   NodeServiceImpl node_service_;
   std::unique_ptr<AcceptLoop> accept_loop_;

@@ -22,6 +22,8 @@ struct ServerOptions {
   LivenessLimits liveness;
   std::chrono::nanoseconds heartbeat_interval = std::chrono::seconds(10);
   bool reflection = false;
+  // Most watches at a time.
+  int watches = 5000;
   // RLIMIT_NOFILE as it is in force.
   int descriptor_limit = 1024;
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "controller/core/mono_time.h"
 #include "procctl/v1/event.pb.h"
 
 namespace procctl::controller {
@@ -31,6 +32,9 @@ struct Committed {
   std::vector<Cursor> cursors;
   // Those events that were not committed before, in order.
   std::vector<v1::Event> fresh;
+  // Of each of those, where it stands in the log.
+  std::vector<std::int64_t> positions;
+  WallTime received_at;
 };
 
 class CommitLog {
@@ -46,6 +50,12 @@ class CommitLog {
   // A failing disk is not among them: the engine keeps the batch and tries again until it stops.
   using Appended = std::function<void(absl::StatusOr<Committed>)>;
   virtual void Append(NodeBatch batch, Appended done) = 0;
+
+  // From now on `follower` hears of every commit that holds something new, in commit order and
+  // before the one who appended it does; on the engine's own thread, so it must be quick. Called
+  // once, before anything is appended.
+  using Follower = std::function<void(const Committed&)>;
+  virtual void Follow(Follower follower) = 0;
 
   // Commits events of the controller itself: the log gives them their identity (origin
   // "@<controller id>", an epoch of this start, the next numbers).

@@ -45,17 +45,28 @@ class LocalCommitLog : public CommitLog {
       : origin_("@" + controller_id), own_epoch_(own_epoch), writer_(writer) {}
 
   void Append(NodeBatch batch, Appended done) override {
-    writer_->Submit(MakeAppendJob(std::move(batch), std::move(done)));
+    writer_->Submit(MakeAppendJob(std::move(batch), Followed(std::move(done))));
   }
   void AppendOwn(std::vector<v1::Event> events, Appended done) override {
-    writer_->Submit(MakeOwnEventsJob(origin_, own_epoch_, std::move(events), std::move(done)));
+    writer_->Submit(
+        MakeOwnEventsJob(origin_, own_epoch_, std::move(events), Followed(std::move(done))));
   }
+  void Follow(Follower follower) override { follower_ = std::move(follower); }
   void LoadCursors(const std::string& node, Loaded done) override {
     writer_->Submit(MakeLoadCursorsJob(node, std::move(done)));
   }
   std::size_t WaitingBytes() const override { return writer_->WaitingBytes(); }
 
  private:
+  Appended Followed(Appended done) const {
+    if (follower_ == nullptr) return done;
+    return [this, done = std::move(done)](absl::StatusOr<Committed> committed) {
+      if (committed.ok() && !committed->fresh.empty()) follower_(*committed);
+      done(std::move(committed));
+    };
+  }
+
+  Follower follower_;
   const std::string origin_;
   const std::int64_t own_epoch_;
   Writer* const writer_;

@@ -59,7 +59,9 @@ class EventsJob : public WriteJob {
     const WallTime now = std::chrono::system_clock::now();
     for (const std::size_t index : fresh_) {
       if (absl::Status done = tables->InsertEvent(events_[index], now); !done.ok()) return done;
+      result_.positions.push_back(tables->LastPosition());
     }
+    result_.received_at = now;
     for (const Cursor& cursor : result_.cursors) {
       if (fresh_.empty()) break;
       if (absl::Status done = tables->SetCursor(origin_, cursor); !done.ok()) return done;

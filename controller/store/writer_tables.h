@@ -31,6 +31,8 @@ class WriterTables {
   absl::StatusOr<std::vector<Cursor>> NewestCursors(const std::string& origin, std::size_t most);
 
   absl::Status InsertEvent(const v1::Event& event, WallTime received_at);
+  // Where the event that was inserted last stands; asked right after.
+  std::int64_t LastPosition() const { return sqlite3_last_insert_rowid(database_->handle()); }
 
   // False: a request of that id is there.
   absl::StatusOr<bool> InsertRequest(const OrderRequest& request, WallTime at);
