@@ -170,6 +170,18 @@ grpc::Status FakeController::KillSlots(grpc::ServerContext* context,
   return on_kill(*request, writer, context);
 }
 
+grpc::Status FakeController::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                                   WatchWriter* writer) {
+  size_t number = 0;
+  {
+    const absl::MutexLock lock(&mutex_);
+    number = watches.size();
+    watches.push_back(*request);
+  }
+  if (on_watch == nullptr) return {grpc::StatusCode::INTERNAL, "no watch was expected"};
+  return on_watch(number, writer, context);
+}
+
 grpc::Status FakeController::ListPrograms(grpc::ServerContext*,
                                           const v1::ListProgramsRequest* request,
                                           v1::ListProgramsResponse* response) {

@@ -22,6 +22,7 @@ namespace procctl::cli::testing {
 class FakeController : public v1::FleetService::Service {
  public:
   using KillWriter = grpc::ServerWriter<v1::KillSlotsResponse>;
+  using WatchWriter = grpc::ServerWriter<v1::WatchResponse>;
 
   explicit FakeController(const TlsFiles& files);
   ~FakeController() override;
@@ -55,12 +56,15 @@ class FakeController : public v1::FleetService::Service {
   size_t pages_before_failure = 0;
   std::function<grpc::Status(const v1::KillSlotsRequest&, KillWriter*, grpc::ServerContext*)>
       on_kill;
+  // With the number of the watch, from 0.
+  std::function<grpc::Status(size_t, WatchWriter*, grpc::ServerContext*)> on_watch;
 
   // What it heard.
   std::vector<std::string> filters;
   bool asked_for_usage = false;  // by the last list of slots
   v1::ListEventsRequest events_request;
   std::vector<v1::KillSlotsRequest> kills;
+  std::vector<v1::WatchRequest> watches;
   std::vector<v1::DescribeRequest> descriptions;
   std::vector<v1::HoldSlotsRequest> holds;
   std::vector<std::string> program_filters;
@@ -80,6 +84,7 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest*,
                          v1::HoldSlotsResponse*) override;
   grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
+  grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, WatchWriter*) override;
   grpc::Status ListPrograms(grpc::ServerContext*, const v1::ListProgramsRequest*,
                             v1::ListProgramsResponse*) override;
   grpc::Status ControlPrograms(grpc::ServerContext*, const v1::ControlProgramsRequest*,

@@ -74,6 +74,16 @@ TEST(Options, FiltersAddUp) {
   EXPECT_EQ(Good({"events", "--slot", "enc"}).filter, "slot=enc");
 }
 
+TEST(Options, OfWatchAndFollow) {
+  EXPECT_EQ(Good({"watch"}).verb, Verb::kWatch);
+  EXPECT_EQ(Good({"watch", "node=web-* state=hung", "pid!=7", "--name", "enc"}).filter,
+            "name=enc node=web-* state=hung pid!=7");
+  EXPECT_TRUE(Good({"events", "-f", "kind=hung", "--since", "10m", "-n", "5"}).follow);
+  EXPECT_EQ(Good({"events", "-f", "kind=hung"}).filter, "kind=hung");
+  EXPECT_FALSE(Good({"events"}).follow);
+  EXPECT_THAT(Refused({"--local", "watch"}), HasSubstr("only a controller can be watched"));
+}
+
 TEST(Options, OfKill) {
   const Options options = Good({"kill", "a/b", "--reason", "why not", "--grace", "30s", "--yes",
                                 "--dry-run", "--timeout", "2m"});
