@@ -7,9 +7,6 @@
 namespace procctl::controller {
 namespace {
 
-// Key and length of a member of a repeated field.
-constexpr std::size_t kFraming = 6;
-
 WatchBytes Serialise(const v1::WatchResponse& response) {
   return std::make_shared<const std::string>(response.SerializeAsString());
 }
@@ -34,7 +31,7 @@ void RowMessages::Node(const v1::Node& node) {
 }
 
 void RowMessages::Added(std::size_t bytes) {
-  open_bytes_ += bytes + kFraming;
+  open_bytes_ += bytes + kWatchFraming;
   if (open_bytes_ >= kWatchMessageBytes) Close();
 }
 
@@ -54,7 +51,7 @@ std::vector<WatchBytes> RowMessages::Take() {
 
 void EventMessages::Add(const v1::StoredEvent& event) {
   *open_.mutable_events()->add_events() = event;
-  open_bytes_ += event.ByteSizeLong() + kFraming;
+  open_bytes_ += event.ByteSizeLong() + kWatchFraming;
   if (open_bytes_ >= kWatchMessageBytes) Close();
 }
 

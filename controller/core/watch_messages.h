@@ -16,6 +16,8 @@ namespace procctl::controller {
 
 // A message ends with what makes it larger; no order to a node waits behind one for long.
 inline constexpr std::size_t kWatchMessageBytes = 64 << 10;
+// What each row or event in it costs beside its own bytes.
+inline constexpr std::size_t kWatchFraming = 6;
 
 // Changes of slots and nodes.
 class RowMessages {

@@ -151,7 +151,7 @@ WatchPiece SlotFeeder::MakePiece(WatchFeed* feed, const WatchPlace& from) {
                              v1::FleetSlot* row = response.mutable_snapshot()->add_upserts();
                              ToMessage(node, slot, now, row);
                              feed->known.Add(node.id, slot.generation);
-                             bytes += row->ByteSizeLong();
+                             bytes += row->ByteSizeLong() + kWatchFraming;
                              return bytes < kWatchMessageBytes;
                            });
   });

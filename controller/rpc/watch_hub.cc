@@ -112,18 +112,19 @@ WatchHub::Feeds WatchHub::Of(WatchFeed::Kind kind) const {
 }
 
 std::shared_ptr<WatchFeed> WatchHub::FeedFor(const WatchOrder& order, MonoTime now) {
-  std::shared_ptr<WatchFeed>& feed = feeds_[{order.kind, order.filter_text}];
-  if (feed != nullptr) return feed;
+  const std::pair key(order.kind, order.filter_text);
+  if (const auto known = feeds_.find(key); known != feeds_.end()) return known->second;
   // The first of its kind: from here on nothing is missed.
-  const bool first = Of(order.kind).size() == 1;
+  const bool first = Of(order.kind).empty();
   if (order.kind == WatchFeed::Kind::kSlots) {
     if (first) fleet_->NoteChanges(true);
   } else if (first) {
     built_position_ = tail_->Keep(true);
   }
-  feed = std::make_shared<WatchFeed>(order.kind, order.filter, life_, ++last_feed_, built_position_,
-                                     &known_budget_);
+  auto feed = std::make_shared<WatchFeed>(order.kind, order.filter, life_, ++last_feed_,
+                                          built_position_, &known_budget_);
   feed->last_bookmark = now;
+  feeds_.emplace(key, feed);
   return feed;
 }
 
