@@ -63,6 +63,8 @@ class KnownRows {
     return nodes_[absl::string_view(node.data(), node.size())];
   }
   void Forget() {
+    // The budget belongs to one thread; who remembers nothing may go on any.
+    if (count_ == 0) return;
     *budget_ += count_ - debt_;
     count_ = 0;
     debt_ = 0;

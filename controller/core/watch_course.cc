@@ -10,10 +10,15 @@ constexpr char kTooSlow[] = "the watcher was too slow: what it had not taken yet
 }  // namespace
 
 WatchCourse::WatchCourse(bool slots, const WatchRing& ring, std::int64_t cursor, bool pieces)
-    : slots_(slots), cursor_(cursor), items_(ring.ItemsBefore(cursor)), pieces_(pieces) {}
+    : slots_(slots),
+      cursor_(cursor),
+      items_(ring.ItemsBefore(cursor)),
+      pieces_(pieces),
+      walk_began_(cursor) {}
 
-WatchCourse WatchCourse::Snapshot(const WatchRing& ring, std::string resync_reason) {
-  WatchCourse course(/*slots=*/true, ring, ring.end(), /*pieces=*/true);
+WatchCourse WatchCourse::Snapshot(const WatchRing& ring, std::int64_t at,
+                                  std::string resync_reason) {
+  WatchCourse course(/*slots=*/true, ring, at, /*pieces=*/true);
   if (!resync_reason.empty()) course.resync_ = std::move(resync_reason);
   return course;
 }
@@ -57,6 +62,7 @@ bool WatchCourse::FellOut(const WatchRing& ring) {
   } else {
     cursor_ = ring.end();
     ++walk_;
+    walk_began_ = cursor_;
     pieces_ = true;
     asked_ = false;
     place_ = {};

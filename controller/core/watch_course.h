@@ -56,8 +56,10 @@ class WatchCourse {
   // While the past is read; the live feed has its own.
   static constexpr std::chrono::seconds kBookmarkEvery{10};
 
-  // Slots. With a reason, RESYNC comes before the snapshot.
-  static WatchCourse Snapshot(const WatchRing& ring, std::string resync_reason = "");
+  // Slots; the changes are taken up at `at`, as of ResumeSlots. With a reason, RESYNC comes before
+  // the snapshot.
+  static WatchCourse Snapshot(const WatchRing& ring, std::int64_t at,
+                              std::string resync_reason = "");
   // At `sequence`, from first() to end() of the ring.
   static WatchCourse ResumeSlots(const WatchRing& ring, std::int64_t sequence);
   // Events behind `after`, which is not ahead of the ring; of the past only the newest so many,
@@ -79,6 +81,8 @@ class WatchCourse {
   void TellHole(std::string reason, std::int64_t missed);
 
   std::int64_t walk() const { return walk_; }
+  // Where the walk has taken up the ring.
+  std::int64_t walk_began() const { return walk_began_; }
   const WatchPlace& place() const { return place_; }
   std::int64_t join_position() const { return join_position_; }
 
@@ -97,6 +101,7 @@ class WatchCourse {
   bool pieces_;
   bool asked_ = false;
   std::int64_t walk_ = 1;
+  std::int64_t walk_began_;
   WatchPlace place_;
   std::int64_t join_position_ = 0;
   std::optional<WatchPiece> piece_;

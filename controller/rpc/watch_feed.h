@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "controller/core/known_rows.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/snapshot_cache.h"
 #include "controller/core/watch_ring.h"
 #include "proto/support/filter.h"
 
@@ -24,12 +25,13 @@ struct WatchFeed {
   static constexpr std::size_t kMostBytes = 4 << 20;
 
   WatchFeed(Kind kind_, Filter filter_, std::string life_, std::int64_t id_, std::int64_t position,
-            std::size_t* known_budget)
+            std::size_t* known_budget, std::size_t* snapshot_budget)
       : kind(kind_),
         filter(std::move(filter_)),
         life(std::move(life_)),
         id(id_),
         known(known_budget),
+        snapshots(snapshot_budget),
         ring(kMostBytes, position) {}
 
   // The token of a watch that has everything before `sequence`, or of events up to `position`.
@@ -42,6 +44,7 @@ struct WatchFeed {
 
   // The hub's thread only.
   KnownRows known;
+  SnapshotCache snapshots;
   std::vector<std::weak_ptr<WatchStream>> streams;
   bool news = false;  // there are batches since the last bookmark
   MonoTime last_news;

@@ -122,26 +122,29 @@ std::shared_ptr<WatchFeed> WatchHub::FeedFor(const WatchOrder& order, MonoTime n
     built_position_ = tail_->Keep(true);
   }
   auto feed = std::make_shared<WatchFeed>(order.kind, order.filter, life_, ++last_feed_,
-                                          built_position_, &known_budget_);
+                                          built_position_, &known_budget_, &snapshot_budget_);
   feed->last_bookmark = now;
   feeds_.emplace(key, feed);
   return feed;
 }
 
-WatchCourse WatchHub::CourseFor(const WatchOrder& order, const WatchFeed& feed, MonoTime now) {
-  absl::MutexLock lock(&feed.mutex);
-  const WatchRing& ring = feed.ring;
+WatchCourse WatchHub::CourseFor(const WatchOrder& order, WatchFeed* feed, MonoTime now) {
+  absl::MutexLock lock(&feed->mutex);
+  const WatchRing& ring = feed->ring;
+  const auto snapshot = [&](std::string resync_reason) {
+    return WatchCourse::Snapshot(ring, feed->snapshots.Join(ring, now), std::move(resync_reason));
+  };
   if (order.slots) {
-    if (order.slots->life != feed.life) {
-      return WatchCourse::Snapshot(ring, "the token is of another life of the controller");
+    if (order.slots->life != feed->life) {
+      return snapshot("the token is of another life of the controller");
     }
     const std::int64_t sequence = order.slots->sequence;
-    if (order.slots->feed != feed.id || sequence < ring.first() || sequence > ring.end()) {
-      return WatchCourse::Snapshot(ring, "the token is too old: what came after it was dropped");
+    if (order.slots->feed != feed->id || sequence < ring.first() || sequence > ring.end()) {
+      return snapshot("the token is too old: what came after it was dropped");
     }
     return WatchCourse::ResumeSlots(ring, sequence);
   }
-  if (order.kind == WatchFeed::Kind::kSlots) return WatchCourse::Snapshot(ring);
+  if (order.kind == WatchFeed::Kind::kSlots) return snapshot("");
   if (order.after_position) {
     const std::int64_t end = ring.PositionBefore(ring.end());
     if (*order.after_position > end) {
@@ -162,7 +165,7 @@ void WatchHub::Welcome(const Newcomer& newcomer, MonoTime now) {
   const std::shared_ptr<WatchFeed> feed = FeedFor(newcomer.order, now);
   feed->last_watched = now;
   feed->streams.push_back(stream);
-  stream->Begin(feed, CourseFor(newcomer.order, *feed, now));
+  stream->Begin(feed, CourseFor(newcomer.order, feed.get(), now));
 }
 
 void WatchHub::Build(MonoTime now) {
@@ -255,6 +258,7 @@ void WatchHub::Sweep(MonoTime now) {
     streams.erase(std::remove_if(streams.begin(), streams.end(),
                                  [](const auto& weak) { return weak.expired(); }),
                   streams.end());
+    feed->snapshots.Expire(now);
     if (!streams.empty()) feed->last_watched = now;
     for (const std::weak_ptr<WatchStream>& weak : streams) {
       if (const auto stream = weak.lock()) stream->CutIfStuck(now);
@@ -279,7 +283,15 @@ void WatchHub::MakePieces(MonoTime until) {
     }
     const std::shared_ptr<WatchStream> stream = order.stream.lock();
     if (stream == nullptr) continue;
-    stream->GivePiece(order.walk, slot_feeder_.MakePiece(order.feed.get(), order.place));
+    SnapshotCache& snapshots = order.feed->snapshots;
+    const MonoTime now = MonoNow();
+    if (const WatchPiece* kept = snapshots.Find(order.walk_began, order.place, now)) {
+      stream->GivePiece(order.walk, *kept);
+      continue;
+    }
+    WatchPiece piece = slot_feeder_.MakePiece(order.feed.get(), order.place);
+    snapshots.Keep(order.place, piece, now);
+    stream->GivePiece(order.walk, std::move(piece));
   } while (MonoNow() < until);
 }
 

@@ -38,6 +38,8 @@ class WatchHub {
   static constexpr std::size_t kMostBytes = 24 << 20;
   // What all feeds together remember of who may hold which row.
   static constexpr std::size_t kMostKnownRows = 1'000'000;
+  // The pieces of snapshots that all feeds together keep for the next watcher.
+  static constexpr std::size_t kMostSnapshotBytes = 8 << 20;
 
   // At most `most` watches at a time. All else outlives this; `readers` is stopped before.
   WatchHub(Fleet* fleet, EventTail* tail, History* history, ReaderThreads* readers, int most);
@@ -66,7 +68,7 @@ class WatchHub {
 
   void Welcome(const Newcomer& newcomer, MonoTime now);
   std::shared_ptr<WatchFeed> FeedFor(const WatchOrder& order, MonoTime now);
-  static WatchCourse CourseFor(const WatchOrder& order, const WatchFeed& feed, MonoTime now);
+  static WatchCourse CourseFor(const WatchOrder& order, WatchFeed* feed, MonoTime now);
   void Build(MonoTime now);
   static void FeedEvents(const Feeds& feeds, EventTail::Taken taken);
   static void AddBookmark(WatchFeed* feed, MonoTime now);
@@ -78,15 +80,16 @@ class WatchHub {
 
   Fleet* const fleet_;
   EventTail* const tail_;
+  // The thread's own, as all below that the mutex does not guard; feeds give back what they took.
+  std::size_t known_budget_ = kMostKnownRows;
+  std::size_t snapshot_budget_ = kMostSnapshotBytes;
   SlotFeeder slot_feeder_;
   PastEvents past_events_;
   const int most_;
   const std::string life_;
   std::atomic<int> watches_{0};
 
-  // The thread's own.
   absl::flat_hash_map<std::pair<WatchFeed::Kind, std::string>, std::shared_ptr<WatchFeed>> feeds_;
-  std::size_t known_budget_ = kMostKnownRows;
   std::int64_t last_feed_ = 0;
   std::int64_t built_position_ = 0;  // of the tail, while there are feeds of events
   MonoTime next_build_;

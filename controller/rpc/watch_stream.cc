@@ -83,7 +83,12 @@ void WatchStream::Pump() {
     const grpc::Status status = finish_.value_or(grpc::Status::OK);
     PieceOrder order;
     if (step == Step::kAsk) {
-      order = {self,          feed_, course_->walk(), course_->place(), course_->join_position(),
+      order = {self,
+               feed_,
+               course_->walk(),
+               course_->walk_began(),
+               course_->place(),
+               course_->join_position(),
                !asked_before_};
       asked_before_ = true;
     }

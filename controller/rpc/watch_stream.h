@@ -34,6 +34,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     std::weak_ptr<WatchStream> stream;
     std::shared_ptr<WatchFeed> feed;
     std::int64_t walk = 0;
+    std::int64_t walk_began = 0;
     WatchPlace place;
     std::int64_t join_position = 0;  // of events
     bool first = false;

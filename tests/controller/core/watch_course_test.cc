@@ -83,7 +83,7 @@ class WatchCourseTest : public WatchRingTest {
   }
   // A snapshot of one piece, taken whole.
   WatchCourse LiveSlots() {
-    WatchCourse course = WatchCourse::Snapshot(ring_);
+    WatchCourse course = WatchCourse::Snapshot(ring_, ring_.end());
     EXPECT_TRUE(course.AskForPiece());
     course.GivePiece(course.walk(), Rows("rows", "a", /*end=*/true));
     EXPECT_EQ(TakeBytes(&course), "rows");
@@ -98,7 +98,7 @@ class WatchCourseTest : public WatchRingTest {
 
 TEST_F(WatchCourseTest, SnapshotThenItsEndThenABookmarkThenChanges) {
   Add("before");
-  WatchCourse course = WatchCourse::Snapshot(ring_);
+  WatchCourse course = WatchCourse::Snapshot(ring_, ring_.end());
   EXPECT_EQ(TakeWhat(&course), What::kNothing);
   EXPECT_TRUE(course.AskForPiece());
   EXPECT_FALSE(course.AskForPiece()) << "one at a time";
@@ -128,7 +128,7 @@ TEST_F(WatchCourseTest, ABookmarkGoesOnExactlyThere) {
 }
 
 TEST_F(WatchCourseTest, ATokenOfAnotherLifeBeginsAnew) {
-  WatchCourse course = WatchCourse::Snapshot(ring_, "another life");
+  WatchCourse course = WatchCourse::Snapshot(ring_, ring_.end(), "another life");
   EXPECT_EQ(Take(&course).reason, "another life");
   EXPECT_EQ(TakeWhat(&course), What::kNothing);
   EXPECT_TRUE(course.AskForPiece());
@@ -153,7 +153,7 @@ TEST_F(WatchCourseTest, AWatcherOfSlotsThatFellOutGetsANewSnapshot) {
 }
 
 TEST_F(WatchCourseTest, ALongSnapshotLetsChangesThroughBeforeTheyAreDropped) {
-  WatchCourse course = WatchCourse::Snapshot(ring_);
+  WatchCourse course = WatchCourse::Snapshot(ring_, ring_.end());
   EXPECT_TRUE(course.AskForPiece());
   for (int i = 0; i < 20; ++i) {
     Add("change of 25 bytes.......");

@@ -6,6 +6,7 @@
 #include "controller/core/fleet_view.h"
 #include "controller/core/known_rows.h"
 #include "controller/core/row_changes.h"
+#include "controller/core/snapshot_cache.h"
 #include "controller/core/watch_messages.h"
 #include "proto/support/filter_schemas.h"
 
@@ -158,6 +159,72 @@ TEST(KnownRows, OneFeedDoesNotTakeAllOfTheBudget) {
   }
   EXPECT_FALSE(known.exact());
   EXPECT_EQ(budget, 10 * KnownRows::kMost);
+}
+
+class SnapshotCacheTest : public ::testing::Test {
+ protected:
+  static WatchPiece Piece(std::size_t bytes) {
+    WatchPiece piece;
+    piece.bytes = std::make_shared<const std::string>(bytes, 'x');
+    return piece;
+  }
+  static WatchPlace Behind(const std::string& label) { return {"a", label, 0, 0}; }
+  void AddToRing(std::size_t bytes) {
+    ring_.Add(std::make_shared<const std::string>(bytes, 'x'), 0, 0);
+  }
+
+  std::size_t budget_ = 10 << 20;
+  MonoTime now_{seconds(1000)};
+  WatchRing ring_{1000, 0};
+  SnapshotCache cache_{&budget_};
+};
+
+TEST_F(SnapshotCacheTest, WhoBeginsSoonAfterUsesWhatWasMade) {
+  const std::int64_t first = cache_.Join(ring_, now_);
+  EXPECT_EQ(cache_.Find(first, Behind(""), now_), nullptr);
+  cache_.Keep(Behind(""), Piece(100), now_);
+  AddToRing(100);
+  now_ += SnapshotCache::kMostAge;
+  EXPECT_EQ(cache_.Join(ring_, now_), first) << "so the change that came since is not missed";
+  const WatchPiece* piece = cache_.Find(first, Behind(""), now_);
+  ASSERT_NE(piece, nullptr);
+  EXPECT_EQ(piece->bytes->size(), 100U);
+  now_ += std::chrono::nanoseconds(1);
+  EXPECT_EQ(cache_.Find(first, Behind(""), now_), nullptr) << "too old";
+  EXPECT_EQ(cache_.Join(ring_, now_), ring_.end());
+}
+
+TEST_F(SnapshotCacheTest, APieceFromBeforeAWatchersRingIsNotForIt) {
+  cache_.Join(ring_, now_);
+  cache_.Keep(Behind(""), Piece(100), now_);
+  AddToRing(10);
+  EXPECT_EQ(cache_.Find(ring_.end(), Behind(""), now_), nullptr);
+}
+
+TEST_F(SnapshotCacheTest, NobodyJoinsWhereTheRingIsNearlyDropped) {
+  const std::int64_t first = cache_.Join(ring_, now_);
+  cache_.Keep(Behind(""), Piece(100), now_);
+  AddToRing(251);
+  EXPECT_NE(cache_.Join(ring_, now_), first);
+  EXPECT_EQ(budget_, std::size_t{10 << 20}) << "and what was made goes";
+}
+
+TEST_F(SnapshotCacheTest, HoldsNoMoreThanItMay) {
+  const std::int64_t first = cache_.Join(ring_, now_);
+  for (int i = 0; i < 100; ++i) {
+    cache_.Keep(Behind(std::to_string(i)), Piece(64 << 10), now_);
+    cache_.Keep(Behind(std::to_string(i)), Piece(64 << 10), now_);
+  }
+  EXPECT_GE(budget_, (10 << 20) - SnapshotCache::kMostBytes);
+  EXPECT_LT(budget_, (10 << 20) - SnapshotCache::kMostBytes / 2);
+  EXPECT_EQ(cache_.Find(first, Behind("0"), now_), nullptr);
+  EXPECT_NE(cache_.Find(first, Behind("99"), now_), nullptr);
+  cache_.Expire(now_ + SnapshotCache::kMostAge + std::chrono::nanoseconds(1));
+  EXPECT_EQ(budget_, std::size_t{10 << 20});
+  budget_ = 100;
+  cache_.Keep(Behind("x"), Piece(1000), now_);
+  EXPECT_EQ(budget_, 100U);
+  EXPECT_EQ(cache_.Find(first, Behind("x"), now_), nullptr);
 }
 
 TEST(WatchMessages, RowsGoOutInMessagesOfBoundedSize) {
