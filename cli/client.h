@@ -67,15 +67,15 @@ class Client {
                                                      Timeout timeout,
                                                      const std::stop_token& stop) = 0;
 
-  // Calls `on_message` for each message until the stream ends, it returns false (then OK), or
-  // `stop` is requested (then CANCELLED). Without a deadline.
-  virtual absl::Status Watch(const v1::WatchRequest& request, const std::stop_token& stop,
-                             const std::function<bool(const v1::WatchResponse&)>& on_message) = 0;
-
   // Until the stream ends, or `stop` is requested (then CANCELLED; the kill goes on).
   virtual absl::Status Kill(
       const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
       const std::function<void(const v1::KillSlotsResponse&)>& on_message) = 0;
+
+  // Calls `on_message` for each message until the stream ends, it returns false (then OK), or
+  // `stop` is requested (then CANCELLED). Without a deadline.
+  virtual absl::Status Watch(const v1::WatchRequest& request, const std::stop_token& stop,
+                             const std::function<bool(const v1::WatchResponse&)>& on_message) = 0;
 };
 
 }  // namespace procctl::cli

@@ -369,7 +369,10 @@ TEST_F(WatchTest, WatchersThatNeverReadDelayNobody) {
     const v1::WatchResponse message = healthy->Next();
     if (message.message_case() == v1::WatchResponse::MESSAGE_NOT_SET) break;
     EXPECT_FALSE(message.has_resync());
-    got += message.events().events_size();
+    for (const auto& stored : message.events().events()) {
+      // One that was committed right before may still be on its way to the feed.
+      if (stored.event().id().seq() > 1) ++got;
+    }
   }
   committer.join();
   EXPECT_EQ(got, kEvents);
