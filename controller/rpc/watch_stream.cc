@@ -173,10 +173,12 @@ void WatchStream::CutIfStuck(MonoTime now) {
 void WatchStream::Drain() {
   {
     absl::MutexLock lock(&mutex_);
-    // A write that its client does not take would hold up the shutdown.
-    if (writing_) Cut(kGoingDown);
+    if (!finish_.has_value()) finish_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, kGoingDown);
+    // What its client does not take would hold up the shutdown, and what is lost it gets with its
+    // bookmark.
+    Cut(kGoingDown);
   }
-  End(absl::UnavailableError(kGoingDown));
+  Pump();
 }
 
 void WatchStream::End(const absl::Status& status) {

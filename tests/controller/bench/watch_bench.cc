@@ -37,7 +37,7 @@ using std::chrono::system_clock;
 class ServerProcess {
  public:
   // Before anything of gRPC is used here.
-  ServerProcess(const ServerOptions& options) {
+  explicit ServerProcess(const ServerOptions& options) {
     int ends[2];
     if (pipe(ends) != 0) abort();
     child_ = fork();
@@ -74,7 +74,7 @@ class ServerProcess {
 
 class Watcher {
  public:
-  Watcher(const std::shared_ptr<grpc::Channel>& channel)
+  explicit Watcher(const std::shared_ptr<grpc::Channel>& channel)
       : stub_(v1::FleetService::NewStub(channel)) {
     v1::WatchRequest request;
     request.set_events("kind=hung");
