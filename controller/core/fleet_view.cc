@@ -304,6 +304,20 @@ const NodeRow* FleetView::FindNode(std::string_view node) const {
   return it == nodes_.end() ? nullptr : &it->second.row;
 }
 
+const SlotRow* FleetView::FindSlot(std::string_view node, std::string_view label) const {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return nullptr;
+  const auto row = it->second.table.order.find(label);
+  return row == it->second.table.order.end() ? nullptr : *row;
+}
+
+const ProgramRow* FleetView::FindProgram(std::string_view node, std::string_view label) const {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return nullptr;
+  const auto row = it->second.table.programs.rows().find(label);
+  return row == it->second.table.programs.rows().end() ? nullptr : &row->second;
+}
+
 void FleetView::VisitNodes(const Filter& filter, std::string_view after,
                            const std::function<bool(const NodeRow&)>& visit) const {
   for (auto it = nodes_.upper_bound(after); it != nodes_.end(); ++it) {

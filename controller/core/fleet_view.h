@@ -150,6 +150,9 @@ class FleetView {
 
   // Null if the node was never heard of.
   const NodeRow* FindNode(std::string_view node) const;
+  // Null if there is no such row.
+  const SlotRow* FindSlot(std::string_view node, std::string_view label) const;
+  const ProgramRow* FindProgram(std::string_view node, std::string_view label) const;
   const FleetSummary& summary() const { return summary_; }
   std::int64_t malformed_rows() const { return malformed_rows_; }
 

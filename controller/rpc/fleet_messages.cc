@@ -113,6 +113,23 @@ void ToMessage(const Progress& progress, v1::TargetProgress* message) {
   message->set_message(progress.message);
 }
 
+void ToMessage(const OrderStanding& standing, v1::OrderStatus* message) {
+  message->set_request_id(standing.request_id);
+  message->set_state(standing.state);
+  message->set_message(standing.message);
+  message->set_issuer(standing.issuer);
+  message->set_reason(standing.reason);
+  *message->mutable_received_at() = ToProto(standing.received_at);
+  message->set_targets(standing.targets);
+  message->set_waiting(standing.waiting);
+  message->set_under_way(standing.under_way);
+  message->set_done(standing.done);
+  message->set_failed(standing.failed);
+  message->set_batch(standing.batch);
+  message->set_batches(standing.batches);
+  *message->mutable_pace() = MessageOf(standing.pace);
+}
+
 void ToMessage(const Outcome& outcome, v1::HoldOutcome* message) {
   message->set_order_id(outcome.order_id);
   message->set_done(outcome.done);

@@ -6,6 +6,7 @@
 #include "controller/core/fleet_view.h"
 #include "controller/core/order_book.h"
 #include "controller/core/order_request.h"
+#include "controller/core/order_standing.h"
 #include "controller/store/history.h"
 #include "procctl/v1/fleet_service.pb.h"
 
@@ -17,6 +18,7 @@ void ToMessage(const NodeRow& node, const ProgramRow& program, MonoTime now,
                v1::FleetProgram* message);
 void ToMessage(const FleetSummary& summary, v1::FleetSummary* message);
 void ToMessage(const Progress& progress, v1::TargetProgress* message);
+void ToMessage(const OrderStanding& standing, v1::OrderStatus* message);
 void ToMessage(const Outcome& outcome, v1::HoldOutcome* message);
 void ToMessage(const Outcome& outcome, v1::ProgramOutcome* message);
 void ToMessage(LoggedEvent logged, v1::StoredEvent* message);

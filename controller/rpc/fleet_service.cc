@@ -4,6 +4,7 @@
 
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/describe_call.h"
+#include "controller/rpc/ended_call.h"
 #include "controller/rpc/fleet_messages.h"
 #include "controller/rpc/kill_stream.h"
 #include "controller/rpc/list_usage_call.h"
@@ -18,31 +19,18 @@
 namespace procctl::controller {
 namespace {
 
-grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpc(status));
-  return reactor;
-}
-
 absl::Status GoingDown() {
   return absl::UnavailableError("the controller is going down; try again");
 }
 
-// A call that is over before it began.
-template <typename Reactor>
-class Refusal final : public Reactor {
- public:
-  explicit Refusal(const absl::Status& status) { this->Finish(ToGrpc(status)); }
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
 
 FleetServiceImpl::FleetServiceImpl(std::string fleet_name, const SessionWorld* world,
-                                   ReaderThreads* readers)
+                                   ReaderThreads* readers, PlanDesk* plans)
     : fleet_name_(std::move(fleet_name)),
       world_(world),
       readers_(readers),
+      plans_(plans),
       started_at_(WallNow()) {}
 
 absl::StatusOr<Identity> FleetServiceImpl::Admit(const grpc::CallbackServerContext& context,
@@ -131,7 +119,7 @@ grpc::ServerWriteReactor<v1::KillSlotsResponse>* FleetServiceImpl::KillSlots(
   const auto caller = AdmitWork(*context, "KillSlots", CheckOrderRequest(kill));
   if (!caller.ok()) return new Refused(caller.status());
   kill.issuer = caller->ToString();
-  std::shared_ptr<KillStream> stream = KillStream::Make(kill.id, kill.targets.size());
+  std::shared_ptr<KillStream> stream = KillStream::Make(kill.id, /*with_status=*/false);
   calls_.Add(stream);
   world_->kills->Start(std::move(kill), stream);
   return stream.get();

@@ -12,6 +12,7 @@
 #include "controller/rpc/gatekeeper.h"
 #include "controller/rpc/live_calls.h"
 #include "controller/rpc/node_session.h"
+#include "controller/rpc/plan_desk.h"
 #include "controller/rpc/reader_threads.h"
 #include "procctl/v1/fleet_service.grpc.pb.h"
 #include "procctl/v1/node_service.grpc.pb.h"
@@ -20,7 +21,8 @@ namespace procctl::controller {
 
 class FleetServiceImpl final : public v1::FleetService::CallbackService {
  public:
-  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers);
+  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers,
+                   PlanDesk* plans);
 
   grpc::ServerUnaryReactor* GetFleet(grpc::CallbackServerContext* context,
                                      const v1::GetFleetRequest* request,
@@ -36,6 +38,20 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                        v1::ListEventsResponse* response) override;
   grpc::ServerWriteReactor<v1::KillSlotsResponse>* KillSlots(
       grpc::CallbackServerContext* context, const v1::KillSlotsRequest* request) override;
+
+  grpc::ServerUnaryReactor* PlanKill(grpc::CallbackServerContext* context,
+                                     const v1::PlanKillRequest* request,
+                                     v1::PlanKillResponse* response) override;
+  grpc::ServerWriteReactor<v1::KillSlotsResponse>* ApplyKill(
+      grpc::CallbackServerContext* context, const v1::ApplyKillRequest* request) override;
+  grpc::ServerWriteReactor<v1::KillSlotsResponse>* WatchOrder(
+      grpc::CallbackServerContext* context, const v1::WatchOrderRequest* request) override;
+  grpc::ServerUnaryReactor* ListOrders(grpc::CallbackServerContext* context,
+                                       const v1::ListOrdersRequest* request,
+                                       v1::ListOrdersResponse* response) override;
+  grpc::ServerUnaryReactor* SteerOrder(grpc::CallbackServerContext* context,
+                                       const v1::SteerOrderRequest* request,
+                                       v1::SteerOrderResponse* response) override;
 
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
                                      const v1::DescribeRequest* request,
@@ -79,6 +95,7 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   const std::string fleet_name_;
   const SessionWorld* const world_;
   ReaderThreads* const readers_;
+  PlanDesk* const plans_;
   const WallTime started_at_;
   std::atomic<bool> going_down_{false};
   std::atomic<int> usage_calls_{0};

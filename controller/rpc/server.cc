@@ -58,7 +58,8 @@ class ServerImpl final : public Server {
                &gatekeeper_,
                options.identity.id,
                options.heartbeat_interval},
-        fleet_service_(options.identity.fleet, &world_, &readers_),
+        plans_(options.order_limits, &fleet_),
+        fleet_service_(options.identity.fleet, &world_, &readers_, &plans_),
         node_service_(&world_),
         accept_loop_(std::move(accept_loop)) {}
   ~ServerImpl() override { Stop(); }
@@ -70,6 +71,9 @@ class ServerImpl final : public Server {
     auto requests = engine_->history().RequestIds(kMostRememberedRequests);
     if (!requests.ok()) return requests.status();
     known_requests_.Add(*requests, requests->size() < kMostRememberedRequests);
+    auto orders = engine_->history().OpenOrders();
+    if (!orders.ok()) return orders.status();
+    kills_.Load(*std::move(orders));
     return absl::OkStatus();
   }
 
@@ -141,6 +145,7 @@ class ServerImpl final : public Server {
   DetailDesk details_;
   Gatekeeper gatekeeper_;
   const SessionWorld world_;
+  PlanDesk plans_;
   FleetServiceImpl fleet_service_;
   NodeServiceImpl node_service_;
   std::unique_ptr<AcceptLoop> accept_loop_;

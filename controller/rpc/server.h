@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "controller/core/liveness.h"
+#include "controller/core/order_limits.h"
 #include "proto/support/peer_identity.h"
 #include "proto/support/tls_files.h"
 
@@ -22,6 +23,7 @@ struct ServerOptions {
   LivenessLimits liveness;
   std::chrono::nanoseconds heartbeat_interval = std::chrono::seconds(10);
   bool reflection = false;
+  OrderLimits order_limits;
   // RLIMIT_NOFILE as it is in force.
   int descriptor_limit = 1024;
 };

@@ -205,6 +205,54 @@ class RecordRequestJob : public WriteJob {
   absl::Status result_;
 };
 
+class RecordSentJob : public WriteJob {
+ public:
+  RecordSentJob(std::string request_id, std::vector<size_t> targets, bool sent,
+                History::Recorded done)
+      : request_id_(std::move(request_id)),
+        targets_(std::move(targets)),
+        sent_(sent),
+        done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    return tables->SetSent(request_id_, targets_, sent_);
+  }
+  void Committed() override { done_(absl::OkStatus()); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this) + sizeof(size_t) * targets_.size(); }
+  std::size_t Rows() const override { return targets_.size(); }
+
+ private:
+  std::string request_id_;
+  std::vector<size_t> targets_;
+  bool sent_;
+  History::Recorded done_;
+};
+
+class RecordStateJob : public WriteJob {
+ public:
+  RecordStateJob(std::string request_id, v1::OrderState state, std::string message,
+                 History::Recorded done)
+      : request_id_(std::move(request_id)),
+        state_(state),
+        message_(std::move(message)),
+        done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    return tables->SetOrderState(request_id_, state_, message_);
+  }
+  void Committed() override { done_(absl::OkStatus()); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this) + message_.size(); }
+  std::size_t Rows() const override { return 1; }
+
+ private:
+  std::string request_id_;
+  v1::OrderState state_;
+  std::string message_;
+  History::Recorded done_;
+};
+
 }  // namespace
 
 std::unique_ptr<WriteJob> MakeClaimJob(std::string node, std::int64_t at_least,
@@ -230,6 +278,18 @@ std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded
 std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done) {
   return std::make_unique<RecordRequestJob>(std::move(request), at, std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeRecordSentJob(std::string request_id, std::vector<size_t> targets,
+                                            bool sent, History::Recorded done) {
+  return std::make_unique<RecordSentJob>(std::move(request_id), std::move(targets), sent,
+                                         std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeRecordStateJob(std::string request_id, v1::OrderState state,
+                                             std::string message, History::Recorded done) {
+  return std::make_unique<RecordStateJob>(std::move(request_id), state, std::move(message),
+                                          std::move(done));
 }
 
 }  // namespace procctl::controller

@@ -26,4 +26,10 @@ std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded
 std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done);
 
+std::unique_ptr<WriteJob> MakeRecordSentJob(std::string request_id, std::vector<size_t> targets,
+                                            bool sent, History::Recorded done);
+
+std::unique_ptr<WriteJob> MakeRecordStateJob(std::string request_id, v1::OrderState state,
+                                             std::string message, History::Recorded done);
+
 }  // namespace procctl::controller

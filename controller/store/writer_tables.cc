@@ -1,5 +1,7 @@
 #include "controller/store/writer_tables.h"
 
+#include "controller/core/order_standing.h"
+
 namespace procctl::controller {
 namespace {
 
@@ -116,28 +118,60 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
 absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, WallTime at) {
   auto insert = database_->Prepare(
       "INSERT INTO requests(request_id, issuer, received_ns, grace_ns, time_to_live_ns, reason, "
-      "act, hold_for_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING");
+      "act, hold_for_ns, plan_hash, pace, state, state_message) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING");
   if (!insert.ok()) return insert.status();
   insert->Bind(request.id).Bind(request.issuer).Bind(Nanos(at));
   request.grace ? insert->Bind(request.grace->count()) : insert->BindNull();
   request.time_to_live ? insert->Bind(request.time_to_live->count()) : insert->BindNull();
   insert->Bind(request.reason).Bind(static_cast<std::int64_t>(request.act));
   request.hold_for ? insert->Bind(request.hold_for->count()) : insert->BindNull();
+  const bool stops = request.act == Act::kStop;
+  insert->Bind(request.plan_hash);
+  request.plan_hash.empty() ? insert->BindNull()
+                            : insert->BindBlob(MessageOf(request.pace).SerializeAsString());
+  insert->Bind(stops ? v1::ORDER_STATE_RUNNING : v1::ORDER_STATE_FINISHED)
+      .Bind(stops ? Sentence("begun", request.issuer, request.reason) : std::string());
   if (absl::Status done = insert->Run(); !done.ok()) return done;
   if (database_->Changes() == 0) return false;
   for (size_t i = 0; i < request.targets.size(); ++i) {
     const OrderTarget& target = request.targets[i];
-    auto row = database_->Prepare("INSERT INTO targets(request_id, target, node, slot, boot_id, pid, start_ticks, generation) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    auto row = database_->Prepare(
+        "INSERT INTO targets(request_id, target, node, slot, boot_id, pid, start_ticks, "
+        "generation, name, batch, planned, sent) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     if (!row.ok()) return row.status();
     row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.label);
     row->Bind(target.incarnation.boot_id())
         .Bind(target.incarnation.pid())
         .Bind(target.incarnation.start_ticks())
-        .Bind(target.incarnation.generation());
+        .Bind(target.incarnation.generation())
+        .Bind(target.name)
+        .Bind(target.batch)
+        .Bind(target.planned)
+        .Bind(request.GoesAtOnce() ? 1 : 0);
     if (absl::Status done = row->Run(); !done.ok()) return done;
   }
   return true;
+}
+
+absl::Status WriterTables::SetSent(const std::string& request_id,
+                                   const std::vector<size_t>& targets, bool sent) {
+  for (const size_t target : targets) {
+    auto update =
+        database_->Prepare("UPDATE targets SET sent = ? WHERE request_id = ? AND target = ?");
+    if (!update.ok()) return update.status();
+    update->Bind(sent ? 1 : 0).Bind(request_id).Bind(static_cast<std::int64_t>(target));
+    if (absl::Status done = update->Run(); !done.ok()) return done;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriterTables::SetOrderState(const std::string& request_id, v1::OrderState state,
+                                         const std::string& message) {
+  auto update = database_->Prepare(
+      "UPDATE requests SET state = ?, state_message = ? WHERE request_id = ?");
+  if (!update.ok()) return update.status();
+  return update->Bind(state).Bind(message).Bind(request_id).Run();
 }
 
 }  // namespace procctl::controller

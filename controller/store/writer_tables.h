@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -34,6 +35,11 @@ class WriterTables {
 
   // False: a request of that id is there.
   absl::StatusOr<bool> InsertRequest(const OrderRequest& request, WallTime at);
+
+  absl::Status SetSent(const std::string& request_id, const std::vector<size_t>& targets,
+                       bool sent);
+  absl::Status SetOrderState(const std::string& request_id, v1::OrderState state,
+                             const std::string& message);
 
   // After a rollback: what is in memory may never have been committed.
   void Forget();
