@@ -21,6 +21,8 @@ using Timeout = std::chrono::nanoseconds;
 
 // `timeout` is for each call, so for each page. Every method may fail with the codes of
 // fleet_service.proto. Not thread-safe.
+using OnKillMessage = std::function<void(const v1::KillSlotsResponse&)>;
+
 class Client {
  public:
   virtual ~Client() = default;
@@ -71,6 +73,20 @@ class Client {
   virtual absl::Status Kill(
       const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
       const std::function<void(const v1::KillSlotsResponse&)>& on_message) = 0;
+
+  // Plans and orders; UNIMPLEMENTED of whoever has none: a node of its own.
+  virtual absl::StatusOr<v1::PlanKillResponse> PlanKill(const v1::PlanKillRequest& request,
+                                                        Timeout timeout);
+  // Both as Kill is.
+  virtual absl::Status ApplyKill(const v1::ApplyKillRequest& request, Deadline deadline,
+                                 std::stop_token stop, const OnKillMessage& on_message);
+  virtual absl::Status WatchOrder(const std::string& request_id, Deadline deadline,
+                                  std::stop_token stop, const OnKillMessage& on_message);
+  // The newest so many.
+  virtual absl::StatusOr<std::vector<v1::OrderStatus>> ListOrders(bool only_running, size_t newest,
+                                                                  Timeout timeout);
+  virtual absl::StatusOr<v1::SteerOrderResponse> SteerOrder(const v1::SteerOrderRequest& request,
+                                                            Timeout timeout);
 };
 
 }  // namespace procctl::cli

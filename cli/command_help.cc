@@ -33,13 +33,29 @@ Examples
 
 const char kKillFooter[] =
     R"(The process gets SIGTERM, then after the grace SIGKILL. It is stopped only if it is still the very
-process that the list shows. One target is stopped at once; several are shown first and need a yes.
-Ctrl-C stops waiting, not the kill.
+process that the list shows. One target is stopped at once; several, or all that match a filter, are
+planned first: the plan is shown, needs a yes, and is done exactly as it was shown. A filter that
+matches everything, and more targets than your role stops at a time, need --confirm with the number.
+
+A pace (--max-unavailable, --batch) waits: a program that its node starts again until it is back, all
+else until it has ended. The order halts when too many of a batch fail. Ctrl-C stops waiting, not the
+kill: `procctl-cli order ID` follows it again, pauses or cancels it.
 
 Examples
   procctl-cli kill web-01/encoder
   procctl-cli kill web-01:4182 --grace 30s --reason "deploy 117"
-  procctl-cli kill web-01/encoder web-02/encoder --dry-run)";
+  procctl-cli kill web-01/encoder web-02/encoder --dry-run
+  procctl-cli kill -l 'node=web-* name=encoder' --plan
+  procctl-cli kill -l 'name=encoder' --max-unavailable 2 --halt-percent 10 --reason "new release")";
+
+const char kOrderFooter[] =
+    R"(What was sent to a node goes on whatever is done with its order; what was not sent waits, or with
+--cancel is never sent. After a restart of the controller an order with targets to send is paused.
+
+Examples
+  procctl-cli order 3b1f0c52-0d5e-4a55-9f0e-6f1c7a3a9d10
+  procctl-cli order 3b1f0c52-0d5e-4a55-9f0e-6f1c7a3a9d10 --resume
+  procctl-cli order --cancel --all --reason "wrong release")";
 
 const char kEventsFooter[] =
     R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first. Events of one

@@ -7,6 +7,7 @@ namespace procctl::cli {
 extern const char kFooter[];
 extern const char kListFooter[];
 extern const char kKillFooter[];
+extern const char kOrderFooter[];
 extern const char kEventsFooter[];
 extern const char kWhyFooter[];
 extern const char kDescribeFooter[];

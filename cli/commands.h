@@ -30,6 +30,14 @@ using WatchInterrupt = std::function<std::stop_token()>;
 ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt);
 
+// Its course by a plan: several targets, a filter, a pace.
+ExitCode PlannedKillCommand(const Options& options, const Screen& screen, Client* client,
+                            const WatchInterrupt& watch_interrupt);
+
+ExitCode OrderCommand(const Options& options, const Screen& screen, Client* client,
+                      const WatchInterrupt& watch_interrupt);
+ExitCode OrdersCommand(const Options& options, const Screen& screen, Client* client);
+
 ExitCode ProgramsCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode HistoryCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ReloadCommand(const Options& options, const Screen& screen, Client* client);

@@ -40,7 +40,23 @@ class ControllerClient final : public Client {
   absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
                     const std::function<void(const v1::KillSlotsResponse&)>& on_message) override;
 
+  absl::StatusOr<v1::PlanKillResponse> PlanKill(const v1::PlanKillRequest& request,
+                                                Timeout timeout) override;
+  absl::Status ApplyKill(const v1::ApplyKillRequest& request, Deadline deadline,
+                         std::stop_token stop, const OnKillMessage& on_message) override;
+  absl::Status WatchOrder(const std::string& request_id, Deadline deadline, std::stop_token stop,
+                          const OnKillMessage& on_message) override;
+  absl::StatusOr<std::vector<v1::OrderStatus>> ListOrders(bool only_running, size_t newest,
+                                                          Timeout timeout) override;
+  absl::StatusOr<v1::SteerOrderResponse> SteerOrder(const v1::SteerOrderRequest& request,
+                                                    Timeout timeout) override;
+
  private:
+  // `begin` opens the stream.
+  template <typename Begin>
+  absl::Status FollowStream(Deadline deadline, const std::stop_token& stop,
+                            const OnKillMessage& on_message, Begin begin);
+
   ControllerClient(Connection connection, TlsPem tls);
 
   // `take` returns false to stop.

@@ -15,7 +15,8 @@ constexpr std::string_view kExitCodes = R"(Exit codes
     5  the controller or a node cannot be reached, or did not answer in time
     6  the process is no longer the one you saw; nobody was signalled
     7  partly done: some targets are stopped (held, released, started), some are not
-    9  declined at the question, or --yes is missing where nobody can be asked
+    9  declined at the question, or --yes is missing where nobody can be asked; the number
+       of --confirm is missing or wrong, or more targets than your role may stop
   130  interrupted; a kill or an order that had begun goes on
 
 A kill, hold, release, start, stop, restart, retry or reload of several targets exits
@@ -55,6 +56,7 @@ NODE may be left out: web is NODE/web, :4182 is NODE:4182. Another node's name i
   start, stop, restart, retry, reload     as ever
   kill, hold, release                     as ever
   why, events, history, list nodes        need a controller
+  order, orders, kill by filter or pace   need a controller
 
 Examples
   procctl-cli --local list

@@ -43,6 +43,10 @@ absl::Status CheckLocal(const Options& options) {
           "a node keeps no history, its controller does: leave out --local and name that "
           "(--controller). What the node did is also in its own log, e.g. journalctl -u "
           "procctl-node");
+    case Verb::kOrder:
+    case Verb::kOrders:
+      return absl::InvalidArgumentError(
+          "orders with a plan are a controller's: leave out --local and name that (--controller)");
     case Verb::kListNodes:
       return absl::InvalidArgumentError(
           "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "

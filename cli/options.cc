@@ -9,6 +9,7 @@
 #include "cli/help_topics.h"
 #include "cli/local_target.h"
 #include "cli/options_raw.h"
+#include "cli/order_options.h"
 #include "cli/program_options.h"
 #include "cli/usage_refusal.h"
 #include "proto/support/duration_text.h"
@@ -39,13 +40,14 @@ CLI::App* AddList(CLI::App* app, Raw* raw) {
 
 CLI::App* AddKill(CLI::App* app, Raw* raw) {
   CLI::App* kill = app->add_subcommand("kill", "Stop processes: SIGTERM, grace, SIGKILL");
-  kill->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID")->required();
+  kill->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID");
   kill->add_option("--reason", raw->options.reason, "Why, for the record");
   kill->add_option("--grace", raw->grace, "Between SIGTERM and SIGKILL (default: the node's own)");
   kill->add_flag("--dry-run", raw->options.dry_run, "Show the targets, signal nobody");
   kill->add_flag("-y,--yes", raw->options.yes, "Do not ask");
   kill->add_option("--if-incarnation", raw->options.if_incarnation,
                    "Only this one: \"id\" from `list -o json`");
+  AddPlanOptions(kill, raw);
   kill->footer(kKillFooter);
   return kill;
 }
@@ -210,7 +212,10 @@ absl::Status Check(const Options& options) {
     case Verb::kListPrograms:
     case Verb::kHistory:
     case Verb::kLogs:
+    case Verb::kOrders:
       return absl::OkStatus();
+    case Verb::kOrder:
+      return CheckTargetsAndReason(options, "order");
     case Verb::kStart:
     case Verb::kStop:
     case Verb::kRestart:
@@ -261,6 +266,7 @@ absl::Status Finish(const Environment& environment, Raw* raw) {
   if (raw->newest > 0) options->newest = raw->newest;
   if (auto s = BuildFilter(*raw, options); !s.ok()) return s;
   if (auto s = FinishProgramOptions(raw); !s.ok()) return s;
+  if (auto s = FinishOrderOptions(raw); !s.ok()) return s;
   // Before the environment names a controller: who types --local means it.
   if (auto s = CheckLocal(*options); !s.ok()) return s;
   const auto fall_back = [&](std::string* value, const char* variable) {
@@ -306,6 +312,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   const CLI::App* describe = AddDescribe(&app, &raw);
   const CLI::App* hold = AddHold(&app, &raw);
   const CLI::App* release = AddRelease(&app, &raw);
+  const std::vector<CommandVerb> order_verbs = AddOrderCommands(&app, &raw);
   const std::vector<CommandVerb> program_verbs = AddProgramCommands(&app, &raw);
   const CLI::App* version = app.add_subcommand("version",
                                                "Versions of this program and, if one is "
@@ -355,6 +362,7 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
                                     {release, Verb::kRelease},
                                     {version, Verb::kVersion}};
   verbs.insert(verbs.end(), program_verbs.begin(), program_verbs.end());
+  verbs.insert(verbs.end(), order_verbs.begin(), order_verbs.end());
   for (const auto& [command, verb] : verbs) {
     if (app.got_subcommand(command)) raw.options.verb = verb;
   }

@@ -32,7 +32,9 @@ enum class Verb {
   kStop,
   kRestart,
   kRetry,
-  kReload
+  kReload,
+  kOrder,
+  kOrders
 };
 // kWide: a table with more columns, where a command has any.
 enum class Output { kTable, kWide, kJson };
@@ -51,6 +53,26 @@ struct Connection {
 struct Share {
   int number = 1;
   bool percent = false;
+};
+
+// kill by a plan, order, orders
+struct OrderOptions {
+  // kill: Options.target_filter says whom, also if it is empty
+  bool by_filter = false;
+  std::optional<int> max_unavailable;
+  std::optional<int> batch;
+  std::optional<std::chrono::nanoseconds> between_batches;
+  std::optional<std::chrono::nanoseconds> recovery_limit;
+  std::optional<int> halt_percent;
+  std::optional<int> confirm;
+  bool plan_only = false;
+  // order
+  bool pause = false;
+  bool resume = false;
+  bool cancel = false;
+  bool all = false;
+  // orders
+  bool only_running = false;
 };
 
 struct Options {
@@ -75,7 +97,9 @@ struct Options {
   std::string target_filter;
   std::optional<std::chrono::nanoseconds> hold_for;
 
-  // events; history has `newest`
+  OrderOptions order;
+
+  // events; history and orders have `newest`
   std::optional<std::chrono::nanoseconds> since;
   std::optional<int> newest;
 

@@ -20,6 +20,8 @@ struct Raw {
   std::string hold_for;
   std::string wait_timeout;
   std::string max_unavailable;
+  std::string pause;
+  std::string recovery_limit;
   int newest = -1;
   bool all = false;
   bool no_wait = false;

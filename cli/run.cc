@@ -71,6 +71,10 @@ ExitCode Carry(const Options& options, const Screen& screen, Client* client,
       return ControlCommand(options, screen, client, watch_interrupt);
     case Verb::kReload:
       return ReloadCommand(options, screen, client);
+    case Verb::kOrder:
+      return OrderCommand(options, screen, client, watch_interrupt);
+    case Verb::kOrders:
+      return OrdersCommand(options, screen, client);
     case Verb::kVersion:
       return VersionCommand(options, screen, client);
   }

@@ -301,8 +301,7 @@ OrderBook::Sending OrderBook::Send(std::string_view request_id, const std::vecto
     running->sent_at[target] = now;
     running->standing[target].phase = KillPhase::kDispatched;
     if (auto order = OrderOf(*running, target, now)) {
-      sending.orders.push_back(
-          {target, running->request.targets[target].node, *std::move(order)});
+      sending.orders.push_back({target, running->request.targets[target].node, *std::move(order)});
     }
   }
   return sending;

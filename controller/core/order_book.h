@@ -179,7 +179,7 @@ class OrderBook {
     std::vector<Progress> standing;
     std::vector<Way> ways;
     std::vector<MonoTime> sent_at;
-    size_t open = 0;  // targets not told as done
+    size_t open = 0;   // targets not told as done
     MonoTime overdue;  // no target is before it
     std::optional<MonoTime> look_again;
     v1::OrderState told_state = v1::ORDER_STATE_RUNNING;

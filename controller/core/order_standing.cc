@@ -39,9 +39,10 @@ v1::Event OrderStep(std::string_view request_id, std::string_view by, std::strin
 }
 
 std::string BegunMessage(const OrderRequest& request) {
-  std::string text = fmt::format("begun by {}: {} targets to stop", request.issuer,
-                                 request.targets.size());
-  if (!request.filter.empty()) text += fmt::format(", by the filter \"{}\"", Escape(request.filter));
+  std::string text =
+      fmt::format("begun by {}: {} targets to stop", request.issuer, request.targets.size());
+  if (!request.filter.empty())
+    text += fmt::format(", by the filter \"{}\"", Escape(request.filter));
   if (request.GoesAtOnce()) return text + ", all at once";
   const Pace& pace = request.pace;
   if (!request.targets.empty() && request.targets.back().batch > 1) {

@@ -25,9 +25,7 @@ absl::Status CheckCount(std::string_view field, int count) {
       fmt::format("pace.{} {}; it must be 1 or more, or 0 for no bound", field, count));
 }
 
-bool Below(int bound, size_t targets) {
-  return bound > 0 && static_cast<size_t>(bound) < targets;
-}
+bool Below(int bound, size_t targets) { return bound > 0 && static_cast<size_t>(bound) < targets; }
 
 }  // namespace
 
@@ -83,9 +81,7 @@ bool Pacer::ended() const {
   return state_ == v1::ORDER_STATE_FINISHED || state_ == v1::ORDER_STATE_CANCELLED;
 }
 
-int Pacer::batch() const {
-  return static_cast<int>(std::min(current_ + 1, batches_.size()));
-}
+int Pacer::batch() const { return static_cast<int>(std::min(current_ + 1, batches_.size())); }
 
 std::vector<size_t> Pacer::Awaited() const {
   std::vector<size_t> targets;
@@ -167,8 +163,8 @@ Pacer::Turn Pacer::Next(MonoTime now) {
   FailOverdue(now);
   if (waiting_ == 0 && under_way_ == 0) {
     state_ = v1::ORDER_STATE_FINISHED;
-    message_ = fmt::format("all {} targets have an outcome, {} of them failed", targets_.size(),
-                           failed_);
+    message_ =
+        fmt::format("all {} targets have an outcome, {} of them failed", targets_.size(), failed_);
     return turn;
   }
   // Nothing waits: there is nothing to halt.

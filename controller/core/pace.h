@@ -5,7 +5,8 @@
 //      |               |                                              \--too late--> FAILED
 //      +--Withdraw-----+--no verdict in time, or one that is no end--> FAILED
 //
-//   RUNNING <--Pause, Resume--> PAUSED        RUNNING --too many failed--> HALTED --Resume--> RUNNING
+//   RUNNING <--Pause, Resume--> PAUSED        RUNNING --too many failed--> HALTED --Resume-->
+//   RUNNING
 //      any of them --Cancel--> CANCELLED, --nobody is waited for any more--> FINISHED
 //
 // What has failed is waited for no longer: halting is what stops an order then. Pure: no clock, no
@@ -102,7 +103,7 @@ class Pacer {
     size_t begin = 0;
     size_t end = 0;
     size_t settled = 0;
-    size_t failed = 0;    // and not forgiven
+    size_t failed = 0;  // and not forgiven
   };
   void Settle(size_t target, At at, MonoTime now);
   bool HaltsAt(const Batch& batch) const;

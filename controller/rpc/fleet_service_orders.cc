@@ -17,8 +17,9 @@ using StreamRefusal = Refusal<grpc::ServerWriteReactor<v1::KillSlotsResponse>>;
 absl::Status CheckSteering(const v1::SteerOrderRequest& request) {
   if (request.action() != v1::ORDER_ACTION_PAUSE && request.action() != v1::ORDER_ACTION_RESUME &&
       request.action() != v1::ORDER_ACTION_CANCEL) {
-    return absl::InvalidArgumentError(fmt::format(
-        "action {} is none; it must be PAUSE, RESUME or CANCEL", static_cast<int>(request.action())));
+    return absl::InvalidArgumentError(
+        fmt::format("action {} is none; it must be PAUSE, RESUME or CANCEL",
+                    static_cast<int>(request.action())));
   }
   if (request.reason().size() > kMostReasonBytes) {
     return absl::InvalidArgumentError(fmt::format("reason of {} bytes; at most {} are kept",
@@ -103,16 +104,16 @@ grpc::ServerUnaryReactor* FleetServiceImpl::SteerOrder(grpc::CallbackServerConte
   const auto call = std::make_shared<UnaryCall<v1::SteerOrderResponse>>(response);
   UnaryCall<v1::SteerOrderResponse>::Keep(call);
   calls_.Add(call);
-  world_->kills->Steer({request->request_id(), request->action(), caller->ToString(),
-                        request->reason()},
-                       [call](absl::StatusOr<std::vector<OrderStanding>> orders) {
-                         if (!orders.ok()) return call->Fail(orders.status());
-                         v1::SteerOrderResponse answer;
-                         for (const OrderStanding& order : *orders) {
-                           ToMessage(order, answer.add_orders());
-                         }
-                         call->Succeed(std::move(answer));
-                       });
+  world_->kills->Steer(
+      {request->request_id(), request->action(), caller->ToString(), request->reason()},
+      [call](absl::StatusOr<std::vector<OrderStanding>> orders) {
+        if (!orders.ok()) return call->Fail(orders.status());
+        v1::SteerOrderResponse answer;
+        for (const OrderStanding& order : *orders) {
+          ToMessage(order, answer.add_orders());
+        }
+        call->Succeed(std::move(answer));
+      });
   return call.get();
 }
 

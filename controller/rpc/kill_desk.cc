@@ -187,9 +187,9 @@ void KillDesk::TellRecorded(const RecordedRequest& recorded) {
     waiting.listener->Refused(OtherTargets(request.id));
   }
   // What the book could not take at the start: it is neither under way nor at its end.
-  const bool open = !HasEnded(recorded.state) &&
-                    std::find(recorded.sent.begin(), recorded.sent.end(), false) !=
-                        recorded.sent.end();
+  const bool open =
+      !HasEnded(recorded.state) &&
+      std::find(recorded.sent.begin(), recorded.sent.end(), false) != recorded.sent.end();
   const std::vector<Progress> targets = StandingOf(recorded, lookup.events);
   const OrderStanding standing = LookAt(recorded, targets);
   for (const Waiting& waiting : lookup.waiting) {

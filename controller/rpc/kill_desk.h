@@ -4,8 +4,9 @@
 //   at once: caller -> Start -> (orders to sessions)                 no storage wait before this
 //                            -> (request record, refused verdicts) -> commit
 //   paced:   caller -> Start -> request record -> commit -> Advance -> "sent" -> commit -> orders
-//   node's VERDICT event -> commit -> OnCommitted -> caller, Advance  only what is committed is told
-//   Advance -> HALTED, FINISHED -> commit -> caller;   Steer -> PAUSED ... -> commit -> both callers
+//   node's VERDICT event -> commit -> OnCommitted -> caller, Advance  only what is committed is
+//   told Advance -> HALTED, FINISHED -> commit -> caller;   Steer -> PAUSED ... -> commit -> both
+//   callers
 //
 // After a crash the store's orders come back by Load: what was sent is not sent again, what was not
 // waits for somebody to resume it.
@@ -112,8 +113,7 @@ class KillDesk {
     std::variant<Progress, OrderStanding> news;
   };
   std::vector<Call> Addressed(const News& news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::vector<Call> Addressed(const OrderStanding& standing)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<Call> Addressed(const OrderStanding& standing) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deliver(const std::vector<Call>& calls);
 
   const OrderWays ways_;

@@ -14,7 +14,7 @@ namespace {
 
 v1::Severity SeverityOf(v1::OrderState state) {
   return state == v1::ORDER_STATE_HALTED || state == v1::ORDER_STATE_PAUSED ? v1::SEVERITY_WARNING
-                                                                           : v1::SEVERITY_INFO;
+                                                                            : v1::SEVERITY_INFO;
 }
 
 // Several orders are steered by one call, which is answered when the last of them is recorded.
@@ -183,20 +183,20 @@ void KillDesk::Steer(Steering how, Steered done) {
 }
 
 void KillDesk::SteerRecorded(const Steering& how, const Steered& done) {
-  ways_.LookUp(how.request_id, [how, done](
-                                   const absl::StatusOr<std::optional<RecordedRequest>>& found) {
-    if (!found.ok()) return done(found.status());
-    if (!found->has_value() || (*found)->request.act != Act::kStop) {
-      return done(absl::NotFoundError(
-          fmt::format("no order {} to stop is known here", how.request_id)));
-    }
-    const RecordedRequest& recorded = **found;
-    if (how.action == v1::ORDER_ACTION_CANCEL && recorded.state == v1::ORDER_STATE_CANCELLED) {
-      return done(std::vector<OrderStanding>{LookAt(recorded, StandingOf(recorded, {}))});
-    }
-    done(absl::FailedPreconditionError(
-        fmt::format("order {} has ended: {}", how.request_id, recorded.state_message)));
-  });
+  ways_.LookUp(
+      how.request_id, [how, done](const absl::StatusOr<std::optional<RecordedRequest>>& found) {
+        if (!found.ok()) return done(found.status());
+        if (!found->has_value() || (*found)->request.act != Act::kStop) {
+          return done(absl::NotFoundError(
+              fmt::format("no order {} to stop is known here", how.request_id)));
+        }
+        const RecordedRequest& recorded = **found;
+        if (how.action == v1::ORDER_ACTION_CANCEL && recorded.state == v1::ORDER_STATE_CANCELLED) {
+          return done(std::vector<OrderStanding>{LookAt(recorded, StandingOf(recorded, {}))});
+        }
+        done(absl::FailedPreconditionError(
+            fmt::format("order {} has ended: {}", how.request_id, recorded.state_message)));
+      });
 }
 
 void KillDesk::Tick() {

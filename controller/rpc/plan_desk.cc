@@ -120,7 +120,8 @@ absl::StatusOr<v1::PlanKillResponse> PlanDesk::Plan(const v1::PlanKillRequest& r
   order.reason = request.reason();
   if (request.has_grace()) order.grace = FromProto(request.grace());
   order.pace = PaceOf(request.pace());
-  if (!by_name) order.filter = everybody && AsFilter(request.filter()).empty() ? "*" : request.filter();
+  if (!by_name)
+    order.filter = everybody && AsFilter(request.filter()).empty() ? "*" : request.filter();
   chosen = Arrange(std::move(chosen), order.pace);
   for (const ChosenSlot& slot : chosen) order.targets.push_back(slot.target);
   if (absl::Status checked = Check(order); !checked.ok()) return checked;
@@ -173,8 +174,8 @@ PlanDesk::Order PlanDesk::Apply(const v1::ApplyKillRequest& request, const Ident
   order.request.plan_hash = request.plan_hash();
   order.request.issuer = caller.ToString();
   absl::MutexLock lock(&mutex_);
-  const auto found = request.plan_hash().size() == kHashBytes ? plans_.find(request.plan_hash())
-                                                              : plans_.end();
+  const auto found =
+      request.plan_hash().size() == kHashBytes ? plans_.find(request.plan_hash()) : plans_.end();
   if (found == plans_.end() || found->second.until < MonoNow()) {
     order.if_new = absl::NotFoundError(
         "no such plan: plans are kept for 15 minutes, and not over a restart of the controller; "

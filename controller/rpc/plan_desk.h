@@ -32,9 +32,9 @@ class PlanDesk {
   // `fleet` outlives this.
   PlanDesk(const OrderLimits& limits, const Fleet* fleet) : limits_(limits), fleet_(fleet) {}
 
-  // Changes nothing but that the plan can be applied. INVALID_ARGUMENT, NOT_FOUND (nothing matches),
-  // FAILED_PRECONDITION (more targets than this role may ever stop at a time), UNAVAILABLE (too many
-  // plans are kept).
+  // Changes nothing but that the plan can be applied. INVALID_ARGUMENT, NOT_FOUND (nothing
+  // matches), FAILED_PRECONDITION (more targets than this role may ever stop at a time),
+  // UNAVAILABLE (too many plans are kept).
   absl::StatusOr<v1::PlanKillResponse> Plan(const v1::PlanKillRequest& request,
                                             const Identity& caller);
 

@@ -38,9 +38,7 @@ class RequestLookups {
     std::vector<Waiting> TakeOthers(const OrderRequest& request) {
       const auto others = std::stable_partition(
           waiting.begin(), waiting.end(),
-          [&](const Waiting& one) {
-            return one.any_targets || SameTargets(request, one.request);
-          });
+          [&](const Waiting& one) { return one.any_targets || SameTargets(request, one.request); });
       std::vector<Waiting> taken(std::make_move_iterator(others),
                                  std::make_move_iterator(waiting.end()));
       waiting.erase(others, waiting.end());

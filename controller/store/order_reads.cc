@@ -19,8 +19,7 @@ WallTime FromNanos(std::int64_t nanos) {
 Pace ReadPace(const Query& row, int column) {
   v1::Pace message;
   const std::string_view bytes = row.Text(column);
-  if (row.IsNull(column) ||
-      !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  if (row.IsNull(column) || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return {};
   }
   return PaceOf(message);

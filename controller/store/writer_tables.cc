@@ -168,8 +168,8 @@ absl::Status WriterTables::SetSent(const std::string& request_id,
 
 absl::Status WriterTables::SetOrderState(const std::string& request_id, v1::OrderState state,
                                          const std::string& message) {
-  auto update = database_->Prepare(
-      "UPDATE requests SET state = ?, state_message = ? WHERE request_id = ?");
+  auto update =
+      database_->Prepare("UPDATE requests SET state = ?, state_message = ? WHERE request_id = ?");
   if (!update.ok()) return update.status();
   return update->Bind(state).Bind(message).Bind(request_id).Run();
 }

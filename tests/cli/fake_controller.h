@@ -56,7 +56,17 @@ class FakeController : public v1::FleetService::Service {
   std::function<grpc::Status(const v1::KillSlotsRequest&, KillWriter*, grpc::ServerContext*)>
       on_kill;
 
+  // Of each plan.
+  std::string confirm_because;
+  grpc::Status plan_failure = grpc::Status::OK;
+  std::vector<v1::OrderStatus> order_list;
+  grpc::Status steer_failure = grpc::Status::OK;
+  std::function<grpc::Status(const v1::WatchOrderRequest&, KillWriter*)> on_watch_order;
+
   // What it heard.
+  std::vector<v1::PlanKillRequest> plans;
+  std::vector<v1::ApplyKillRequest> applied;
+  std::vector<v1::SteerOrderRequest> steered;
   std::vector<std::string> filters;
   bool asked_for_usage = false;  // by the last list of slots
   v1::ListEventsRequest events_request;
@@ -80,6 +90,16 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest*,
                          v1::HoldSlotsResponse*) override;
   grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
+  // Plans what is named, or for a filter all its slots; applies them through on_kill, which sees
+  // them as a kill of the same targets.
+  grpc::Status PlanKill(grpc::ServerContext*, const v1::PlanKillRequest*,
+                        v1::PlanKillResponse*) override;
+  grpc::Status ApplyKill(grpc::ServerContext*, const v1::ApplyKillRequest*, KillWriter*) override;
+  grpc::Status WatchOrder(grpc::ServerContext*, const v1::WatchOrderRequest*, KillWriter*) override;
+  grpc::Status ListOrders(grpc::ServerContext*, const v1::ListOrdersRequest*,
+                          v1::ListOrdersResponse*) override;
+  grpc::Status SteerOrder(grpc::ServerContext*, const v1::SteerOrderRequest*,
+                          v1::SteerOrderResponse*) override;
   grpc::Status ListPrograms(grpc::ServerContext*, const v1::ListProgramsRequest*,
                             v1::ListProgramsResponse*) override;
   grpc::Status ControlPrograms(grpc::ServerContext*, const v1::ControlProgramsRequest*,
@@ -96,7 +116,8 @@ class FakeController : public v1::FleetService::Service {
 
   std::vector<v1::StoredEvent> Matching(const v1::ListEventsRequest& request) const;
 
-  absl::Mutex mutex_;  // calls may overlap
+  absl::Mutex mutex_;                                  // calls may overlap
+  v1::PlanKillResponse plan_ ABSL_GUARDED_BY(mutex_);  // the last one
   size_t pages_given_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
@@ -104,6 +125,9 @@ class FakeController : public v1::FleetService::Service {
 
 // Every order of it is in force.
 void TakeAll(const v1::ControlProgramsRequest& request, v1::ControlProgramsResponse* response);
+
+// What an order's stream says of it as a whole.
+v1::KillSlotsResponse Stands(v1::OrderState state, const std::string& message);
 
 // What a kill's stream says.
 v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request);

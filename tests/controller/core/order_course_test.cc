@@ -109,8 +109,8 @@ TEST_F(OrderCourseTest, ACancelledOrderTellsItsWaitingTargetsOnceThatIsRecorded)
 
 TEST_F(OrderCourseTest, AnEndedOrderIsNotSteered) {
   Begin(Make("r", 2, {.max_unavailable = 1}));
-  EXPECT_TRUE(absl::IsNotFound(
-      book_.Steer("other", v1::ORDER_ACTION_PAUSE, "operator/bob", "", now_)));
+  EXPECT_TRUE(
+      absl::IsNotFound(book_.Steer("other", v1::ORDER_ACTION_PAUSE, "operator/bob", "", now_)));
   EXPECT_TRUE(absl::IsInvalidArgument(
       book_.Steer("r", v1::ORDER_ACTION_UNSPECIFIED, "operator/bob", "", now_)));
   ASSERT_TRUE(book_.Steer("r", v1::ORDER_ACTION_CANCEL, "operator/bob", "", now_).ok());
@@ -120,12 +120,13 @@ TEST_F(OrderCourseTest, AnEndedOrderIsNotSteered) {
 }
 
 TEST_F(OrderCourseTest, WhatAnEarlierLifeSentIsNotSentAgainAndTheRestWaitsForSomebody) {
-  ASSERT_TRUE(book_.Restore({Make("r", 3, {.max_unavailable = 2}),
-                             {true, true, false},
-                             v1::ORDER_STATE_RUNNING,
-                             "begun",
-                             WallTime()},
-                            now_)
+  ASSERT_TRUE(book_
+                  .Restore({Make("r", 3, {.max_unavailable = 2}),
+                            {true, true, false},
+                            v1::ORDER_STATE_RUNNING,
+                            "begun",
+                            WallTime()},
+                           now_)
                   .ok());
   EXPECT_EQ(Verdict("r", 0, v1::VERDICT_KILLED).size(), 1U) << "as recorded";
   const auto move = book_.Advance("r", now_);
@@ -140,8 +141,8 @@ TEST_F(OrderCourseTest, WhatAnEarlierLifeSentIsNotSentAgainAndTheRestWaitsForSom
 }
 
 TEST_F(OrderCourseTest, AnOrderOfAnEarlierLifeThatWasAllSentGoesOnWaiting) {
-  ASSERT_TRUE(book_.Restore({Make("r", 2, {}), {true, true}, v1::ORDER_STATE_RUNNING, "", {}}, now_)
-                  .ok());
+  ASSERT_TRUE(
+      book_.Restore({Make("r", 2, {}), {true, true}, v1::ORDER_STATE_RUNNING, "", {}}, now_).ok());
   EXPECT_FALSE(book_.Advance("r", now_).changed);
   EXPECT_EQ(Verdict("r", 0, v1::VERDICT_KILLED).size(), 1U);
   EXPECT_EQ(book_.Expire(now_ + seconds(56)).size(), 1U);
@@ -175,7 +176,8 @@ TEST_F(OrderCourseTest, PausedOrdersLeaveRoomForOthers) {
   const Pace slow{.max_unavailable = 1};
   const size_t most = OrderBook::kMostTargets - OrderBook::kLeftForUnpaced;
   for (size_t taken = 0; taken < most; taken += kMostTargetsPerPlan) {
-    ASSERT_TRUE(book_.Begin(Make(std::to_string(taken), kMostTargetsPerPlan, slow), true, now_).ok());
+    ASSERT_TRUE(
+        book_.Begin(Make(std::to_string(taken), kMostTargetsPerPlan, slow), true, now_).ok());
   }
   EXPECT_TRUE(absl::IsUnavailable(book_.Begin(Make("paced", 2, slow), true, now_)));
   EXPECT_TRUE(book_.Begin(Make("at-once", 2, {}), true, now_).ok());
