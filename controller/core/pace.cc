@@ -182,7 +182,7 @@ Pacer::Turn Pacer::Next(MonoTime now) {
   for (const auto& [target, since] : awaited_) {
     look_at(since + pace_.recovery_limit + std::chrono::nanoseconds(1));
   }
-  if (state_ != v1::ORDER_STATE_RUNNING || current_ == batches_.size()) return turn;
+  if (state_ != v1::ORDER_STATE_RUNNING || waiting_ == 0) return turn;
   if (settled_at_ && now < *settled_at_ + pace_.pause) {
     look_at(*settled_at_ + pace_.pause);
     return turn;

@@ -86,9 +86,8 @@ TEST_F(PacerTest, WhatIsNotBackInTimeHasFailedOneNanosecondAfterTheLimit) {
   EXPECT_EQ(Next(&pacer), Targets{});
   EXPECT_EQ(pacer.Awaited(), Targets{0});
   now_ += nanoseconds(1);
-  Next(&pacer);
-  EXPECT_EQ(pacer.failed(), 1);
   EXPECT_EQ(Next(&pacer), Targets{1}) << "it never halts at 100";
+  EXPECT_EQ(pacer.failed(), 1);
   pacer.Returned(0, now_);
   EXPECT_EQ(pacer.failed(), 1) << "late is late";
 }
@@ -305,7 +304,7 @@ class RandomCourse {
       }
     }
     const std::vector<size_t> chosen = pacer_->Next(now_).send;
-    if (before != v1::ORDER_STATE_RUNNING) EXPECT_TRUE(chosen.empty());
+    EXPECT_TRUE(chosen.empty() || before == v1::ORDER_STATE_RUNNING);
     for (const size_t target : chosen) {
       EXPECT_TRUE(ever_sent_.insert(target).second) << "target " << target << " was sent twice";
       sent_.insert(target);
@@ -325,7 +324,7 @@ class RandomCourse {
 
   void Check() {
     const size_t out = sent_.size() + awaited_.size();
-    if (pace_.max_unavailable > 0) EXPECT_LE(out, static_cast<size_t>(pace_.max_unavailable));
+    EXPECT_TRUE(pace_.max_unavailable == 0 || out <= static_cast<size_t>(pace_.max_unavailable));
     EXPECT_EQ(static_cast<size_t>(pacer_->under_way()), out);
     EXPECT_EQ(static_cast<size_t>(pacer_->waiting()), targets_ - ever_sent_.size());
   }
