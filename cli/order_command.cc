@@ -82,9 +82,13 @@ class Verdicts {
     screen_.Print(story.Tell(alone));
   }
 
-  ExitCode Code() const {
+  // `cancels`: that targets were never sent is what was wanted.
+  ExitCode Code(bool cancels) const {
     std::vector<ExitCode> codes;
-    for (const auto& [target, progress] : told_) codes.push_back(ExitCodeFor(progress));
+    for (const auto& [target, progress] : told_) {
+      const bool as_wanted = cancels && progress.phase() == v1::KILL_PHASE_CANCELLED;
+      codes.push_back(as_wanted ? ExitCode::kOk : ExitCodeFor(progress));
+    }
     return Combine(codes);
   }
 
@@ -135,7 +139,7 @@ ExitCode Follow(const Options& options, const std::string& id, const Screen& scr
                        id);
   }
   if (!status.ok()) return screen.Fail(ExitCodeFor(status), status, id);
-  return verdicts.Code();
+  return verdicts.Code(options.order.cancel);
 }
 
 }  // namespace
