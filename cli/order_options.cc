@@ -50,7 +50,8 @@ absl::Status CheckKillChoice(const Raw& raw) {
   }
   if (!options.order.by_filter && options.targets.empty()) {
     return absl::InvalidArgumentError(
-        "kill needs NODE/SLOT, NODE:PID, or -l with a filter such as 'node=web-* name=encoder'");
+        "targets is required; e.g. procctl-cli kill web-01/encoder, or -l 'node=web-* "
+        "name=encoder'");
   }
   for (const std::string& target : options.targets) {
     if (options.targets.size() > 1 && LooksLikeFilter(target)) {

@@ -111,7 +111,9 @@ TEST(Usage, WhatIsMistypedIsNamedWithWhatWasMeant) {
   // CLI11 would complain about the word behind it.
   EXPECT_EQ(Refused({"list", "--server", "c:1"}),
             "there is no option --server; see: procctl-cli list --help");
-  EXPECT_EQ(Refused({"kill"}), "targets is required; e.g. procctl-cli kill web-01/encoder");
+  EXPECT_EQ(Refused({"kill"}),
+            "targets is required; e.g. procctl-cli kill web-01/encoder, or -l 'node=web-* "
+            "name=encoder'");
   EXPECT_THAT(Refused({"list", "procesess"}), HasSubstr("see: procctl-cli list --help"));
 }
 
