@@ -1,8 +1,10 @@
 #include "controller/core/fleet_view.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/support/filter_schemas.h"
+#include "proto/support/row_digest.h"
 #include "proto/support/time_convert.h"
 
 namespace procctl::controller {
@@ -104,6 +106,7 @@ std::unique_ptr<SlotRow> MakeRow(const v1::Slot& slot, MonoTime now) {
   row->silence = FromProto(slot.silence());
   row->registered_at = FromProto(slot.registered_at());
   row->reported = now;
+  row->digest = RowDigest(slot);
   row->extras = ExtrasOf(slot);
   return row;
 }
@@ -125,13 +128,20 @@ void FleetView::AddKnown(std::string_view node) {
   Count(&it->second);
 }
 
+void FleetView::AddForgotten(std::string_view node) {
+  AddKnown(node);
+  (void)Forget(node);  // it was not CONNECTED a line ago
+}
+
 std::optional<NodeState> FleetView::BeginSession(std::string_view node, std::int64_t session_epoch,
                                                  NodeFacts facts, MonoTime now, Observed observed,
                                                  WallTime wall) {
   AddKnown(node);
   Entry& entry = nodes_.find(node)->second;
   std::optional<NodeState> before;
-  if (entry.row.last_observed.has_value()) before = entry.row.state;
+  if (entry.row.last_observed.has_value() || entry.row.state == NodeState::kForgotten) {
+    before = entry.row.state;
+  }
   Uncount(entry);
   entry.row.state = NodeState::kConnected;
   entry.row.facts = std::move(facts);
@@ -140,6 +150,10 @@ std::optional<NodeState> FleetView::BeginSession(std::string_view node, std::int
   entry.row.last_heard = now;
   entry.row.last_observed = observed;
   entry.row.events_waiting = 0;
+  entry.row.vitals = {};
+  entry.row.said_goodbye = false;
+  entry.row.goodbye.clear();
+  entry.digests = {};
   entry.staged = Table();
   entry.staging = false;
   entry.awaits_snapshot = true;
@@ -167,10 +181,61 @@ void FleetView::SetEventsWaiting(std::string_view node, std::int64_t session_epo
   if (Entry* entry = FindCurrent(node, session_epoch)) entry->row.events_waiting = waiting;
 }
 
+void FleetView::SetVitals(std::string_view node, std::int64_t session_epoch,
+                          const NodeVitals& vitals) {
+  if (Entry* entry = FindCurrent(node, session_epoch)) entry->row.vitals = vitals;
+}
+
+DigestWatch::Act FleetView::CheckDigest(std::string_view node, std::int64_t session_epoch,
+                                        std::int64_t revision, std::uint64_t digest) {
+  Entry* entry = FindCurrent(node, session_epoch);
+  if (entry == nullptr || entry->staging || entry->awaits_snapshot || entry->revision != revision) {
+    return DigestWatch::Act::kNone;
+  }
+  const auto act =
+      entry->digests.Judge(digest == entry->table.digest + entry->table.programs.digest());
+  if (act == DigestWatch::Act::kResync) entry->awaits_snapshot = true;
+  return act;
+}
+
+std::optional<NodeState> FleetView::SayGoodbye(std::string_view node, std::int64_t session_epoch,
+                                               std::string_view why) {
+  Entry* entry = FindCurrent(node, session_epoch);
+  if (entry == nullptr || entry->row.said_goodbye) return std::nullopt;
+  const NodeState before = entry->row.state;
+  Uncount(*entry);
+  entry->row.state = NodeState::kDraining;
+  entry->row.said_goodbye = true;
+  entry->row.goodbye = std::string(why);
+  Count(entry);
+  return before;
+}
+
+FleetView::Forgot FleetView::Forget(std::string_view node) {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return Forgot::kUnknown;
+  Entry& entry = it->second;
+  if (entry.row.state == NodeState::kForgotten) return Forgot::kAlready;
+  if (entry.row.state == NodeState::kConnected) return Forgot::kConnected;
+  Uncount(entry);
+  entry.row.state = NodeState::kForgotten;
+  DropRows(&entry);
+  Count(&entry);
+  return Forgot::kYes;
+}
+
+void FleetView::DropRows(Entry* entry) {
+  entry->row.session_epoch = 0;
+  entry->table = Table();
+  entry->staged = Table();
+  entry->staging = false;
+}
+
 void FleetView::Remove(Table* table, std::int64_t generation) {
   const auto it = table->rows.find(generation);
   if (it == table->rows.end()) return;
   if (InTrouble(it->second->state)) --table->in_trouble;
+  table->digest -= it->second->digest;
   table->order.erase(it->second.get());
   table->rows.erase(it);
 }
@@ -195,6 +260,7 @@ void FleetView::Upsert(Table* table, const v1::Slot& slot, bool replace, MonoTim
     row->boot_id = std::make_shared<const std::string>(boot);
   }
   if (InTrouble(row->state)) ++table->in_trouble;
+  table->digest += row->digest;
   table->order.insert(row.get());
   table->rows[generation] = std::move(row);
 }
@@ -262,6 +328,11 @@ void FleetView::Uncount(const Entry& entry) {
       --summary_.lost;
       summary_.stale -= row.slots;
       return;
+    case NodeState::kDraining:
+      --summary_.draining;
+      break;
+    case NodeState::kForgotten:
+      return;  // it has no rows
   }
   summary_.in_trouble -= row.in_trouble;
 }
@@ -282,18 +353,30 @@ void FleetView::Count(Entry* entry) {
       ++summary_.lost;
       summary_.stale += row.slots;
       return;
+    case NodeState::kDraining:
+      ++summary_.draining;
+      break;
+    case NodeState::kForgotten:
+      return;  // it has no rows
   }
   summary_.in_trouble += row.in_trouble;
 }
 
 std::vector<StateChange> FleetView::JudgeNodes(const Liveness& liveness) {
   std::vector<StateChange> changes;
+  hearing_ = {};
   for (auto& [id, entry] : nodes_) {
-    const NodeState now = liveness.Judge(entry.row.last_observed);
+    if (entry.row.state == NodeState::kForgotten) continue;  // until a new session
+    const NodeState now = liveness.Judge(entry.row.last_observed, entry.row.said_goodbye);
+    if (now == NodeState::kConnected) {
+      ++hearing_.connected;
+      hearing_.missed_one += liveness.MissedOne(*entry.row.last_observed) ? 1 : 0;
+    }
     if (now == entry.row.state) continue;
     changes.push_back({id, entry.row.state, now});
     Uncount(entry);
     entry.row.state = now;
+    if (now == NodeState::kForgotten) DropRows(&entry);
     Count(&entry);
   }
   return changes;
@@ -306,7 +389,12 @@ const NodeRow* FleetView::FindNode(std::string_view node) const {
 
 void FleetView::VisitNodes(const Filter& filter, std::string_view after,
                            const std::function<bool(const NodeRow&)>& visit) const {
+  // Who asks for the fleet does not mean those that were given up.
+  const bool with_forgotten =
+      std::any_of(filter.terms().begin(), filter.terms().end(),
+                  [](const FilterTerm& term) { return term.key == kNodeKeyState; });
   for (auto it = nodes_.upper_bound(after); it != nodes_.end(); ++it) {
+    if (it->second.row.state == NodeState::kForgotten && !with_forgotten) continue;
     if (filter.Matches(NodeSubject{it->second.row}) && !visit(it->second.row)) return;
   }
 }

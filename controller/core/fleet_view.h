@@ -18,8 +18,10 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
+#include "controller/core/digest_watch.h"
 #include "controller/core/liveness.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/node_vitals.h"
 #include "controller/core/program_table.h"
 #include "procctl/v1/node_service.pb.h"
 #include "procctl/v1/slot.pb.h"
@@ -38,6 +40,7 @@ struct SlotRow {
   std::int32_t uid = 0;
   v1::SlotState state = v1::SLOT_STATE_UNSPECIFIED;
   v1::Door door = v1::DOOR_UNSPECIFIED;
+  std::uint64_t digest = 0;  // proto/support/row_digest.h
   std::chrono::nanoseconds timeout{0};
   std::chrono::nanoseconds silence{0};
   WallTime registered_at;
@@ -67,10 +70,11 @@ struct NodeFacts {
   std::string mode;
   std::int32_t guardian_uid = 0;
   std::string peer;
-  // What it understands beyond the first release: HoldOrder, DetailRequest, ProgramOrder.
+  // What it understands beyond the first release: HoldOrder, DetailRequest, ProgramOrder, Drain.
   bool holds = false;
   bool details = false;
   bool programs = false;
+  bool drain = false;
 };
 
 struct NodeRow {
@@ -82,6 +86,9 @@ struct NodeRow {
   MonoTime last_heard;
   std::optional<Observed> last_observed;  // empty: not heard in this controller's life
   std::int64_t events_waiting = 0;
+  NodeVitals vitals;
+  bool said_goodbye = false;  // last of all
+  std::string goodbye;        // why, in its own words
   std::int32_t slots = 0;
   std::int32_t in_trouble = 0;
 };
@@ -90,6 +97,7 @@ struct FleetSummary {
   std::int32_t connected = 0;
   std::int32_t suspect = 0;
   std::int32_t lost = 0;
+  std::int32_t draining = 0;
   std::int32_t slots = 0;
   // Rows in any state but ALIVE, QUIET, STARTING and BUSY, of nodes that are not LOST.
   std::int32_t in_trouble = 0;
@@ -97,10 +105,10 @@ struct FleetSummary {
   std::int32_t stale = 0;
 };
 
-struct StateChange {
-  std::string node;
-  NodeState from;
-  NodeState to;
+// How many nodes are CONNECTED, and how many of those have missed a heartbeat.
+struct Hearing {
+  int connected = 0;
+  int missed_one = 0;
 };
 
 // Where a list of slots or programs goes on.
@@ -121,6 +129,8 @@ class FleetView {
 
   // A node that had a session in an earlier life of this controller.
   void AddKnown(std::string_view node);
+  // One that is not expected back.
+  void AddForgotten(std::string_view node);
 
   // A session begins. Returns the node's state before it; empty for a node never heard in this
   // controller's life. Rows of an earlier session stand until the new snapshot is complete.
@@ -145,8 +155,25 @@ class FleetView {
                      MonoTime now);
   void SetEventsWaiting(std::string_view node, std::int64_t session_epoch, std::int64_t waiting);
 
+  void SetVitals(std::string_view node, std::int64_t session_epoch, const NodeVitals& vitals);
+  // What follows from the node's digest of its rows at `revision`; nothing where another revision
+  // is held, or none.
+  DigestWatch::Act CheckDigest(std::string_view node, std::int64_t session_epoch,
+                               std::int64_t revision, std::uint64_t digest);
+
+  // The session's last word: DRAINING. Returns the state before it; empty: nothing has changed.
+  std::optional<NodeState> SayGoodbye(std::string_view node, std::int64_t session_epoch,
+                                      std::string_view why);
+
+  enum class Forgot { kYes, kAlready, kConnected, kUnknown };
+  // Nobody waits for the node any more, and its rows are dropped. Not while it is CONNECTED. A
+  // session that it may still have speaks for nobody from here on.
+  Forgot Forget(std::string_view node);
+
   // Judges every node and returns those whose state changed.
   std::vector<StateChange> JudgeNodes(const Liveness& liveness);
+  // As of the latest JudgeNodes.
+  const Hearing& hearing() const { return hearing_; }
 
   // Null if the node was never heard of.
   const NodeRow* FindNode(std::string_view node) const;
@@ -182,6 +209,7 @@ class FleetView {
     absl::flat_hash_map<std::int64_t, std::unique_ptr<SlotRow>> rows;
     absl::btree_set<const SlotRow*, ByLabel> order;
     std::int32_t in_trouble = 0;
+    std::uint64_t digest = 0;  // of all slots together
     ProgramTable programs;
 
     bool TooLarge() const {
@@ -198,6 +226,7 @@ class FleetView {
     // A snapshot is on its way (always so at the start of a session): deltas mean nothing before
     // it.
     bool awaits_snapshot = true;
+    DigestWatch digests;
   };
 
   Entry* FindCurrent(std::string_view node, std::int64_t session_epoch);
@@ -208,10 +237,12 @@ class FleetView {
   // state.
   void Uncount(const Entry& entry);
   void Count(Entry* entry);
+  static void DropRows(Entry* entry);
 
   MonoTime start_;
   std::map<std::string, Entry, std::less<>> nodes_;
   FleetSummary summary_;
+  Hearing hearing_;
   std::int64_t malformed_rows_ = 0;
 };
 
