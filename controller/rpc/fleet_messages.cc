@@ -134,6 +134,7 @@ void ToMessage(LoggedEvent logged, v1::StoredEvent* message) {
   *message->mutable_event() = std::move(logged.event);
   message->set_position(logged.position);
   *message->mutable_received_at() = ToProto(logged.received_at);
+  if (logged.skew) *message->mutable_skew() = ToProto(*logged.skew);
 }
 
 OrderRequest FromMessage(const v1::KillSlotsRequest& message) {

@@ -1,9 +1,11 @@
 // Where events are committed, exactly once. Thread-safe; the callback rules are the Coordinator's.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,15 @@ struct NodeBatch {
   std::string node;
   std::int64_t session_epoch = 0;
   std::vector<v1::Event> events;
+  // How far the node's clock was ahead of ours when they came; empty: not known.
+  std::optional<std::chrono::nanoseconds> skew = std::nullopt;
+};
+
+// Events of one epoch that a node still holds, both included.
+struct HeldRange {
+  std::int64_t epoch = 0;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
 };
 
 struct Committed {
@@ -57,6 +68,15 @@ class CommitLog {
   static constexpr std::size_t kMostCursors = 1000;
   using Loaded = std::function<void(absl::StatusOr<std::vector<Cursor>>)>;
   virtual void LoadCursors(const std::string& node, Loaded done) = 0;
+
+  // Records what neither we nor the node has any more, and then answers as LoadCursors does: for
+  // each range that begins beyond what is committed of its epoch, a GAP event of our own (see
+  // MakeGap) and the cursor right before the range, in one transaction, in the order of the calls.
+  // An epoch that the node holds nothing of is left as it is: nothing is known to be missing.
+  //   ABORTED           the node was claimed by a newer session
+  //   INVALID_ARGUMENT  ranges that cannot be a node's, or more than kMostCursors
+  virtual void AcceptGaps(const std::string& node, std::int64_t session_epoch,
+                          std::vector<HeldRange> held, Loaded done) = 0;
 
   // Bytes that wait for their commit. Sessions stop reading while it is high.
   virtual std::size_t WaitingBytes() const = 0;

@@ -2,6 +2,7 @@
 // disk, so none may be made from a callback thread of gRPC.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -21,6 +22,8 @@ struct LoggedEvent {
   std::int64_t position = 0;
   WallTime received_at;
   v1::Event event;
+  // How far its node's clock was ahead of ours then; empty: not known.
+  std::optional<std::chrono::nanoseconds> skew;
 };
 
 struct EventQuery {

@@ -14,16 +14,23 @@ namespace {
 
 class LocalCoordinator : public Coordinator {
  public:
-  LocalCoordinator(std::string path, Writer* writer) : path_(std::move(path)), writer_(writer) {}
+  LocalCoordinator(std::string path, StoreIdentity identity, Writer* writer)
+      : path_(std::move(path)), identity_(std::move(identity)), writer_(writer) {}
+
+  const StoreIdentity& identity() const override { return identity_; }
 
   void Claim(const std::string& node, std::int64_t at_least, Claimed done) override {
     writer_->Submit(MakeClaimJob(node, at_least, std::move(done)));
   }
 
+  void Forget(const std::string& node, Forgotten done) override {
+    writer_->Submit(MakeForgetJob(node, std::move(done)));
+  }
+
   absl::StatusOr<std::vector<std::string>> KnownNodes() override {
     auto reader = OpenForReading(path_);
     if (!reader.ok()) return reader.status();
-    auto statement = reader->Prepare("SELECT node FROM nodes ORDER BY node");
+    auto statement = reader->Prepare("SELECT node FROM nodes WHERE forgotten = 0 ORDER BY node");
     if (!statement.ok()) return statement.status();
     std::vector<std::string> nodes;
     for (;;) {
@@ -36,6 +43,7 @@ class LocalCoordinator : public Coordinator {
 
  private:
   const std::string path_;
+  const StoreIdentity identity_;
   Writer* const writer_;
 };
 
@@ -53,6 +61,11 @@ class LocalCommitLog : public CommitLog {
   void LoadCursors(const std::string& node, Loaded done) override {
     writer_->Submit(MakeLoadCursorsJob(node, std::move(done)));
   }
+  void AcceptGaps(const std::string& node, std::int64_t session_epoch, std::vector<HeldRange> held,
+                  Loaded done) override {
+    writer_->Submit(MakeAcceptGapsJob(origin_, own_epoch_, node, session_epoch, std::move(held),
+                                      std::move(done)));
+  }
   std::size_t WaitingBytes() const override { return writer_->WaitingBytes(); }
 
  private:
@@ -64,12 +77,12 @@ class LocalCommitLog : public CommitLog {
 class LocalEngine : public Engine {
  public:
   LocalEngine(StateDir dir, const std::string& path, const std::string& controller_id,
-              std::int64_t own_epoch, Database writer, Database checkpointer)
+              const StoreIdentity& identity, Database writer, Database checkpointer)
       : dir_(std::move(dir)),
         checkpointer_(std::move(checkpointer)),
         writer_(std::move(writer), &checkpointer_),
-        coordinator_(path, &writer_),
-        commit_log_(controller_id, own_epoch, &writer_),
+        coordinator_(path, identity, &writer_),
+        commit_log_(controller_id, identity.generation, &writer_),
         history_(path, &writer_) {}
 
   Coordinator& coordinator() override { return coordinator_; }
@@ -96,11 +109,11 @@ absl::StatusOr<std::unique_ptr<Engine>> OpenLocalEngine(const std::string& state
   const std::string path = dir->File("controller.db");
   auto writer = OpenForWriting(path);
   if (!writer.ok()) return writer.status();
-  auto own_epoch = NextOwnEpoch(&*writer);
-  if (!own_epoch.ok()) return own_epoch.status();
+  auto identity = BeginGeneration(&*writer);
+  if (!identity.ok()) return identity.status();
   auto checkpointer = Database::Open(path, Database::Access::kReadWrite);
   if (!checkpointer.ok()) return checkpointer.status();
-  return std::make_unique<LocalEngine>(*std::move(dir), path, controller_id, *own_epoch,
+  return std::make_unique<LocalEngine>(*std::move(dir), path, controller_id, *identity,
                                        *std::move(writer), *std::move(checkpointer));
 }
 

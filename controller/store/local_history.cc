@@ -76,10 +76,10 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
   const Condition condition = EventCondition(query.filter);
   auto lowest = LowestPosition(query, condition, database);
   if (!lowest.ok()) return lowest.status();
-  auto statement = database->Prepare(
-      fmt::format("SELECT position, received_ns, body FROM events WHERE {} AND position >= ? "
-                  "AND received_ns >= ? ORDER BY position LIMIT ?",
-                  condition.sql));
+  auto statement = database->Prepare(fmt::format(
+      "SELECT position, received_ns, body, skew_ns FROM events WHERE {} AND position >= ? "
+      "AND received_ns >= ? ORDER BY position LIMIT ?",
+      condition.sql));
   if (!statement.ok()) return statement.status();
   BindAll(condition, &*statement);
   statement->Bind(*lowest)
@@ -102,6 +102,7 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
     LoggedEvent& logged = page.events.emplace_back();
     logged.position = statement->Integer(0);
     logged.received_at = FromNanos(statement->Integer(1));
+    if (!statement->IsNull(3)) logged.skew = std::chrono::nanoseconds(statement->Integer(3));
     if (!logged.event.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
       return absl::DataLossError(
           fmt::format("event at position {} cannot be read; restore the database from a backup",

@@ -1,10 +1,10 @@
 // The tables of the local engine, and how its database is opened.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "controller/store/coordinator.h"
 #include "controller/store/sqlite.h"
 
 namespace procctl::controller {
@@ -18,8 +18,11 @@ absl::StatusOr<Database> OpenForWriting(const std::string& path);
 
 absl::StatusOr<Database> OpenForReading(const std::string& path);
 
-// The next epoch of this controller's own events: committed before it is returned, so that no
+// Who this start of a controller is: its generation is committed before it is returned, so that no
 // number is ever used twice.
-absl::StatusOr<std::int64_t> NextOwnEpoch(Database* database);
+absl::StatusOr<StoreIdentity> BeginGeneration(Database* database);
+
+// Makes the database another one in the eyes of nodes, for a restored copy.
+absl::Status RenewHistoryId(Database* database);
 
 }  // namespace procctl::controller

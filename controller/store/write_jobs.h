@@ -23,6 +23,13 @@ std::unique_ptr<WriteJob> MakeOwnEventsJob(std::string origin, std::int64_t epoc
 
 std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded done);
 
+// `origin` and `own_epoch`: the controller's own, for the records.
+std::unique_ptr<WriteJob> MakeAcceptGapsJob(std::string origin, std::int64_t own_epoch,
+                                            std::string node, std::int64_t session_epoch,
+                                            std::vector<HeldRange> held, CommitLog::Loaded done);
+
+std::unique_ptr<WriteJob> MakeForgetJob(std::string node, Coordinator::Forgotten done);
+
 std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done);
 

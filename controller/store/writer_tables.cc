@@ -39,11 +39,18 @@ absl::StatusOr<std::int64_t> WriterTables::SessionEpoch(const std::string& node)
 absl::Status WriterTables::SetSessionEpoch(const std::string& node, std::int64_t session_epoch) {
   auto query = database_->Prepare(
       "INSERT INTO nodes(node, session_epoch) VALUES(?, ?) "
-      "ON CONFLICT(node) DO UPDATE SET session_epoch = excluded.session_epoch");
+      "ON CONFLICT(node) DO UPDATE SET session_epoch = excluded.session_epoch, forgotten = 0");
   if (!query.ok()) return query.status();
   if (absl::Status done = query->Bind(node).Bind(session_epoch).Run(); !done.ok()) return done;
   session_epochs_[node] = session_epoch;
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> WriterTables::ForgetNode(const std::string& node) {
+  auto query = database_->Prepare("UPDATE nodes SET forgotten = 1 WHERE node = ?");
+  if (!query.ok()) return query.status();
+  if (absl::Status done = query->Bind(node).Run(); !done.ok()) return done;
+  return database_->Changes() > 0;
 }
 
 absl::StatusOr<std::int64_t> WriterTables::CursorOf(const std::string& origin, std::int64_t epoch) {
@@ -85,12 +92,13 @@ absl::StatusOr<std::vector<Cursor>> WriterTables::NewestCursors(const std::strin
   }
 }
 
-absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received_at) {
+absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received_at,
+                                       std::optional<std::chrono::nanoseconds> skew) {
   // The cursor has left out what is there already; the unique index stands behind it.
   auto query = database_->Prepare(
       "INSERT INTO events(origin, epoch, seq, received_ns, node, slot, name, pid, kind, cause, "
-      "verdict, order_id, kill, program, run, body) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "verdict, order_id, kill, program, run, skew_ns, body) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!query.ok()) return query.status();
   query->Bind(event.id().origin())
       .Bind(event.id().epoch())
@@ -110,6 +118,7 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
   event.kill() == 0 ? query->BindNull() : query->Bind(event.kill());
   bind_or_null(event.program());
   bind_or_null(event.run());
+  skew ? query->Bind(skew->count()) : query->BindNull();
   return query->BindBlob(event.SerializeAsString()).Run();
 }
 
@@ -127,7 +136,9 @@ absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, Wa
   if (database_->Changes() == 0) return false;
   for (size_t i = 0; i < request.targets.size(); ++i) {
     const OrderTarget& target = request.targets[i];
-    auto row = database_->Prepare("INSERT INTO targets(request_id, target, node, slot, boot_id, pid, start_ticks, generation) "
+    auto row = database_->Prepare(
+        "INSERT INTO targets(request_id, target, node, slot, boot_id, pid, start_ticks, "
+        "generation) "
         "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     if (!row.ok()) return row.status();
     row->Bind(request.id).Bind(static_cast<std::int64_t>(i)).Bind(target.node).Bind(target.label);

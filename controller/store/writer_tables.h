@@ -2,10 +2,13 @@
 // epochs in memory, so that a batch costs no lookups. Writer thread only.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -23,14 +26,18 @@ class WriterTables {
 
   // 0: never claimed.
   absl::StatusOr<std::int64_t> SessionEpoch(const std::string& node);
+  // The node is no longer forgotten.
   absl::Status SetSessionEpoch(const std::string& node, std::int64_t session_epoch);
+  // False: it was never claimed.
+  absl::StatusOr<bool> ForgetNode(const std::string& node);
 
   // 0: nothing of that epoch is committed.
   absl::StatusOr<std::int64_t> CursorOf(const std::string& origin, std::int64_t epoch);
   absl::Status SetCursor(const std::string& origin, const Cursor& cursor);
   absl::StatusOr<std::vector<Cursor>> NewestCursors(const std::string& origin, std::size_t most);
 
-  absl::Status InsertEvent(const v1::Event& event, WallTime received_at);
+  absl::Status InsertEvent(const v1::Event& event, WallTime received_at,
+                           std::optional<std::chrono::nanoseconds> skew);
 
   // False: a request of that id is there.
   absl::StatusOr<bool> InsertRequest(const OrderRequest& request, WallTime at);

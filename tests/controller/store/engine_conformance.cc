@@ -6,6 +6,7 @@
 #include <future>
 #include <utility>
 
+#include "controller/core/event_gap.h"
 #include "proto/support/filter_schemas.h"
 
 namespace procctl::controller {
@@ -110,6 +111,20 @@ std::vector<Cursor> EngineConformance::Cursors(const std::string& node) {
   return cursors.value_or(std::vector<Cursor>());
 }
 
+absl::StatusOr<std::vector<Cursor>> EngineConformance::AcceptGaps(const std::string& node,
+                                                                  std::int64_t session,
+                                                                  std::vector<HeldRange> held) {
+  std::promise<absl::StatusOr<std::vector<Cursor>>> result;
+  engine_->commit_log().AcceptGaps(node, session, std::move(held), Into(&result));
+  return result.get_future().get();
+}
+
+absl::Status EngineConformance::Forget(const std::string& node) {
+  std::promise<absl::Status> result;
+  engine_->coordinator().Forget(node, Into(&result));
+  return result.get_future().get();
+}
+
 absl::Status EngineConformance::Record(const OrderRequest& request) {
   std::promise<absl::Status> result;
   engine_->history().RecordRequest(request, std::chrono::system_clock::now(), Into(&result));
@@ -153,6 +168,87 @@ TEST_P(EngineConformance, NodesEverClaimedAreKnown) {
   Claim("b");
   Reopen();
   EXPECT_EQ(*engine_->coordinator().KnownNodes(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_P(EngineConformance, AForgottenNodeIsKnownAgainWhenItIsClaimedAndStaysFenced) {
+  Claim("a");
+  Claim("b");
+  const std::int64_t session = Claim("a");
+  ASSERT_TRUE(Append("a", session, Range("a", 7, 1, 2)).ok());
+  ASSERT_TRUE(Forget("a").ok());
+  EXPECT_TRUE(absl::IsNotFound(Forget("never claimed")));
+  Reopen();
+  EXPECT_EQ(*engine_->coordinator().KnownNodes(), (std::vector<std::string>{"b"}));
+  EXPECT_EQ(Cursors("a"), (std::vector<Cursor>{{7, 2}}));
+  EXPECT_EQ(Claim("a"), session + 1);
+  EXPECT_EQ(*engine_->coordinator().KnownNodes(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_P(EngineConformance, EachStartIsAGreaterGenerationOfTheSameHistory) {
+  const StoreIdentity first = engine_->coordinator().identity();
+  EXPECT_EQ(first.history_id.size(), 36U);
+  EXPECT_GT(first.generation, 0);
+  Reopen();
+  const StoreIdentity second = engine_->coordinator().identity();
+  EXPECT_EQ(second.history_id, first.history_id);
+  EXPECT_GT(second.generation, first.generation);
+  EXPECT_NE(second.run, first.run);
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_NODE_LOST);
+  ASSERT_TRUE(AppendOwn({event}).ok());
+  EXPECT_EQ(Events("kind=node_lost"),
+            (std::vector<std::string>{"@test " + std::to_string(second.generation) + "/1"}));
+}
+
+TEST_P(EngineConformance, WhatNobodyHoldsAnyMoreIsAGapOnRecordAndTheNodeGoesOn) {
+  const std::int64_t session = Claim("a");
+  ASSERT_TRUE(Append("a", session, Range("a", 7, 1, 3)).ok());
+  const std::vector<HeldRange> held = {{9, 5, 6}, {8, 1, 4}, {7, 11, 20}};
+  const auto cursors = AcceptGaps("a", session, held);
+  ASSERT_TRUE(cursors.ok()) << cursors.status();
+  EXPECT_EQ(*cursors, (std::vector<Cursor>{{9, 4}, {7, 10}})) << "8 begins where we stand";
+  EXPECT_EQ(*AcceptGaps("a", session, held), *cursors) << "told once";
+  Reopen();
+  EXPECT_EQ(Cursors("a"), *cursors);
+  EventQuery query;
+  query.filter = *Filter::Parse("kind=gap node=a", EventFilterSchema());
+  const auto page = engine_->history().Query(query);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->events.size(), 2U);
+  EXPECT_EQ(GapOf(page->events[0].event), (EventGap{"a", 9, 1, 4}));
+  EXPECT_EQ(GapOf(page->events[1].event), (EventGap{"a", 7, 4, 10}));
+  EXPECT_EQ(page->events[0].event.id().origin(), "@test");
+  EXPECT_EQ(page->events[1].event.severity(), v1::SEVERITY_ALARM);
+  EXPECT_EQ(Events("run=@epoch/7").size(), 1U);
+  EXPECT_TRUE(Append("a", Claim("a"), Range("a", 7, 11, 20)).ok());
+}
+
+TEST_P(EngineConformance, GapsAreToldOnlyByTheSessionThatOwnsTheNode) {
+  const std::int64_t old_session = Claim("a");
+  const std::int64_t session = Claim("a");
+  EXPECT_TRUE(absl::IsAborted(AcceptGaps("a", old_session, {{7, 5, 9}}).status()));
+  for (const HeldRange& bad : {HeldRange{0, 1, 2}, {7, 0, 2}, {7, 3, 2}, {-1, 1, 1}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(AcceptGaps("a", session, {{8, 4, 5}, bad}).status()));
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      AcceptGaps("a", session, std::vector<HeldRange>(CommitLog::kMostCursors + 1, {7, 1, 1}))
+          .status()));
+  EXPECT_TRUE(Events().empty());
+  EXPECT_TRUE(AcceptGaps("a", session, {})->empty());
+}
+
+TEST_P(EngineConformance, TheClocksDifferenceIsKeptWhereItIsKnown) {
+  const std::int64_t session = Claim("a");
+  std::promise<absl::StatusOr<Committed>> result;
+  engine_->commit_log().Append(
+      {"a", session, Range("a", 7, 1, 1), std::chrono::nanoseconds(-1'500'000'007)}, Into(&result));
+  ASSERT_TRUE(result.get_future().get().ok());
+  ASSERT_TRUE(Append("a", session, Range("a", 7, 2, 2)).ok());
+  const auto page = engine_->history().Query({});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->events.size(), 2U);
+  EXPECT_EQ(page->events[0].skew, std::chrono::nanoseconds(-1'500'000'007));
+  EXPECT_EQ(page->events[1].skew, std::nullopt);
 }
 
 TEST_P(EngineConformance, ABatchIsCommittedWithItsCursor) {

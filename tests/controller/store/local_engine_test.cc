@@ -137,7 +137,8 @@ TEST_P(MigrationTest, ADatabaseOfTheFirstReleaseIsBroughtUpToDateWithAllItHolds)
   engine_.reset();
   auto database = Raw();
   ASSERT_TRUE(database.ok());
-  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "3");
+  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "4");
+  EXPECT_EQ(database->Ask("SELECT value FROM identity WHERE key = 'history_id'")->size(), 36U);
   // By number, label or run, events are found without reading the whole log.
   for (const auto& [condition, index] :
        {std::pair{"kill IN (?)", "events_kill"}, std::pair{"program = ?", "events_program"},

@@ -1,0 +1,46 @@
+#include "controller/core/event_gap.h"
+
+#include <charconv>
+#include <string_view>
+#include <system_error>
+
+#include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace procctl::controller {
+namespace {
+
+constexpr std::string_view kEpochMark = "@epoch/";
+
+}  // namespace
+
+v1::Event MakeGap(const EventGap& gap, WallTime at) {
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_GAP);
+  event.set_severity(v1::SEVERITY_ALARM);
+  event.set_node(gap.node);
+  *event.mutable_at() = ToProto(at);
+  event.mutable_lost()->set_first_seq(gap.first);
+  event.mutable_lost()->set_last_seq(gap.last);
+  event.set_run(fmt::format("{}{}", kEpochMark, gap.epoch));
+  event.set_message(
+      fmt::format("events {} to {} of epoch {} of node {} are lost: they are not in this database "
+                  "and no longer on the node; an older copy of the database was restored, or "
+                  "another controller took them",
+                  gap.first, gap.last, gap.epoch, gap.node));
+  return event;
+}
+
+std::optional<EventGap> GapOf(const v1::Event& event) {
+  if (event.kind() != v1::EVENT_KIND_GAP || !event.has_lost()) return std::nullopt;
+  const std::string_view run = event.run();
+  if (!run.starts_with(kEpochMark)) return std::nullopt;
+  const std::string_view digits = run.substr(kEpochMark.size());
+  EventGap gap{event.node(), 0, event.lost().first_seq(), event.lost().last_seq()};
+  const char* const end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, gap.epoch);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return gap;
+}
+
+}  // namespace procctl::controller
