@@ -51,6 +51,11 @@ void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message) {
   *message->mutable_age() = Age(node.last_heard, now);
   message->set_events_waiting(node.events_waiting);
   message->set_session_epoch(node.session_epoch);
+  const NodeVitals& vitals = node.vitals;
+  if (vitals.skew) *message->mutable_skew() = ToProto(*vitals.skew);
+  if (vitals.load_per_mille) message->set_load_per_mille(*vitals.load_per_mille);
+  if (vitals.lag) *message->mutable_lag() = ToProto(*vitals.lag);
+  message->set_goodbye(node.goodbye);
 }
 
 void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message) {
@@ -96,6 +101,7 @@ void ToMessage(const FleetSummary& summary, v1::FleetSummary* message) {
   message->set_nodes_connected(summary.connected);
   message->set_nodes_suspect(summary.suspect);
   message->set_nodes_lost(summary.lost);
+  message->set_nodes_draining(summary.draining);
   message->set_slots(summary.slots);
   message->set_slots_in_trouble(summary.in_trouble);
   message->set_slots_stale(summary.stale);

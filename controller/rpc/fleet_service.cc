@@ -5,6 +5,7 @@
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/describe_call.h"
 #include "controller/rpc/fleet_messages.h"
+#include "controller/rpc/forget_call.h"
 #include "controller/rpc/kill_stream.h"
 #include "controller/rpc/list_usage_call.h"
 #include "controller/rpc/outcome_call.h"
@@ -193,6 +194,17 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ReadOutput(grpc::CallbackServerConte
   v1::DetailRequest question;
   *question.mutable_output() = request->read();
   world_->details->Ask(request->node(), std::move(question), call);
+  return call.get();
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ForgetNode(grpc::CallbackServerContext* context,
+                                                       const v1::ForgetNodeRequest* request,
+                                                       v1::ForgetNodeResponse* response) {
+  const auto caller = AdmitWork(*context, "ForgetNode", CheckForget(*request));
+  if (!caller.ok()) return Answer(context, caller.status());
+  const auto call = ForgetCall::Make(response);
+  calls_.Add(call);
+  ForgetCall::Begin(call, *request, caller->ToString(), world_->fleet, world_->engine);
   return call.get();
 }
 

@@ -54,6 +54,10 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                        const v1::ReadOutputRequest* request,
                                        v1::ReadOutputResponse* response) override;
 
+  grpc::ServerUnaryReactor* ForgetNode(grpc::CallbackServerContext* context,
+                                       const v1::ForgetNodeRequest* request,
+                                       v1::ForgetNodeResponse* response) override;
+
   // Takes no more calls that others have to work for.
   void StopOrders() { going_down_.store(true); }
   // Ends those under way.

@@ -45,19 +45,15 @@ class ServerImpl final : public Server {
              std::unique_ptr<AcceptLoop> accept_loop)
       : engine_(std::move(engine)),
         readers_(kReaderThreads),
-        fleet_(options.liveness, &engine_->commit_log()),
+        fleet_(options.liveness, &engine_->commit_log(), &engine_->coordinator()),
         kills_({&fleet_, engine_.get(), &readers_, &known_requests_}),
         answers_({&fleet_, engine_.get(), &readers_, &known_requests_}),
         details_(&fleet_),
+        sessions_(&fleet_, engine_.get()),
         gatekeeper_(options.identity.fleet, &engine_->commit_log()),
-        world_{&fleet_,
-               engine_.get(),
-               &kills_,
-               &answers_,
-               &details_,
-               &gatekeeper_,
-               options.identity.id,
-               options.heartbeat_interval},
+        world_{&fleet_,      engine_.get(),       &kills_,
+               &answers_,    &details_,           &sessions_,
+               &gatekeeper_, options.identity.id, options.heartbeat_interval},
         fleet_service_(options.identity.fleet, &world_, &readers_),
         node_service_(&world_),
         accept_loop_(std::move(accept_loop)) {}
@@ -67,6 +63,9 @@ class ServerImpl final : public Server {
     auto nodes = engine_->coordinator().KnownNodes();
     if (!nodes.ok()) return nodes.status();
     fleet_.AddKnown(*nodes);
+    auto forgotten = engine_->coordinator().ForgottenNodes();
+    if (!forgotten.ok()) return forgotten.status();
+    fleet_.AddForgotten(*forgotten);
     auto requests = engine_->history().RequestIds(kMostRememberedRequests);
     if (!requests.ok()) return requests.status();
     known_requests_.Add(*requests, requests->size() < kMostRememberedRequests);
@@ -139,6 +138,7 @@ class ServerImpl final : public Server {
   KillDesk kills_;
   AnswerDesk answers_;
   DetailDesk details_;
+  SessionDesk sessions_;
   Gatekeeper gatekeeper_;
   const SessionWorld world_;
   FleetServiceImpl fleet_service_;

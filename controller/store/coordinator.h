@@ -48,6 +48,8 @@ class Coordinator {
 
   // All nodes ever claimed and not forgotten since. Blocks; for the start of a controller.
   virtual absl::StatusOr<std::vector<std::string>> KnownNodes() = 0;
+  // The others. Blocks; for the start of a controller.
+  virtual absl::StatusOr<std::vector<std::string>> ForgottenNodes() = 0;
 };
 
 }  // namespace procctl::controller

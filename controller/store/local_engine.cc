@@ -28,9 +28,17 @@ class LocalCoordinator : public Coordinator {
   }
 
   absl::StatusOr<std::vector<std::string>> KnownNodes() override {
+    return Nodes("SELECT node FROM nodes WHERE forgotten = 0 ORDER BY node");
+  }
+  absl::StatusOr<std::vector<std::string>> ForgottenNodes() override {
+    return Nodes("SELECT node FROM nodes WHERE forgotten <> 0 ORDER BY node");
+  }
+
+ private:
+  absl::StatusOr<std::vector<std::string>> Nodes(const char* sql) {
     auto reader = OpenForReading(path_);
     if (!reader.ok()) return reader.status();
-    auto statement = reader->Prepare("SELECT node FROM nodes WHERE forgotten = 0 ORDER BY node");
+    auto statement = reader->Prepare(sql);
     if (!statement.ok()) return statement.status();
     std::vector<std::string> nodes;
     for (;;) {
@@ -41,7 +49,6 @@ class LocalCoordinator : public Coordinator {
     }
   }
 
- private:
   const std::string path_;
   const StoreIdentity identity_;
   Writer* const writer_;

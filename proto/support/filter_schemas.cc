@@ -36,8 +36,9 @@ constexpr auto kChoice = FilterKey::Kind::kChoice;
 
 const FilterSchema& NodeFilterSchema() {
   // By number of NodeState, whose descriptor is in a service's file, which the core does not link.
-  static const auto* schema =
-      new FilterSchema{{"node", kText}, {"state", kChoice, {"", "connected", "suspect", "lost"}}};
+  static const auto* schema = new FilterSchema{
+      {"node", kText},
+      {"state", kChoice, {"", "connected", "suspect", "lost", "draining", "forgotten"}}};
   return *schema;
 }
 
