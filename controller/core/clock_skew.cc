@@ -30,8 +30,9 @@ void ClockSkew::Add(WallTime echo, nanoseconds echo_age, WallTime node_clock, Wa
   const Sample sample{round_trip, ahead + round_trip / 2};
   if (!samples_.empty()) {
     const Sample& best = Best();
-    const nanoseconds apart = std::chrono::abs(sample.skew / 2 - best.skew / 2) * 2;
-    if (apart > (sample.round_trip + best.round_trip) / 2 + kDrift) samples_.clear();
+    // Halves, so that clocks which are ages apart do not overflow.
+    const nanoseconds half_apart = std::chrono::abs(sample.skew / 2 - best.skew / 2);
+    if (half_apart > (sample.round_trip + best.round_trip) / 4 + kDrift / 2) samples_.clear();
   }
   samples_.push_back(sample);
   if (samples_.size() > kSamples) samples_.pop_front();

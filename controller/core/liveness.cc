@@ -4,9 +4,10 @@
 
 namespace procctl::controller {
 
-void Liveness::Tick(MonoTime now) {
+void Liveness::Tick(MonoTime now, bool deaf) {
   const std::chrono::nanoseconds elapsed = now - last_tick_;
   last_tick_ = now;
+  if (deaf) return;
   observed_ += std::clamp(elapsed, std::chrono::nanoseconds(0), kMostPerTick);
 }
 

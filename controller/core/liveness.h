@@ -45,7 +45,8 @@ class Liveness {
 
   Liveness(const LivenessLimits& limits, MonoTime start) : limits_(limits), last_tick_(start) {}
 
-  void Tick(MonoTime now);
+  // `deaf`: the controller could not have heard anybody since the last tick.
+  void Tick(MonoTime now, bool deaf = false);
   Observed observed() const { return observed_; }
 
   // `last_heard`: observed() at the node's last message; empty: none since the controller's start.

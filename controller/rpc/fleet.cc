@@ -188,12 +188,12 @@ Fleet::Sent Fleet::Send(const std::string& node, OrderMessage order) {
   return line.session->Send(std::move(order)) ? Sent::kYes : Sent::kNotConnected;
 }
 
-void Fleet::Tick() {
+void Fleet::Tick(bool deaf) {
   const MonoTime now = MonoNow();
   MassSilence::Outcome outcome;
   {
     absl::MutexLock lock(&mutex_);
-    liveness_.Tick(now);
+    liveness_.Tick(now, deaf);
     std::vector<StateChange> changes = view_.JudgeNodes(liveness_);
     const Hearing& hearing = view_.hearing();
     outcome = silence_.Judge(liveness_.observed(), hearing.connected, hearing.missed_one,

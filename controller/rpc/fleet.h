@@ -75,8 +75,9 @@ class Fleet {
   };
   Line LineTo(const std::string& node) const;
 
-  // Judges nodes, then ticks all sessions. The ticker's thread.
-  void Tick();
+  // Judges nodes, then ticks all sessions. `deaf`: this process heard nobody since the last tick,
+  // by its own fault. The ticker's thread.
+  void Tick(bool deaf);
 
   // Calls `read` with the view locked against changes, not against other readers. Keep it short.
   void Read(const std::function<void(const FleetView&)>& read) const;

@@ -2,14 +2,13 @@
 
 #include <utility>
 
+#include "controller/core/order_request.h"
 #include "controller/rpc/own_event.h"
 #include "proto/support/escape.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::controller {
 namespace {
-
-constexpr size_t kMostReasonBytes = 1000;
 
 // What the view says against it; OK: it is forgotten from here on.
 absl::Status InView(Fleet* fleet, const std::string& node) {

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "controller/rpc/clocks.h"
+
 namespace procctl::controller {
 
 // Lives until gRPC has called it back.
@@ -29,9 +31,12 @@ void KeepAwake::Stop() {
   stub_.reset();
 }
 
-void KeepAwake::Poke() {
+std::chrono::nanoseconds KeepAwake::Poke() {
   absl::MutexLock lock(&mutex_);
-  if (stub_ == nullptr || busy_->exchange(true)) return;
+  if (stub_ == nullptr) return std::chrono::nanoseconds(0);
+  const MonoTime now = MonoNow();
+  if (busy_->exchange(true)) return now - poked_;
+  poked_ = now;
   auto* const call = new Call;
   call->busy = busy_;
   call->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
@@ -42,6 +47,7 @@ void KeepAwake::Poke() {
                      call->busy->store(false);
                      delete call;
                    });
+  return std::chrono::nanoseconds(0);
 }
 
 }  // namespace procctl::controller

@@ -6,9 +6,11 @@
 #include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/core/mono_time.h"
 
 namespace grpc {
 class Server;
@@ -21,8 +23,10 @@ class KeepAwake {
   // `server` must be started, and outlive this.
   explicit KeepAwake(grpc::Server* server);
 
-  // Starts one call and does not wait for it; skips if the last one is still under way. Any thread.
-  void Poke();
+  // Starts one call and does not wait for it; skips if the last one is still under way. Returns for
+  // how long that one has been: so far behind are the callback threads, which hear the nodes. One
+  // thread.
+  std::chrono::nanoseconds Poke();
 
   // Before the server's Shutdown: gRPC 1.51 crashes on a call over the in-process channel of a
   // server that is going down. From here on Poke does nothing.
@@ -34,6 +38,7 @@ class KeepAwake {
   absl::Mutex mutex_;
   // Null after Stop. Calls begin under the lock; gRPC never calls back on the caller's stack.
   std::unique_ptr<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mutex_);
+  MonoTime poked_ ABSL_GUARDED_BY(mutex_);
   // Shared with the calls under way, which may end after this.
   std::shared_ptr<std::atomic<bool>> busy_;
 };

@@ -23,6 +23,9 @@ namespace {
 
 constexpr int kReaderThreads = 2;
 constexpr int kMostRememberedRequests = 1'000'000;
+// With its callback threads so far behind a controller has not heard what nodes say: their silence
+// is not counted. A few ticks.
+constexpr std::chrono::seconds kDeaf{1};
 // All streams have been ended by then; what is left is a peer that answers nothing.
 constexpr std::chrono::seconds kShutdownTime{2};
 
@@ -96,8 +99,8 @@ class ServerImpl final : public Server {
     }
     keep_awake_.emplace(server_.get());
     ticker_.emplace([this] {
-      keep_awake_->Poke();
-      fleet_.Tick();
+      const bool deaf = keep_awake_->Poke() > kDeaf;
+      fleet_.Tick(deaf);
       kills_.Tick();
       answers_.Tick();
       details_.Tick();

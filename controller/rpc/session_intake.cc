@@ -12,7 +12,7 @@
 namespace procctl::controller {
 namespace {
 
-constexpr size_t kMostReasonBytes = 256;
+constexpr size_t kMostGoodbyeBytes = 256;
 
 }  // namespace
 
@@ -52,7 +52,7 @@ absl::Status NodeSession::TakeOpen(v1::SessionRequest* request) {
     case v1::SessionRequest::kGoodbye:
       world_->fleet->SayGoodbye(
           node_, epoch,
-          Printable(std::string_view(request->goodbye().reason()).substr(0, kMostReasonBytes)));
+          Printable(std::string_view(request->goodbye().reason()).substr(0, kMostGoodbyeBytes)));
       return absl::OkStatus();
     case v1::SessionRequest::kHello:
       return absl::InvalidArgumentError("a second Hello; it comes first and once");
