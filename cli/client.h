@@ -62,6 +62,8 @@ class Client {
   virtual absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
       const v1::ControlProgramsRequest& request, Timeout timeout) = 0;
 
+  virtual absl::Status ForgetNode(const v1::ForgetNodeRequest& request, Timeout timeout) = 0;
+
   // CANCELLED once `stop` is requested.
   virtual absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request,
                                                      Timeout timeout,

@@ -171,4 +171,24 @@ Examples
   procctl-cli --local reload
   procctl-cli reload web-01 web-02 --reason "new limits" --yes)";
 
+const char kNodesFooter[] =
+    R"(AGE is when a node was last heard. STATE: connected; suspect, it was not heard for a while; lost, for
+so long that nothing is known of it; draining, it said goodbye (NOTE says why) and is expected back.
+Forgotten nodes are listed only with --state forgotten. LOAD is runnable processes over a minute per CPU.
+NOTE also says by how much a node's clock is off, if by over 1 s.
+
+Examples
+  procctl-cli nodes
+  procctl-cli nodes --state suspect,lost,draining
+  procctl-cli nodes --state forgotten)";
+
+const char kForgetFooter[] =
+    R"(The node's rows are dropped, and it is not listed or counted any more; its events stay. Not while it is
+connected. A new session of it brings it back, so nothing is lost by forgetting the wrong one. A node
+that was lost for long (forget_after of the controller, 7 days) is forgotten by itself.
+
+Examples
+  procctl-cli forget web-01 --reason "decommissioned"
+  procctl-cli nodes --state forgotten)";
+
 }  // namespace procctl::cli

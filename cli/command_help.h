@@ -20,5 +20,7 @@ extern const char kStopFooter[];
 extern const char kRestartFooter[];
 extern const char kRetryFooter[];
 extern const char kReloadFooter[];
+extern const char kNodesFooter[];
+extern const char kForgetFooter[];
 
 }  // namespace procctl::cli

@@ -34,6 +34,8 @@ ExitCode ProgramsCommand(const Options& options, const Screen& screen, Client* c
 ExitCode HistoryCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ReloadCommand(const Options& options, const Screen& screen, Client* client);
 
+ExitCode ForgetCommand(const Options& options, const Screen& screen, Client* client);
+
 ExitCode LogsCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt);
 

@@ -198,6 +198,14 @@ absl::StatusOr<v1::DescribeResponse> ControllerClient::Describe(const std::strin
   return response;
 }
 
+absl::Status ControllerClient::ForgetNode(const v1::ForgetNodeRequest& request, Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::ForgetNodeResponse response;
+  const grpc::Status status = stub_->ForgetNode(&context, request, &response);
+  return status.ok() ? absl::OkStatus() : Explain(status);
+}
+
 absl::StatusOr<v1::HoldSlotsResponse> ControllerClient::Hold(const v1::HoldSlotsRequest& request,
                                                              Timeout timeout) {
   grpc::ClientContext context;

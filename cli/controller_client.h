@@ -35,6 +35,7 @@ class ControllerClient final : public Client {
                                            bool with_usage) override;
   absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
       const v1::ControlProgramsRequest& request, Timeout timeout) override;
+  absl::Status ForgetNode(const v1::ForgetNodeRequest& request, Timeout timeout) override;
   absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request, Timeout timeout,
                                              const std::stop_token& stop) override;
   absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,

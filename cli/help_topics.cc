@@ -54,7 +54,7 @@ NODE may be left out: web is NODE/web, :4182 is NODE:4182. Another node's name i
   list, programs, describe, logs          as ever
   start, stop, restart, retry, reload     as ever
   kill, hold, release                     as ever
-  why, events, history, list nodes        need a controller
+  why, events, history, nodes, forget     need a controller
 
 Examples
   procctl-cli --local list
@@ -77,7 +77,7 @@ VALUE may be several values (a,b: any of them) and may hold * and ? as in a shel
 
 States of slots: alive, quiet, starting, busy, hung, no_progress, gave_up, term_sent,
 kill_sent, unkillable, held, stale.
-States of nodes: connected, suspect, lost.
+States of nodes: connected, suspect, lost, draining, forgotten.
 States of programs: stopped, waiting, starting, running, stopping, backoff, parked,
 scheduled, done.
 

@@ -250,6 +250,11 @@ absl::StatusOr<v1::DescribeResponse> LocalClient::Describe(const std::string& no
   return response;
 }
 
+absl::Status LocalClient::ForgetNode(const v1::ForgetNodeRequest& /*request*/,
+                                     Timeout /*timeout*/) {
+  return NeedsController();
+}
+
 absl::StatusOr<v1::HoldSlotsResponse> LocalClient::Hold(const v1::HoldSlotsRequest& request,
                                                         Timeout timeout) {
   for (const v1::KillTarget& target : request.targets()) {

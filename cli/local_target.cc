@@ -48,6 +48,10 @@ absl::Status CheckLocal(const Options& options) {
           "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "
           "describe NODE` shows it. For all nodes leave out --local and name a controller "
           "(--controller)");
+    case Verb::kForget:
+      return absl::InvalidArgumentError(
+          "it is a controller that remembers nodes and can forget them: leave out --local and name "
+          "it (--controller)");
     default:  // all others ask for what is now
       return absl::OkStatus();
   }

@@ -105,6 +105,23 @@ CLI::App* AddRelease(CLI::App* app, Raw* raw) {
   return release;
 }
 
+CLI::App* AddNodes(CLI::App* app, Raw* raw) {
+  CLI::App* nodes = app->add_subcommand("nodes", "Nodes of the fleet, as `list nodes`");
+  nodes->add_option("--node", raw->node, "Only these, e.g. 'web-*'");
+  nodes->add_option("--state", raw->state, "Only these states, e.g. suspect,lost");
+  nodes->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
+  nodes->footer(kNodesFooter);
+  return nodes;
+}
+
+CLI::App* AddForget(CLI::App* app, Raw* raw) {
+  CLI::App* forget = app->add_subcommand("forget", "Take a node that will not come back out");
+  forget->add_option("node", raw->options.targets, "NODE")->required()->expected(1);
+  forget->add_option("--reason", raw->options.reason, "Why, for the record");
+  forget->footer(kForgetFooter);
+  return forget;
+}
+
 void AddConnection(CLI::App* app, Raw* raw) {
   Connection* connection = &raw->options.connection;
   app->add_option("--controller", connection->controller, "HOST:PORT [PROCCTL_CONTROLLER]");
@@ -217,6 +234,8 @@ absl::Status Check(const Options& options) {
     case Verb::kRetry:
     case Verb::kReload:
       return CheckTargetsAndReason(options, "order");
+    case Verb::kForget:
+      return CheckTargetsAndReason(options, "forget");
   }
   return absl::OkStatus();
 }
@@ -306,6 +325,8 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   const CLI::App* describe = AddDescribe(&app, &raw);
   const CLI::App* hold = AddHold(&app, &raw);
   const CLI::App* release = AddRelease(&app, &raw);
+  const CLI::App* nodes = AddNodes(&app, &raw);
+  const CLI::App* forget = AddForget(&app, &raw);
   const std::vector<CommandVerb> program_verbs = AddProgramCommands(&app, &raw);
   const CLI::App* version = app.add_subcommand("version",
                                                "Versions of this program and, if one is "
@@ -353,6 +374,8 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
                                     {describe, Verb::kDescribe},
                                     {hold, Verb::kHold},
                                     {release, Verb::kRelease},
+                                    {nodes, Verb::kListNodes},
+                                    {forget, Verb::kForget},
                                     {version, Verb::kVersion}};
   verbs.insert(verbs.end(), program_verbs.begin(), program_verbs.end());
   for (const auto& [command, verb] : verbs) {

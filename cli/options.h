@@ -32,7 +32,8 @@ enum class Verb {
   kStop,
   kRestart,
   kRetry,
-  kReload
+  kReload,
+  kForget
 };
 // kWide: a table with more columns, where a command has any.
 enum class Output { kTable, kWide, kJson };
@@ -62,8 +63,8 @@ struct Options {
   // Of list and events: all terms together.
   std::string filter;
 
-  // kill, hold, release, and what changes programs; why, describe, history and logs: the one that
-  // is asked about
+  // kill, hold, release, forget, and what changes programs; why, describe, history and logs: the
+  // one that is asked about
   std::vector<std::string> targets;
   std::string reason;
   std::optional<std::chrono::nanoseconds> grace;

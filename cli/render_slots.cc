@@ -154,8 +154,9 @@ std::string NodesText(const v1::FleetSummary& summary) {
   add(summary.nodes_connected(), "connected");
   add(summary.nodes_suspect(), "suspect");
   add(summary.nodes_lost(), "lost");
-  const int64_t all =
-      int64_t{summary.nodes_connected()} + summary.nodes_suspect() + summary.nodes_lost();
+  add(summary.nodes_draining(), "draining");
+  const int64_t all = int64_t{summary.nodes_connected()} + summary.nodes_suspect() +
+                      summary.nodes_lost() + summary.nodes_draining();
   return Count(all, "node") + (parts.empty() ? "" : fmt::format(" ({})", fmt::join(parts, ", ")));
 }
 

@@ -71,6 +71,8 @@ ExitCode Carry(const Options& options, const Screen& screen, Client* client,
       return ControlCommand(options, screen, client, watch_interrupt);
     case Verb::kReload:
       return ReloadCommand(options, screen, client);
+    case Verb::kForget:
+      return ForgetCommand(options, screen, client);
     case Verb::kVersion:
       return VersionCommand(options, screen, client);
   }

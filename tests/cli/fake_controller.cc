@@ -152,6 +152,13 @@ grpc::Status FakeController::Describe(grpc::ServerContext*, const v1::DescribeRe
   return describe_failure;
 }
 
+grpc::Status FakeController::ForgetNode(grpc::ServerContext*, const v1::ForgetNodeRequest* request,
+                                        v1::ForgetNodeResponse*) {
+  const absl::MutexLock lock(&mutex_);
+  forgets.push_back(*request);
+  return forget_failure;
+}
+
 grpc::Status FakeController::HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest* request,
                                        v1::HoldSlotsResponse* response) {
   const absl::MutexLock lock(&mutex_);

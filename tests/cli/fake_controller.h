@@ -40,6 +40,7 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status describe_failure = grpc::Status::OK;
   v1::HoldSlotsResponse hold_answer;
   grpc::Status hold_failure = grpc::Status::OK;
+  grpc::Status forget_failure = grpc::Status::OK;
   // The handlers are called one at a time, and may change it.
   std::vector<v1::FleetProgram> programs;
   grpc::Status program_failure = grpc::Status::OK;  // instead of their list
@@ -66,6 +67,7 @@ class FakeController : public v1::FleetService::Service {
   std::vector<std::string> program_filters;
   std::vector<v1::ControlProgramsRequest> orders;
   std::vector<v1::ReadOutputRequest> reads;
+  std::vector<v1::ForgetNodeRequest> forgets;
 
   grpc::Status GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
                         v1::GetFleetResponse*) override;
@@ -77,6 +79,8 @@ class FakeController : public v1::FleetService::Service {
                           v1::ListEventsResponse*) override;
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRequest*,
                         v1::DescribeResponse*) override;
+  grpc::Status ForgetNode(grpc::ServerContext*, const v1::ForgetNodeRequest*,
+                          v1::ForgetNodeResponse*) override;
   grpc::Status HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest*,
                          v1::HoldSlotsResponse*) override;
   grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
