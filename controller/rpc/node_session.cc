@@ -174,7 +174,10 @@ void NodeSession::OnDone() {
     epoch = epoch_;
   }
   world_->fleet->Forget(this);
-  if (epoch != 0) world_->fleet->End(node_, epoch);
+  if (epoch == 0) return;
+  world_->fleet->End(node_, epoch);
+  // Once more: one that ended before its Welcome was planned for after that.
+  world_->desk->SessionOver(node_, epoch);
 }
 
 // --- From the rest of the controller

@@ -35,7 +35,7 @@ TEST_F(SettingsTest, WhatIsAbsentHasItsDefault) {
   EXPECT_EQ(settings->server.listen, "0.0.0.0:7443");
   EXPECT_EQ(settings->server.state_dir, "/var/lib/procctl-controller");
   EXPECT_EQ(settings->server.heartbeat_interval, std::chrono::seconds(10));
-  EXPECT_EQ(settings->server.liveness.suspect_after, std::chrono::seconds(30));
+  EXPECT_EQ(settings->server.liveness.suspect_after, std::chrono::seconds(25));
   EXPECT_EQ(settings->server.liveness.lost_after, std::chrono::seconds(45));
   EXPECT_FALSE(settings->server.reflection);
   EXPECT_EQ(settings->max_connections, 0);
