@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -146,15 +145,15 @@ absl::Status Retention::DropOld(std::int64_t before_ns) {
       [before_ns](TrimUntil until, WriterTables* tables, TrimPass* pass) {
         return TrimRequests(before_ns, until, tables->database(), pass);
       },
-      true, nullptr, &requests);
+      true, &requests);
   requests_ += requests.dropped;
   if (!done.ok()) return done;
   TrimPass events;
   done = Run(
       [before_ns](TrimUntil until, WriterTables* tables, TrimPass* pass) {
-        return TrimEvents(before_ns, until, tables->database(), pass);
+        return TrimEvents({.before_ns = before_ns}, until, tables->database(), pass);
       },
-      true, nullptr, &events);
+      true, &events);
   events_ += events.dropped;
   return done;
 }
@@ -166,8 +165,7 @@ absl::Status Retention::DropAboveSize(Database* reader) {
     const auto size = MeasureDatabase(reader);
     return size.ok() ? size->UsedBytes() : 0;
   };
-  const std::int64_t before = used();
-  if (before <= limits_.max_bytes) return absl::OkStatus();
+  if (used() <= limits_.max_bytes) return absl::OkStatus();
   const auto oldest = FindOldest(reader);
   if (!oldest.ok()) return oldest.status();
   TrimPass requests;
@@ -177,20 +175,19 @@ absl::Status Retention::DropAboveSize(Database* reader) {
       [request_cutoff](TrimUntil until, WriterTables* tables, TrimPass* pass) {
         return TrimRequests(request_cutoff, until, tables->database(), pass);
       },
-      false, nullptr, &requests);
+      false, &requests);
   requests_ += requests.dropped;
   if (!done.ok()) return done;
   TrimPass events;
   done = Run(
-      [](TrimUntil until, WriterTables* tables, TrimPass* pass) {
-        return TrimEvents(std::numeric_limits<std::int64_t>::max(), until, tables->database(),
-                          pass);
+      [enough_bytes](TrimUntil until, WriterTables* tables, TrimPass* pass) {
+        return TrimEvents({.enough_bytes = enough_bytes}, until, tables->database(), pass);
       },
-      false, [&] { return used() <= enough_bytes; }, &events);
+      false, &events);
   events_ += events.dropped;
   Tell("the database was above " + limit, reader);
   if (!done.ok()) return done;
-  if (events.done && used() > limits_.max_bytes) {
+  if (used() > limits_.max_bytes) {
     spdlog::warn(
         "the database holds {}, above max_size {}, and only what must be kept: cursors, and orders "
         "that run or are younger than a day",
@@ -232,7 +229,7 @@ absl::Status Retention::DropCursors(Database* reader) {
           tables->Forget();  // what is dropped must not live on in memory
           return TrimCursors(origin, kKeep, until, tables->database(), pass);
         },
-        true, nullptr, &cursors);
+        true, &cursors);
     if (!done.ok()) return done;
     spdlog::info("{} had more than {} epochs: {} of the oldest cursors were dropped", origin, kKeep,
                  cursors.dropped);
@@ -250,7 +247,7 @@ absl::Status Retention::GiveBack(Database* reader) {
       [leave](TrimUntil until, WriterTables* tables, TrimPass* pass) {
         return GivePagesBack(leave / 2, until, tables->database(), pass);
       },
-      true, nullptr, &given);
+      true, &given);
   if (given.dropped > 0) {
     spdlog::info("the database gave {} back to the file system",
                  FormatSize(given.dropped * size->page_bytes));
@@ -258,14 +255,12 @@ absl::Status Retention::GiveBack(Database* reader) {
   return done;
 }
 
-absl::Status Retention::Run(Piece piece, bool pause, const std::function<bool()>& enough,
-                            TrimPass* pass) {
+absl::Status Retention::Run(const Piece& piece, bool pause, TrimPass* pass) {
   while (!pass->done) {
     if (StopsWithin(pause && pass->dropped > 0 ? kPause : absl::ZeroDuration())) {
       return absl::UnavailableError("the controller is going down");
     }
     if (absl::Status done = RunPiece(piece, pass); !done.ok()) return done;
-    if (enough && enough()) return absl::OkStatus();
   }
   return absl::OkStatus();
 }

@@ -37,8 +37,8 @@ class Retention {
   absl::Status DropAboveSize(Database* reader);
   absl::Status DropCursors(Database* reader);
   absl::Status GiveBack(Database* reader);
-  // Runs pieces until the pass is done, `enough` says so after one, or the stop.
-  absl::Status Run(Piece piece, bool pause, const std::function<bool()>& enough, TrimPass* pass);
+  // Runs pieces until the pass is done. UNAVAILABLE: the stop came before.
+  absl::Status Run(const Piece& piece, bool pause, TrimPass* pass);
   absl::Status RunPiece(const Piece& piece, TrimPass* pass);
   void Tell(const std::string& why, Database* reader);
   bool StopsWithin(absl::Duration pause);

@@ -10,6 +10,8 @@ namespace {
 
 // Rows between two looks at the clock: about a millisecond.
 constexpr std::int64_t kRowsPerStep = 64;
+// An event may be large, and a size is measured between two steps.
+constexpr std::int64_t kEventsPerStep = 16;
 constexpr std::int64_t kPagesPerStep = 16;
 // v1.OrderState: below it an order may still go on.
 constexpr std::int64_t kFirstEndedState = 4;
@@ -29,7 +31,7 @@ absl::Status LookAtEvents(std::int64_t before_ns, Database* database, TrimPass* 
       "request_id = substr(order_id, 1, instr(order_id || '/', '/') - 1)) "
       "FROM events WHERE position > ? ORDER BY position LIMIT ?");
   if (!query.ok()) return query.status();
-  query->Bind(pass->position).Bind(kRowsPerStep);
+  query->Bind(pass->position).Bind(kEventsPerStep);
   std::int64_t rows = 0;
   for (;;) {
     auto row = query->Step();
@@ -43,7 +45,7 @@ absl::Status LookAtEvents(std::int64_t before_ns, Database* database, TrimPass* 
     pass->position = query->Integer(0);
     if (query->Integer(2) == 0) drop->push_back(pass->position);
   }
-  pass->done = rows < kRowsPerStep;
+  pass->done = rows < kEventsPerStep;
   return absl::OkStatus();
 }
 
@@ -80,12 +82,18 @@ absl::StatusOr<OldRequest> NextRequest(std::int64_t before_ns, Database* databas
 
 }  // namespace
 
-absl::Status TrimEvents(std::int64_t before_ns, TrimUntil until, Database* database,
+absl::Status TrimEvents(const TrimLimit& limit, TrimUntil until, Database* database,
                         TrimPass* pass) {
   std::vector<std::int64_t> drop;
   do {
+    if (limit.enough_bytes > 0) {
+      auto size = MeasureDatabase(database);
+      if (!size.ok()) return size.status();
+      pass->done = size->UsedBytes() <= limit.enough_bytes;
+      if (pass->done) return absl::OkStatus();
+    }
     drop.clear();
-    if (absl::Status looked = LookAtEvents(before_ns, database, pass, &drop); !looked.ok()) {
+    if (absl::Status looked = LookAtEvents(limit.before_ns, database, pass, &drop); !looked.ok()) {
       return looked;
     }
     for (const std::int64_t position : drop) {

@@ -24,9 +24,16 @@ struct TrimPass {
   bool done = false;
 };
 
-// Drops events received before `before_ns`, oldest position first, until the first that is younger.
-// Those of an order stay as long as its request does: a repeated request id must find its answers.
-absl::Status TrimEvents(std::int64_t before_ns, TrimUntil until, Database* database,
+struct TrimLimit {
+  // Only what was received before.
+  std::int64_t before_ns = std::numeric_limits<std::int64_t>::max();
+  // No more than it takes for so many bytes to be in use at most.
+  std::int64_t enough_bytes = 0;
+};
+
+// Drops events, oldest position first, until the first that is younger than `limit` says. Those of
+// an order stay as long as its request does: a repeated request id must find its answers.
+absl::Status TrimEvents(const TrimLimit& limit, TrimUntil until, Database* database,
                         TrimPass* pass);
 
 // Drops requests received before `before_ns` with their targets, but none whose order still runs.
