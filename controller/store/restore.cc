@@ -116,11 +116,12 @@ absl::StatusOr<RestoreFacts> Restore(const std::string& file, const std::string&
   if (access(file.c_str(), F_OK) != 0) {
     return absl::NotFoundError(fmt::format("{}: {}", file, strerror(errno)));
   }
-  auto dir = StateDir::Open(state_dir);
+  auto dir = StateDir::Open(state_dir, StateDir::Opener::kRootToo);
   if (!dir.ok()) return dir.status();
   const std::string path = dir->File(kDatabaseFile);
   auto copy = NewFile::Make(path, "restoring");
   if (!copy.ok()) return copy.status();
+  if (absl::Status given = dir->GiveToOwner(copy->path()); !given.ok()) return given;
   if (absl::Status copied = CopyDatabase(file, copy->path()); !copied.ok()) {
     return NoBackup(file, copied);
   }

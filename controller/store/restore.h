@@ -22,8 +22,8 @@ struct RestoreFacts {
 // accept it although they have seen more than is in it, and what is missing becomes GAP records.
 // The present database, whole or damaged, is moved aside and never deleted. Blocks. On failure the
 // state folder is as it was.
-//   FAILED_PRECONDITION  a controller holds the folder, it is another user's, or a newer
-//                        procctl-controller made the backup
+//   FAILED_PRECONDITION  a controller holds the folder, it is another user's and this is not root,
+//                        or a newer procctl-controller made the backup
 //   NOT_FOUND            no such file
 //   DATA_LOSS            the backup is damaged, or no database of a controller
 //   RESOURCE_EXHAUSTED   no room for it

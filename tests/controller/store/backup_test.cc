@@ -123,6 +123,31 @@ TEST_P(BackupTest, ARestoredCopyIsAnotherHistoryAndWhatItLacksBecomesGaps) {
   EXPECT_EQ(*aside->Ask("PRAGMA integrity_check"), "ok");
 }
 
+TEST_P(BackupTest, WhatRootRestoresBelongsToWhomTheFolderBelongsTo) {
+  if (geteuid() != 0) GTEST_SKIP() << "this is not root";
+  constexpr uid_t kOther = 65534;
+  ASSERT_TRUE(BackUp(dir_, File("copy")).ok());
+  engine_.reset();
+  const auto give = [&](uid_t user) {
+    ASSERT_EQ(chown(dir_.c_str(), user, user), 0);
+    for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
+      ASSERT_EQ(chown(entry.path().c_str(), user, user), 0);
+    }
+  };
+  give(kOther);
+  ASSERT_EQ(unlink((dir_ + "/lock").c_str()), 0);
+  const auto facts = Restore(File("copy"), dir_);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
+    struct stat about = {};
+    ASSERT_EQ(stat(entry.path().c_str(), &about), 0);
+    EXPECT_EQ(about.st_uid, kOther) << entry.path();
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(OpenLocalEngine(dir_, "test").status()))
+      << "a controller runs as its owner only";
+  give(geteuid());
+}
+
 TEST_P(BackupTest, OrdersThatRanAtTheTimeOfTheBackupDoNotGoOn) {
   OrderRequest request;
   request.id = "r";
