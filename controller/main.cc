@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/backup_command.h"
 #include "controller/dev_fleet.h"
 #include "controller/explain_command.h"
 #include "controller/options.h"
@@ -67,6 +68,12 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "init") == 0) return procctl::RunInit(argc - 1, argv + 1);
   if (argc > 1 && std::strcmp(argv[1], "explain") == 0) {
     return procctl::controller::RunExplain(argc - 1, argv + 1);
+  }
+  if (argc > 1 && std::strcmp(argv[1], "backup") == 0) {
+    return procctl::controller::RunBackup(argc - 1, argv + 1);
+  }
+  if (argc > 1 && std::strcmp(argv[1], "restore") == 0) {
+    return procctl::controller::RunRestore(argc - 1, argv + 1);
   }
   procctl::controller::BlockSignals();
   procctl::controller::Options options;

@@ -16,6 +16,10 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kLeastHeartbeat = std::chrono::milliseconds(500);
 constexpr nanoseconds kMostTime = std::chrono::hours(24);
 
+std::string StateDirOf(const v1::ControllerConfig& config) {
+  return config.state_dir().empty() ? "/var/lib/procctl-controller" : config.state_dir();
+}
+
 class Reader {
  public:
   explicit Reader(std::string file) : file_(std::move(file)), faults_(file_) {}
@@ -32,8 +36,7 @@ class Reader {
     settings.log_format = config_.log().format();
     settings.log_level = config_.log().level();
     settings.server.reflection = config_.reflection();
-    settings.server.state_dir =
-        config_.state_dir().empty() ? "/var/lib/procctl-controller" : config_.state_dir();
+    settings.server.state_dir = StateDirOf(config_);
     Listen(&settings.server);
     Times(&settings.server);
     Connections(&settings);
@@ -118,6 +121,15 @@ class Reader {
 }  // namespace
 
 absl::StatusOr<Settings> ReadSettings(const std::string& file) { return Reader(file).Read(); }
+
+absl::StatusOr<std::string> ReadStateDir(const std::string& file) {
+  v1::ControllerConfig config;
+  ConfigLines lines;
+  ConfigFaults faults(file);
+  if (absl::Status read = ReadYamlConfig(file, &config, &lines, &faults); !read.ok()) return read;
+  if (!faults.empty()) return faults.status();
+  return StateDirOf(config);
+}
 
 absl::Status ReadIdentity(const TlsFiles& files, ServerOptions* server) {
   auto pem = ReadTls(files);

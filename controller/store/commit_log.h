@@ -60,6 +60,8 @@ class CommitLog {
 
   // Commits events of the controller itself: the log gives them their identity (origin
   // "@<controller id>", an epoch of this start, the next numbers).
+  // UNAVAILABLE too, maybe on the calling thread, while too many of them wait for a disk that
+  // fails: how many were refused is told in the CONTROLLER_ALARM that says that it works again.
   virtual void AppendOwn(std::vector<v1::Event> events, Appended done) = 0;
 
   // The cursors of a node, newest epochs first, at most kMostCursors; with everything appended

@@ -58,7 +58,8 @@ class History {
   virtual absl::StatusOr<EventPage> Query(const EventQuery& query) = 0;
 
   // Records a request with its targets, then calls `done` (same rules as CommitLog::Append).
-  // A request id that is recorded already is left as it is: ALREADY_EXISTS.
+  // A request id that is recorded already is left as it is: ALREADY_EXISTS. Refused as AppendOwn is
+  // while too much waits.
   using Recorded = std::function<void(absl::Status)>;
   virtual void RecordRequest(OrderRequest request, WallTime at, Recorded done) = 0;
 

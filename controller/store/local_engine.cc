@@ -3,11 +3,15 @@
 #include <utility>
 
 #include "controller/store/checkpointer.h"
+#include "controller/store/integrity.h"
 #include "controller/store/local_history.h"
+#include "controller/store/retention.h"
 #include "controller/store/schema.h"
 #include "controller/store/state_dir.h"
 #include "controller/store/write_jobs.h"
 #include "controller/store/writer.h"
+#include "proto/support/duration_text.h"
+#include "spdlog/spdlog.h"
 
 namespace procctl::controller {
 namespace {
@@ -63,7 +67,8 @@ class LocalCommitLog : public CommitLog {
     writer_->Submit(MakeAppendJob(std::move(batch), std::move(done)));
   }
   void AppendOwn(std::vector<v1::Event> events, Appended done) override {
-    writer_->Submit(MakeOwnEventsJob(origin_, own_epoch_, std::move(events), std::move(done)));
+    writer_->SubmitBounded(
+        MakeOwnEventsJob(origin_, own_epoch_, std::move(events), std::move(done)));
   }
   void LoadCursors(const std::string& node, Loaded done) override {
     writer_->Submit(MakeLoadCursorsJob(node, std::move(done)));
@@ -84,43 +89,75 @@ class LocalCommitLog : public CommitLog {
 class LocalEngine : public Engine {
  public:
   LocalEngine(StateDir dir, const std::string& path, const std::string& controller_id,
-              const StoreIdentity& identity, Database writer, Database checkpointer)
+              const StoreIdentity& identity, const HistoryLimits& limits, Database writer,
+              Database checkpointer)
       : dir_(std::move(dir)),
         checkpointer_(std::move(checkpointer)),
-        writer_(std::move(writer), &checkpointer_),
+        record_own_([origin = "@" + controller_id, epoch = identity.generation](v1::Event event) {
+          return MakeOwnEventsJob(origin, epoch, {std::move(event)}, [](const auto&) {});
+        }),
+        writer_(std::move(writer), &checkpointer_, record_own_),
+        retention_(path, limits, &writer_, record_own_),
         coordinator_(path, identity, &writer_),
         commit_log_(controller_id, identity.generation, &writer_),
         history_(path, &writer_) {}
+  ~LocalEngine() override { StopThreads(); }
 
   Coordinator& coordinator() override { return coordinator_; }
   CommitLog& commit_log() override { return commit_log_; }
   History& history() override { return history_; }
-  void Stop() override { writer_.Stop(); }
+  DiskState disk() const override { return writer_.disk(); }
+  void Stop() override { StopThreads(); }
 
  private:
-  // In this order: the lock is held until all else is gone, and the writer tells the checkpointer.
+  // The retention first: it must hand the writer no more, or the writer would do it all.
+  void StopThreads() {
+    retention_.RequestStop();
+    writer_.Stop();
+  }
+
+  // In this order: the lock is held until all else is gone, the writer tells the checkpointer, and
+  // the retention waits for the writer.
   StateDir dir_;
   Checkpointer checkpointer_;
+  const Writer::RecordOwn record_own_;
   Writer writer_;
+  Retention retention_;
   LocalCoordinator coordinator_;
   LocalCommitLog commit_log_;
   LocalHistory history_;
 };
 
+absl::StatusOr<Database> OpenSound(const std::string& path, std::chrono::nanoseconds check) {
+  auto database = OpenForWriting(path);
+  absl::Status sound = database.status();
+  if (sound.ok() && check.count() > 0) {
+    const auto checked = QuickCheck(&*database, check);
+    sound = checked.status();
+    if (sound.ok() && *checked == Checked::kInPart) {
+      spdlog::info("{} was checked in part only, in {}", path, FormatDuration(check));
+    }
+  }
+  if (absl::IsDataLoss(sound)) return DamagedDatabase(path, sound);
+  if (!sound.ok()) return sound;
+  return database;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> OpenLocalEngine(const std::string& state_dir,
-                                                        const std::string& controller_id) {
+                                                        const std::string& controller_id,
+                                                        const HistoryLimits& limits) {
   auto dir = StateDir::Open(state_dir);
   if (!dir.ok()) return dir.status();
-  const std::string path = dir->File("controller.db");
-  auto writer = OpenForWriting(path);
+  const std::string path = dir->File(kDatabaseFile);
+  auto writer = OpenSound(path, limits.check);
   if (!writer.ok()) return writer.status();
   auto identity = BeginGeneration(&*writer);
   if (!identity.ok()) return identity.status();
   auto checkpointer = Database::Open(path, Database::Access::kReadWrite);
   if (!checkpointer.ok()) return checkpointer.status();
-  return std::make_unique<LocalEngine>(*std::move(dir), path, controller_id, *identity,
+  return std::make_unique<LocalEngine>(*std::move(dir), path, controller_id, *identity, limits,
                                        *std::move(writer), *std::move(checkpointer));
 }
 

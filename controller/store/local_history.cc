@@ -208,7 +208,7 @@ absl::StatusOr<EventPage> LocalHistory::Query(const EventQuery& query) {
 }
 
 void LocalHistory::RecordRequest(OrderRequest request, WallTime at, Recorded done) {
-  writer_->Submit(MakeRecordRequestJob(std::move(request), at, std::move(done)));
+  writer_->SubmitBounded(MakeRecordRequestJob(std::move(request), at, std::move(done)));
 }
 
 absl::StatusOr<std::optional<RecordedRequest>> LocalHistory::FindRequest(const std::string& id) {

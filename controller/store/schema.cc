@@ -158,6 +158,13 @@ absl::StatusOr<Database> OpenForReading(const std::string& path) {
   return database;
 }
 
+absl::Status UseNoLog(Database* database) {
+  auto mode = database->Ask("PRAGMA journal_mode=DELETE");
+  if (!mode.ok()) return mode.status();
+  return *mode == "delete" ? absl::OkStatus()
+                           : absl::UnavailableError("the write-ahead log is still in use");
+}
+
 absl::StatusOr<StoreIdentity> BeginGeneration(Database* database) {
   StoreIdentity identity;
   if (absl::Status done =

@@ -112,7 +112,18 @@ class EventsJob : public WriteJob {
           return absl::OkStatus();
       }
     }
+    for (Cursor& cursor : result_.cursors) {
+      if (cursor.seq == WriterTables::kAllCommitted) cursor.seq = LastOf(cursor.epoch);
+    }
     return absl::OkStatus();
+  }
+
+  std::int64_t LastOf(std::int64_t epoch) const {
+    std::int64_t last = 0;
+    for (const v1::Event& event : events_) {
+      if (event.id().epoch() == epoch) last = std::max(last, event.id().seq());
+    }
+    return last;
   }
 
   CommitLog::Appended done_;

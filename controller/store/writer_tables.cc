@@ -60,16 +60,29 @@ absl::StatusOr<std::int64_t> WriterTables::CursorOf(const std::string& origin, s
   auto query = database_->Prepare("SELECT seq FROM cursors WHERE origin = ? AND epoch = ?");
   if (query.ok()) query->Bind(origin).Bind(epoch);
   auto seq = NumberOrZero(std::move(query));
+  if (seq.ok() && *seq == 0) seq = FloorOf(origin, epoch);
   if (seq.ok()) cursors_[key] = *seq;
   return seq;
+}
+
+absl::StatusOr<std::int64_t> WriterTables::FloorOf(const std::string& origin, std::int64_t epoch) {
+  auto query = database_->Prepare(
+      "SELECT epoch FROM cursors WHERE origin = ? ORDER BY epoch DESC LIMIT 1 OFFSET ?");
+  if (query.ok()) {
+    query->Bind(origin).Bind(static_cast<std::int64_t>(CommitLog::kMostCursors) - 1);
+  }
+  auto oldest = NumberOrZero(std::move(query));
+  if (!oldest.ok()) return oldest;
+  return epoch < *oldest ? kAllCommitted : 0;
 }
 
 absl::Status WriterTables::SetCursor(const std::string& origin, const Cursor& cursor) {
   auto query = database_->Prepare(
       "INSERT INTO cursors VALUES(?, ?, ?) "
-      "ON CONFLICT(origin, epoch) DO UPDATE SET seq = excluded.seq");
+      "ON CONFLICT(origin, epoch) DO UPDATE SET seq = excluded.seq",
+      &set_cursor_);
   if (!query.ok()) return query.status();
-  if (absl::Status done = query->Bind(origin).Bind(cursor.epoch).Bind(cursor.seq).Run();
+  if (absl::Status done = query->BindInPlace(origin).Bind(cursor.epoch).Bind(cursor.seq).Run();
       !done.ok()) {
     return done;
   }
@@ -98,28 +111,31 @@ absl::Status WriterTables::InsertEvent(const v1::Event& event, WallTime received
   auto query = database_->Prepare(
       "INSERT INTO events(origin, epoch, seq, received_ns, node, slot, name, pid, kind, cause, "
       "verdict, order_id, kill, program, run, skew_ns, body) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      &insert_event_);
   if (!query.ok()) return query.status();
-  query->Bind(event.id().origin())
+  body_.clear();
+  event.AppendToString(&body_);
+  query->BindInPlace(event.id().origin())
       .Bind(event.id().epoch())
       .Bind(event.id().seq())
       .Bind(Nanos(received_at))
-      .Bind(event.node())
-      .Bind(event.slot())
-      .Bind(event.name())
+      .BindInPlace(event.node())
+      .BindInPlace(event.slot())
+      .BindInPlace(event.name())
       .Bind(event.incarnation().pid())
       .Bind(event.kind())
       .Bind(event.cause())
       .Bind(event.verdict());
   const auto bind_or_null = [&](const std::string& text) {
-    text.empty() ? query->BindNull() : query->Bind(text);
+    text.empty() ? query->BindNull() : query->BindInPlace(text);
   };
   bind_or_null(event.order_id());
   event.kill() == 0 ? query->BindNull() : query->Bind(event.kill());
   bind_or_null(event.program());
   bind_or_null(event.run());
   skew ? query->Bind(skew->count()) : query->BindNull();
-  return query->BindBlob(event.SerializeAsString()).Run();
+  return query->BindBlobInPlace(body_).Run();
 }
 
 absl::StatusOr<bool> WriterTables::InsertRequest(const OrderRequest& request, WallTime at) {

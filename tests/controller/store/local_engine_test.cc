@@ -81,7 +81,7 @@ CREATE TABLE targets(
 INSERT INTO meta VALUES('schema_version', 1), ('own_epoch', 4);
 INSERT INTO nodes VALUES('a', 9);
 INSERT INTO cursors VALUES('a', 7, 1);
-INSERT INTO requests VALUES(1, 'r', 'operator/alice', 5, NULL, NULL, 'stuck');
+INSERT INTO requests VALUES(1, 'r', 'operator/alice', strftime('%s') * 1000000000, NULL, NULL, 'stuck');
 INSERT INTO targets VALUES('r', 0, 'a', 'encoder', 'boot', 4242, 99, 7);
 )sql";
 
@@ -99,7 +99,8 @@ class MigrationTest : public EngineConformance {
     const absl::Status made = database->Execute(kVersionOne);
     ASSERT_TRUE(made.ok()) << made;
     auto insert = database->Prepare(
-        "INSERT INTO events VALUES(1, 'a', 7, 1, 5, 'a', 'encoder.2', 'encoder', 1001, 20, 0, 0, "
+        "INSERT INTO events VALUES(1, 'a', 7, 1, strftime('%s') * 1000000000, 'a', 'encoder.2', "
+        "'encoder', 1001, 20, 0, 0, "
         "NULL, ?)");
     ASSERT_TRUE(insert.ok()) << insert.status();
     ASSERT_TRUE(insert->BindBlob(MakeEvent("a", 7, 1).SerializeAsString()).Run().ok());
