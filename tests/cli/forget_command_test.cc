@@ -42,7 +42,7 @@ TEST_F(ForgetCommandTest, ARefusalIsToldWithItsExitCode) {
   EXPECT_THAT(connected.err, HasSubstr("web-01 is connected"));
   EXPECT_EQ(connected.out, "");
   controller_.forget_failure = {grpc::StatusCode::NOT_FOUND, "there is no node web-01"};
-  EXPECT_EQ(cli_.Run({"forget", "web-01"}).code, ExitCode::kNoMatch);
+  EXPECT_EQ(cli_.Run({"forget", "web-01"}).code, ExitCode::kNothingMatched);
 }
 
 TEST_F(ForgetCommandTest, NobodyIsAskedAboutWhatIsNotOneNode) {
