@@ -157,8 +157,12 @@ FleetView::Forgot Fleet::ForgetNode(const std::string& node) {
 std::size_t Fleet::Size() const {
   absl::ReaderMutexLock lock(&mutex_);
   const FleetSummary& summary = view_.summary();
-  return static_cast<std::size_t>(summary.connected + summary.suspect + summary.lost +
-                                  summary.draining);
+  std::size_t nodes = 0;
+  for (const std::int32_t state :
+       {summary.connected, summary.suspect, summary.lost, summary.draining}) {
+    nodes += static_cast<std::size_t>(state);
+  }
+  return nodes;
 }
 
 Fleet::Line Fleet::LineTo(const std::string& node) const {
