@@ -5,9 +5,9 @@
 //   refused for good     uniform in the upper half of 45 s
 //   drained              what the controller said, and a little more
 //
-// A controller asks for a reconnect_within that fits its fleet. With 30 s and 10,000 nodes no more
-// than 5 % of them come in any second, and all are back 45 s after a controller that was away for
-// up to 60 s (reconnect_test).
+// A controller asks for a reconnect_within that fits its fleet. With 20 s and 10,000 nodes fewer
+// than a tenth of them come in any second, and all are back 45 s after a controller that was away
+// for up to 60 s (reconnect_test).
 #pragma once
 
 #include <chrono>

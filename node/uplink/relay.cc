@@ -252,10 +252,8 @@ absl::Status Relay::OnWelcome(const v1::Welcome& welcome) {
   // Before the session is used: else this node, after a crash, could fall back to a controller that
   // is behind this one. Not under the lock: the disk works meanwhile.
   if (!spool_.SaveFence(fence, kFenceWait)) {
-    spdlog::warn(
-        "session: that {} is the present one is not on disk yet; it holds until this "
-        "uplink ends",
-        welcome.session_epoch());
+    spdlog::warn("session: epoch {} is not on disk yet; it holds until this uplink ends",
+                 welcome.session_epoch());
   }
   absl::MutexLock lock(&mutex_);
   for (const v1::EventCursor& cursor : welcome.cursors()) {

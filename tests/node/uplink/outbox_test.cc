@@ -272,6 +272,7 @@ TEST_F(HeartbeatTest, ANodeThatIsNeverSilentSaysItAfterSixIntervals) {
       digests += request->heartbeat().has_digest() ? 1 : 0;
     }
     EXPECT_GT(outbox_->WakeAt(events_, slots_), At(now_));
+    events_.Acknowledge({1, second});
   }
   EXPECT_EQ(heartbeats, 2);
   EXPECT_EQ(digests, 2);

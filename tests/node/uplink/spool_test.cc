@@ -324,7 +324,7 @@ TEST(Spool, AFolderThatComesLateIsUsedThen) {
   EXPECT_EQ(listener.loads, 0);
   for (int seq = 1; seq <= 3; ++seq) spool.Add(MakeEvent(1, seq));
   EXPECT_FALSE(spool.SaveFence({4, {}}, seconds(5)));  // It is known to fail: no waiting.
-  spool.Request({{}, {1, 3}, 10});                      // From memory alone.
+  spool.Request({{}, {1, 3}, 10});                     // From memory alone.
   ASSERT_TRUE(listener.Await([&] { return listener.paged; }));
   EXPECT_EQ(listener.page.size(), 3u);
   EXPECT_EQ(listener.spooled, 0);
@@ -492,11 +492,15 @@ TEST(SpoolDb, ASpoolThatAnOlderUplinkWroteToIsCountedAnew) {
     ASSERT_TRUE(db->Apply(LargeEvents(1, 1, 5)).ok());
     bytes = db->bytes();
   }
-  sqlite3* raw = nullptr;
-  ASSERT_EQ(sqlite3_open((dir.path() + "/spool.db").c_str(), &raw), SQLITE_OK);
-  const DatabasePtr owned(raw);
-  ASSERT_TRUE(Execute(raw, "DELETE FROM meta WHERE key LIKE 'bytes%'").ok());
-  EXPECT_EQ(OpenDb(Options(dir), &content)->bytes(), bytes);
+  {
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open((dir.path() + "/spool.db").c_str(), &raw), SQLITE_OK);
+    const DatabasePtr owned(raw);
+    ASSERT_TRUE(Execute(raw, "DELETE FROM meta WHERE key LIKE 'bytes%'").ok());
+  }
+  const auto db = OpenDb(Options(dir), &content);
+  ASSERT_NE(db, nullptr);
+  EXPECT_EQ(db->bytes(), bytes);
 }
 
 TEST(Spool, SaysWhatItHoldsOnceTheDiskHasSaidSo) {
