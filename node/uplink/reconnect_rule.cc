@@ -34,8 +34,9 @@ bool NeedsAPerson(const absl::Status& end) {
 milliseconds ReconnectRule::DelayAfter(const Tried& tried, double unit) {
   const bool welcomed = tried.lasted > std::chrono::nanoseconds(0);
   if (tried.drained.has_value() || tried.lasted >= kHealthySession) {
-    // What fails from here on begins where the first wait was.
-    backoff_ = Backoff(std::max<milliseconds>(tried.within, kFirstBackoff), kMaxReconnect);
+    // Of those whose first wait was too short the next one is twice as long: with the same again
+    // they would fall together with those that still wait for the first time.
+    backoff_ = Backoff(2 * std::max<milliseconds>(tried.within, kFirstBackoff), kMaxReconnect);
   }
   if (tried.drained.has_value()) {
     const auto delay =
