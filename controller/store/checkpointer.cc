@@ -24,6 +24,11 @@ constexpr absl::Duration kPause = absl::Seconds(1);
 Checkpointer::Checkpointer(Database database)
     : database_(std::move(database)), worthwhile_(kWorthwhile) {
   sqlite3_busy_timeout(database_.handle(), kMostWaitMs);
+  // A connection that has read nothing does not know yet that there is a log: its checkpoints do
+  // nothing, and say that they went well.
+  if (const auto read = database_.Ask("SELECT count(*) FROM sqlite_schema"); !read.ok()) {
+    spdlog::warn("{}; the log stays long", read.status().ToString());
+  }
   thread_ = std::thread([this] { Loop(); });
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "controller/store/sqlite.h"
 #include "tests/controller/store/engine_conformance.h"
@@ -167,6 +168,25 @@ TEST_P(MigrationTest, OneThatFailsHalfwayLeavesTheOldDatabaseAsItWas) {
             "0");
   ASSERT_TRUE(database->Execute("DROP INDEX events_kill").ok());
   EXPECT_TRUE(Open(dir_).ok());
+}
+
+TEST_P(LocalEngineTest, TheLogIsMovedIntoTheDatabaseAndBeginsAnew) {
+  const std::int64_t session = Claim("a");
+  const auto size = [&](const char* ending) {
+    return std::filesystem::file_size(dir_ + "/controller.db" + ending);
+  };
+  std::int64_t seq = 0;
+  // Twice what makes it worthwhile to begin the log anew, each time; it ends long before.
+  for (int i = 0; i < 400 && size("") < (64U << 20); ++i) {
+    std::vector<v1::Event> events;
+    for (int k = 0; k < 20; ++k) {
+      events.push_back(MakeEvent("a", 7, ++seq));
+      events.back().mutable_evidence()->set_note(std::string(30'000, 'x'));
+    }
+    ASSERT_TRUE(Append("a", session, std::move(events)).ok());
+  }
+  EXPECT_GE(size(""), 64U << 20) << "after " << seq << " events";
+  EXPECT_LT(size("-wal"), 180U << 20);
 }
 
 // The child appends and reports each acknowledged number through a pipe until it is killed;
