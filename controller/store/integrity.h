@@ -16,6 +16,9 @@ enum class Checked { kWhole, kInPart };
 // not looked at by then is not judged. DATA_LOSS says what is damaged. Blocks.
 absl::StatusOr<Checked> QuickCheck(Database* database, std::chrono::nanoseconds limit);
 
+// For who has the time.
+inline constexpr std::chrono::hours kWithoutLimit{24 * 365};
+
 // All of it, with its indexes, however long that takes. Blocks.
 absl::Status FullCheck(Database* database);
 
