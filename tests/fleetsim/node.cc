@@ -1,5 +1,7 @@
 #include "tests/fleetsim/node.h"
 
+#include <grpcpp/impl/codegen/proto_utils.h>
+
 #include <algorithm>
 #include <utility>
 
