@@ -115,7 +115,9 @@ absl::Status FleetSim::Prepare() {
 
 void FleetSim::Tick(std::int64_t now) {
   if (relay_ == nullptr) return;
-  const double second = static_cast<double>(now - began_) / 1e9;
+  const std::int64_t complete = stats_->complete_since();
+  if (complete == 0) return;
+  const double second = static_cast<double>(now - complete) / 1e9;
   const Partition& partition = *options_.partition;
   if (!partitioned_ && second >= partition.at_s) {
     partitioned_ = true;

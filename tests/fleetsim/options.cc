@@ -64,11 +64,10 @@ void Declare(Options* o, std::string* partition, std::string* report, CLI::App* 
   app->add_option("--slow", o->slow, "Further nodes that read a message every 2 s (0)");
   app->add_option("--stopped", o->stopped, "Further nodes that never read after Welcome (0)");
   app->add_option("--hostile", o->hostile, "Further nodes that break the protocol (0)");
-  app->add_option(
-      "--partition", *partition,
-      "AT,FOR,SHARE[,MODE]: from second AT for FOR seconds SHARE (0 to 1) of the plain\n"
-      "nodes is cut off. MODE: drop (the default), drop-to-node, drop-to-controller,\n"
-      "reset");
+  app->add_option("--partition", *partition,
+                  "AT,FOR,SHARE[,MODE]: AT seconds after all were connected for the first time,\n"
+                  "SHARE (0 to 1) of the plain nodes is cut off for FOR seconds. MODE: drop (the\n"
+                  "default), drop-to-node, drop-to-controller, reset");
   app->add_option("--journal", o->journal, "File for history_check");
   app->add_option("--report", *report, "text or json (text)")
       ->check(CLI::IsMember({"text", "json"}));

@@ -11,7 +11,7 @@
 namespace procctl::fleetsim {
 
 struct Partition {
-  double at_s = 0;
+  double at_s = 0;  // since all were connected for the first time
   double for_s = 0;
   // Of the plain nodes.
   double share = 0;

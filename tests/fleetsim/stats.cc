@@ -15,7 +15,10 @@ Stats::Stats(std::size_t nodes, std::int64_t start_ns)
 
 void Stats::Arrive(std::int64_t now_ns) {
   absl::MutexLock lock(&mutex_);
-  if (auto storm = arrivals_.Arrive(std::chrono::nanoseconds(now_ns))) storms_.push_back(*storm);
+  if (auto storm = arrivals_.Arrive(std::chrono::nanoseconds(now_ns))) {
+    storms_.push_back(*storm);
+    if (complete_since_ == 0) complete_since_ = now_ns;
+  }
 }
 
 void Stats::Leave(std::int64_t now_ns) {
@@ -32,6 +35,11 @@ void Stats::Error(const std::string& kind) {
 std::size_t Stats::connected() const {
   absl::MutexLock lock(&mutex_);
   return arrivals_.connected();
+}
+
+std::int64_t Stats::complete_since() const {
+  absl::MutexLock lock(&mutex_);
+  return complete_since_;
 }
 
 std::vector<Storm> Stats::TakeStorms() {

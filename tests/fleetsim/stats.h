@@ -51,6 +51,8 @@ class Stats {
   void Error(const std::string& kind);
 
   std::size_t connected() const;
+  // When all were connected for the first time; 0: not yet.
+  std::int64_t complete_since() const;
   // Storms that have ended since the last call.
   std::vector<Storm> TakeStorms();
   std::optional<Storm> CurrentStorm(std::int64_t now_ns) const;
@@ -60,6 +62,7 @@ class Stats {
   mutable absl::Mutex mutex_;
   Arrivals arrivals_ ABSL_GUARDED_BY(mutex_);
   std::vector<Storm> storms_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t complete_since_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, std::int64_t> errors_ ABSL_GUARDED_BY(mutex_);
 };
 
