@@ -184,6 +184,8 @@ void Node::Write(const grpc::ByteBuffer& bytes, std::int64_t now) {
 
 void Node::EndLink(std::int64_t now) {
   const bool welcomed = link_->welcomed;
+  // Without headers there was no controller to play a trick on, unless it refused at once.
+  const bool reached = link_->metadata_came;
   const grpc::Status status = link_->status;
   link_.reset();
   heartbeat_at_ = kNever;
@@ -191,7 +193,7 @@ void Node::EndLink(std::int64_t now) {
   read_at_ = kNever;
   cut_at_ = kNever;
   replies_.clear();
-  if (kind_ == NodeKind::kHostile) {
+  if (kind_ == NodeKind::kHostile && reached) {
     const auto trick = static_cast<Trick>(tricks_++ % static_cast<int>(Trick::kCount));
     run_->stats->counters.hostile_sessions.fetch_add(1, std::memory_order_relaxed);
     run_->stats->Error(
@@ -199,7 +201,7 @@ void Node::EndLink(std::int64_t now) {
     if (!stopping_) connect_at_ = now + static_cast<std::int64_t>(Unit() * kHostilePause);
     return;
   }
-  if (welcomed) run_->stats->Leave(now);
+  if (welcomed && kind_ != NodeKind::kHostile) run_->stats->Leave(now);
   if (stopping_) return;
   if (!status.ok() && !drained_) run_->stats->Error(ErrorKind(status, name_.id));
   if (drained_ && connect_at_ != kNever) {
@@ -251,7 +253,7 @@ void Node::Take(std::int64_t now) {
     case v1::SessionResponse::kDrain:
       drained_ = true;
       connect_at_ = now + Ns(response.drain().delay());
-      link_->context.TryCancel();
+      Cut();
       return;
     case v1::SessionResponse::MESSAGE_NOT_SET:
       return;
@@ -262,7 +264,7 @@ void Node::TakeWelcome(const v1::Welcome& welcome, std::int64_t now) {
   if (link_->welcomed) return run_->stats->Error("a second Welcome");
   if (welcome.session_epoch() < max_session_epoch_) {
     run_->stats->Error("a Welcome with an older session epoch");
-    return link_->context.TryCancel();
+    return Cut();
   }
   max_session_epoch_ = welcome.session_epoch();
   std::int64_t cursor = 0;
@@ -344,7 +346,7 @@ void Node::AddEvent(SimEvent event, std::int64_t now) {
 // --- What the node says
 
 void Node::Pump(std::int64_t now) {
-  if (link_ == nullptr || link_->writing || said_goodbye_) return;
+  if (link_ == nullptr || link_->cut || link_->writing || said_goodbye_) return;
   if (kind_ == NodeKind::kHostile) {
     if (link_->welcomed || plan_.before_hello) PumpHostile(now);
     return;
@@ -469,7 +471,7 @@ void Node::OnTimer(std::int64_t now) {
     later_.erase(later_.begin());
     Record(std::move(answer), now);
   }
-  if (link_ == nullptr) return;
+  if (link_ == nullptr || link_->cut) return;
   if (now >= read_at_) {
     read_at_ = kNever;
     if (!link_->reading) Read();
@@ -481,10 +483,7 @@ void Node::OnTimer(std::int64_t now) {
   if (now >= cut_at_ || no_welcome || silent) {
     if (no_welcome) run_->stats->Error("no Welcome within 30 s");
     if (silent) run_->stats->Error("the controller was silent for three heartbeats");
-    cut_at_ = kNever;
-    link_->began = now;  // not judged again before it is gone
-    heard_ = now;
-    link_->context.TryCancel();
+    Cut();
   }
   Pump(now);
 }
@@ -492,6 +491,8 @@ void Node::OnTimer(std::int64_t now) {
 std::int64_t Node::Due() const {
   std::int64_t due = later_.empty() ? kNever : later_.front().at;
   if (link_ == nullptr) return std::min(due, stopping_ ? kNever : connect_at_);
+  // Nothing is due of a link that is on its way out.
+  if (link_->cut) return due;
   due = std::min({due, read_at_, cut_at_});
   if (!link_->welcomed) return std::min(due, link_->began + kWelcomeTime);
   if (kind_ == NodeKind::kPlain && heartbeat_interval_ > 0) {
@@ -534,7 +535,9 @@ void Node::Stop(std::int64_t now) {
 }
 
 void Node::Cut() {
-  if (link_ != nullptr) link_->context.TryCancel();
+  if (link_ == nullptr) return;
+  link_->cut = true;
+  link_->context.TryCancel();
 }
 
 }  // namespace procctl::fleetsim

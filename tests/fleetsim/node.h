@@ -110,6 +110,7 @@ class Node {
     bool metadata_came = false;
     bool finishing = false;
     bool welcomed = false;
+    bool cut = false;  // by this node
     std::int64_t began = 0;
   };
 

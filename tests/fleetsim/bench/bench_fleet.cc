@@ -136,7 +136,7 @@ void BenchFleet::WriteConfig() const {
   e2e::WriteFile(folder_ + "/controller.yaml",
                  fmt::format("listen: \"{0}\"\nstate_dir: {1}/state\nca: {2}/controller/ca.crt\n"
                              "cert: {2}/controller/cert.pem\nkey: {2}/controller/key.pem\n"
-                             "log: {{level: warn}}\n"
+                             "log: {{level: warning}}\n"
                              "limits: {{connections_per_address: 20000}}\n",
                              address_.empty() ? "127.0.0.1:0" : address_, folder_, ca()));
 }
