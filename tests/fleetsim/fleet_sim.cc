@@ -83,7 +83,7 @@ absl::Status FleetSim::Prepare() {
   if (journal_ != nullptr) journal_->Run(run_.epoch);
 
   for (int i = 0; i <= options_.threads; ++i) {
-    workers_.push_back(std::make_unique<Worker>(&run_, Pace()));
+    workers_.push_back(std::make_unique<Worker>(&run_, options_.connecting));
   }
   std::mt19937_64 random(static_cast<std::uint64_t>(options_.seed));
   std::uniform_real_distribution<double> unit(0, 1);

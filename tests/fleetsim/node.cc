@@ -60,13 +60,14 @@ Node::Link::Link(Node* owner)
       writes_done{this, Step::kWritesDone},
       finish{this, Step::kFinish} {}
 
-Node::Node(const RunFacts* run, NodeStart start, grpc::CompletionQueue* queue)
+Node::Node(const RunFacts* run, NodeStart start, grpc::CompletionQueue* queue, NodeGate* gate)
     : run_(run),
       name_(std::move(start.name)),
       kind_(start.kind),
       address_(std::move(start.address)),
       leaf_(std::move(start.leaf)),
       queue_(queue),
+      gate_(gate),
       random_(static_cast<std::minstd_rand::result_type>(start.seed)),
       table_(BootIdOf(name_.id), run->epoch, run->slots, run->programs, run->epoch * kSecond),
       book_(run->epoch, run->events_kept),
@@ -78,6 +79,19 @@ Node::~Node() = default;
 double Node::Unit() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
 // --- The link
+
+void Node::Admit(std::int64_t now) {
+  at_gate_ = false;
+  if (stopping_) return gate_->Leave();
+  Connect(now);
+  link_->gated = true;
+}
+
+void Node::LeaveGate() {
+  if (!link_->gated) return;
+  link_->gated = false;
+  gate_->Leave();
+}
 
 void Node::Connect(std::int64_t now) {
   connect_at_ = kNever;
@@ -128,6 +142,7 @@ void Node::OnStep(Step step, bool ok, std::int64_t now) {
       break;
     case Step::kMetadata:
       link_->metadata_came = true;
+      LeaveGate();
       AskForStatus();
       if (ok) Read();
       break;
@@ -187,6 +202,7 @@ void Node::EndLink(std::int64_t now) {
   // Without headers there was no controller to play a trick on, unless it refused at once.
   const bool reached = link_->metadata_came;
   const grpc::Status status = link_->status;
+  LeaveGate();
   link_.reset();
   heartbeat_at_ = kNever;
   heartbeat_interval_ = 0;
@@ -465,7 +481,16 @@ bool Node::PumpHostile(std::int64_t now) {
 // --- Time
 
 void Node::OnTimer(std::int64_t now) {
-  if (now >= connect_at_ && link_ == nullptr && !stopping_) Connect(now);
+  if (now >= connect_at_ && link_ == nullptr && !at_gate_ && !stopping_) {
+    if (kind_ == NodeKind::kHostile) {
+      Connect(now);
+    } else if (gate_->Enter(this)) {
+      Admit(now);
+    } else {
+      at_gate_ = true;
+      run_->stats->counters.held_back.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
   while (!later_.empty() && later_.front().at <= now) {
     OrderDesk::Answer answer = std::move(later_.front().answer);
     later_.erase(later_.begin());
@@ -490,7 +515,7 @@ void Node::OnTimer(std::int64_t now) {
 
 std::int64_t Node::Due() const {
   std::int64_t due = later_.empty() ? kNever : later_.front().at;
-  if (link_ == nullptr) return std::min(due, stopping_ ? kNever : connect_at_);
+  if (link_ == nullptr) return std::min(due, stopping_ || at_gate_ ? kNever : connect_at_);
   // Nothing is due of a link that is on its way out.
   if (link_->cut) return due;
   due = std::min({due, read_at_, cut_at_});

@@ -21,6 +21,7 @@
 #include "controller/pki/authority.h"
 #include "procctl/v1/node_service.pb.h"
 #include "tests/fleetsim/event_book.h"
+#include "tests/fleetsim/gate.h"
 #include "tests/fleetsim/hostile.h"
 #include "tests/fleetsim/journal.h"
 #include "tests/fleetsim/node_messages.h"
@@ -30,6 +31,9 @@
 #include "tests/fleetsim/stats.h"
 
 namespace procctl::fleetsim {
+
+class Node;
+using NodeGate = Gate<Node>;
 
 enum class NodeKind {
   kPlain,
@@ -65,8 +69,8 @@ class Node {
  public:
   static constexpr std::int64_t kNever = INT64_MAX;
 
-  // `run` and `queue` must outlive it.
-  Node(const RunFacts* run, NodeStart start, grpc::CompletionQueue* queue);
+  // All of them must outlive it; `gate` is the worker's.
+  Node(const RunFacts* run, NodeStart start, grpc::CompletionQueue* queue, NodeGate* gate);
   ~Node();
 
   // An operation of gRPC that came back, by its tag.
@@ -75,6 +79,8 @@ class Node {
   // What is due by now. Due() says when the next thing is; it changes with every call here.
   void OnTimer(std::int64_t now);
   std::int64_t Due() const;
+  // Its turn at the gate has come.
+  void Admit(std::int64_t now);
 
   void MakeEvents(int count, std::int64_t now);
   void Churn(std::int64_t now);
@@ -110,11 +116,13 @@ class Node {
     bool metadata_came = false;
     bool finishing = false;
     bool welcomed = false;
-    bool cut = false;  // by this node
+    bool cut = false;    // by this node
+    bool gated = false;  // it counts at the gate
     std::int64_t began = 0;
   };
 
   void Connect(std::int64_t now);
+  void LeaveGate();
   void OnStep(Step step, bool ok, std::int64_t now);
   void AskForStatus();
   void Read();
@@ -144,6 +152,7 @@ class Node {
   const std::string address_;
   const Leaf leaf_;
   grpc::CompletionQueue* const queue_;
+  NodeGate* const gate_;
   std::minstd_rand random_;
   SlotTable table_;
   EventBook book_;
@@ -153,6 +162,7 @@ class Node {
   std::unique_ptr<Link> link_;
   std::int64_t connect_at_;
   std::int64_t max_session_epoch_ = 0;
+  bool at_gate_ = false;
   bool stopping_ = false;
   bool said_goodbye_ = false;
   bool drained_ = false;

@@ -73,6 +73,10 @@ void Declare(Options* o, std::string* partition, std::string* report, CLI::App* 
       ->check(CLI::IsMember({"text", "json"}));
   app->add_option("--threads", o->threads, "Threads beside that of the first 16 nodes (2)")
       ->check(CLI::Range(1, 64));
+  app->add_option("--connecting", o->connecting,
+                  "Connections under way at a time, for each thread (32): one process makes the\n"
+                  "handshakes of the whole fleet")
+      ->check(CLI::Range(1, 100'000));
   app->add_option("--seed", o->seed, "Of all randomness (1)");
   app->add_flag("--only-certificates", o->only_certificates,
                 "Make the certificates and end, so that a later run begins at once");

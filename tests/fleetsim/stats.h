@@ -33,6 +33,7 @@ struct Counters {
   Counter messages_in{0};
   Counter messages_out{0};
   Counter tries{0};
+  Counter held_back{0};  // tries that waited for others of this process
   Counter hostile_sessions{0};
 };
 

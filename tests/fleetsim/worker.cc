@@ -20,14 +20,14 @@ gpr_timespec DeadlineIn(std::int64_t ns) {
 
 }  // namespace
 
-Worker::Worker(const RunFacts* run, const Pace& pace) : run_(run), pace_(pace) {}
+Worker::Worker(const RunFacts* run, int connecting) : run_(run), gate_(connecting) {}
 
 Worker::~Worker() {
   if (thread_.joinable()) Stop();
 }
 
 void Worker::Add(NodeStart start) {
-  nodes_.push_back(std::make_unique<Node>(run_, std::move(start), &queue_));
+  nodes_.push_back(std::make_unique<Node>(run_, std::move(start), &queue_, &gate_));
 }
 
 void Worker::Start() {
@@ -62,12 +62,20 @@ void Worker::RunTimers(std::int64_t now) {
   }
 }
 
+void Worker::AdmitWaiting(std::int64_t now) {
+  while (Node* const node = gate_.TakeAdmitted()) {
+    node->Admit(now);
+    Arm(node);
+  }
+}
+
 void Worker::Loop() {
   last_tick_ = MonoNs();
   for (const auto& node : nodes_) Arm(node.get());
   for (;;) {
     const std::int64_t now = MonoNs();
     RunTimers(now);
+    AdmitWaiting(now);
     if (now - last_tick_ >= kTick) {
       if (stop_ && WindUp(now)) return;
       Tick(now);

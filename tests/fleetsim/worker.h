@@ -26,7 +26,8 @@ struct Pace {
 
 class Worker {
  public:
-  Worker(const RunFacts* run, const Pace& pace);
+  // `connecting`: connections under way at a time.
+  Worker(const RunFacts* run, int connecting);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -49,12 +50,15 @@ class Worker {
   bool WindUp(std::int64_t now);
   void RunTimers(std::int64_t now);
   void Arm(Node* node);
+  // Those whose turn at the gate has come.
+  void AdmitWaiting(std::int64_t now);
   // Whole units that `rate` makes due since the last tick; the rest stays in `credit`.
   static int Draw(double rate, double seconds, double* credit);
 
   const RunFacts* const run_;
   Pace pace_;
   grpc::CompletionQueue queue_;
+  NodeGate gate_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::thread thread_;
   std::atomic<bool> stop_{false};
