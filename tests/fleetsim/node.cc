@@ -519,6 +519,7 @@ std::int64_t Node::Due() const {
   // Nothing is due of a link that is on its way out.
   if (link_->cut) return due;
   due = std::min({due, read_at_, cut_at_});
+  if (said_goodbye_) return due;
   if (!link_->welcomed) return std::min(due, link_->began + kWelcomeTime);
   if (kind_ == NodeKind::kPlain && heartbeat_interval_ > 0) {
     due = std::min(due, heard_ + 3 * heartbeat_interval_);

@@ -79,7 +79,8 @@ void Report::End(Stats* stats, std::int64_t now_ns) {
               "\"ack_ms_p50\":{:.3f},\"ack_ms_p99\":{:.3f},\"welcome_ms_p50\":{:.3f},"
               "\"welcome_ms_p99\":{:.3f},\"orders\":{},\"repeated_orders\":{},\"verdicts\":{},"
               "\"details\":{},\"snapshots\":{},\"resyncs\":{},\"deltas\":{},\"heartbeats\":{},"
-              "\"messages_in\":{},\"messages_out\":{},\"tries\":{},\"hostile_sessions\":{}"
+              "\"messages_in\":{},\"messages_out\":{},\"tries\":{},\"held_back\":{},\"hostile_"
+              "sessions\":{}"
             : "after {:.1f} s (all connected: {})\n"
               "events    made {}, sent {}, acknowledged {}, folded into EVENTS_LOST {}; {} "
               "acknowledgements\n"
@@ -87,7 +88,8 @@ void Report::End(Stats* stats, std::int64_t now_ns) {
               "Welcome p50 {:.1f} ms, p99 {:.1f} ms\n"
               "orders    {}, repeated {}, verdicts {}, details {}\n"
               "rows      snapshots {}, resyncs {}, deltas {}, heartbeats {}\n"
-              "messages  in {}, out {}; tries to connect {}; hostile sessions {}\n";
+              "messages  in {}, out {}; tries to connect {}, of which {} had to wait for others; "
+              "hostile sessions {}\n";
   fmt::print(fmt::runtime(form), static_cast<double>(now_ns - start_ns_) / 1e9, !storm.has_value(),
              Read(c.events_made), Read(c.events_sent), Read(c.events_acked), Read(c.events_lost),
              Read(c.event_acks), Milliseconds(stats->ack_latency.At(0.5)),
@@ -96,7 +98,7 @@ void Report::End(Stats* stats, std::int64_t now_ns) {
              Milliseconds(stats->welcome_latency.At(0.99)), Read(c.orders), Read(c.repeated_orders),
              Read(c.verdicts), Read(c.details), Read(c.snapshots), Read(c.resyncs), Read(c.deltas),
              Read(c.heartbeats), Read(c.messages_in), Read(c.messages_out), Read(c.tries),
-             Read(c.hostile_sessions));
+             Read(c.held_back), Read(c.hostile_sessions));
   if (json_) fmt::print(",\"errors\":{{");
   const char* separator = "";
   for (const auto& [kind, count] : stats->errors()) {
