@@ -13,8 +13,10 @@ namespace {
 constexpr std::array<std::string_view, 10> kNames = {"encoder", "ingest", "web",    "cache",
                                                      "mailer",  "index",  "thumbs", "billing",
                                                      "search",  "router"};
-// A row is about 150 bytes, so that a message stays below 64 KiB.
+// A row is about 130 bytes and one of a program as much again, so that a message stays below 64
+// KiB.
 constexpr std::uint32_t kMostRows = 400;
+constexpr std::uint32_t kMostWithPrograms = 200;
 constexpr auto kTimeout = std::chrono::seconds(5);
 
 std::string_view Name(std::uint32_t slot) { return kNames[slot % kNames.size()]; }
@@ -80,7 +82,8 @@ void SlotTable::BeginSnapshot() {
 
 void SlotTable::FillPiece(v1::SnapshotChunk* piece) {
   const std::uint32_t begin = *snapshot_next_;
-  const std::uint32_t end = std::min(begin + kMostRows, size());
+  const std::uint32_t most = begin < programs_ ? kMostWithPrograms : kMostRows;
+  const std::uint32_t end = std::min(begin + most, size());
   piece->set_snapshot(snapshot_);
   piece->set_revision(revision_);
   piece->set_last(end == size());
@@ -98,7 +101,8 @@ void SlotTable::FillPiece(v1::SnapshotChunk* piece) {
 void SlotTable::FillDelta(v1::SlotDelta* delta) {
   delta->set_from_revision(revision_);
   delta->set_to_revision(++revision_);
-  const auto count = std::min<std::size_t>(dirty_.size(), kMostRows);
+  const std::uint32_t most = programs_ > 0 ? kMostWithPrograms : kMostRows;
+  const auto count = std::min<std::size_t>(dirty_.size(), most);
   for (std::size_t i = 0; i < count; ++i) {
     const Change& change = dirty_[i];
     if (change.gone != 0) {

@@ -118,7 +118,6 @@ BenchFleet::BenchFleet() {
                     60s),
       "procctl-controller init");
   operator_ = ReadPem(ca() + "/operators/bench");
-  controller_pem_ = ReadPem(ca() + "/controller");
 }
 
 BenchFleet::~BenchFleet() {

@@ -63,7 +63,6 @@ class BenchFleet {
   std::string database() const { return folder_ + "/state/controller.db"; }
   std::string ControllerLog() const;
   const TlsPem& operator_tls() const { return operator_; }
-  const TlsPem& controller_tls() const { return controller_pem_; }
 
   // Makes certificates before anything is measured.
   void MakeCertificates(const std::vector<std::string>& arguments);
@@ -77,7 +76,6 @@ class BenchFleet {
   std::string folder_;
   std::string address_;
   TlsPem operator_;
-  TlsPem controller_pem_;
   e2e::Child controller_;
 };
 

@@ -5,7 +5,6 @@
 // everybody comes back, nobody is lost, the history is whole.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "proto/support/tls_files.h"
 #include "tests/fleetsim/bench/samples.h"
