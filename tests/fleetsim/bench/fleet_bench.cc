@@ -372,25 +372,15 @@ class Bench {
     AwaitAll(load.get());
     const auto before = ProcessorTime(fleet_.controller().pid());
     const auto start = SteadyClock::now();
-    std::vector<double> rates;
-    double last_t = 0;
-    while (SteadyClock::now() - start < seconds(settings_.load_s)) {
-      std::this_thread::sleep_for(milliseconds(100));
-      const Numbers latest = load->Latest();
-      const auto t = latest.find("t");
-      if (t == latest.end() || t->second == last_t) continue;
-      last_t = t->second;
-      rates.push_back(latest.at("acked_per_s"));
-    }
+    std::this_thread::sleep_for(seconds(settings_.load_s));
     const std::chrono::duration<double> took = SteadyClock::now() - start;
     const double used =
         100 *
         std::chrono::duration<double>(ProcessorTime(fleet_.controller().pid()) - before).count() /
         took.count() / kProcessors;
-    double sum = 0;
-    for (const double rate : rates) sum += rate;
-    const double mean = rates.empty() ? 0 : sum / static_cast<double>(rates.size());
     const Numbers end = load->End();
+    // From its very start: what was late to begin with is not made up for.
+    const double mean = end.at("events_acked") / end.at("seconds");
     table_.Judge(fmt::format("committed, of {:.0f} events/s from 200 nodes over {} s",
                              settings_.load_events, settings_.load_s),
                  fmt::format("{:.0f}/s", mean), "at least 20,000/s", mean >= 20'000);
