@@ -22,8 +22,12 @@ namespace procctl::controller {
 enum class NodeState { kConnected = 1, kSuspect = 2, kLost = 3 };
 
 struct LivenessLimits {
-  std::chrono::nanoseconds suspect_after = std::chrono::seconds(30);
+  std::chrono::nanoseconds suspect_after = std::chrono::seconds(25);
   std::chrono::nanoseconds lost_after = std::chrono::seconds(45);  // > suspect_after
+  // After its start a controller calls nobody LOST for so long: the whole fleet is coming back.
+  std::chrono::nanoseconds start_grace = std::chrono::minutes(3);
+  // A node that was LOST for so long is FORGOTTEN. 0: never.
+  std::chrono::nanoseconds forget_after = std::chrono::hours(24 * 7);
 };
 
 // Time observed since the controller's start.
