@@ -8,6 +8,7 @@
 #include "controller/explain_command.h"
 #include "controller/options.h"
 #include "controller/pki/init_command.h"
+#include "controller/ready_command.h"
 #include "controller/run.h"
 #include "controller/settings.h"
 #include "proto/support/logging.h"
@@ -67,6 +68,9 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "init") == 0) return procctl::RunInit(argc - 1, argv + 1);
   if (argc > 1 && std::strcmp(argv[1], "explain") == 0) {
     return procctl::controller::RunExplain(argc - 1, argv + 1);
+  }
+  if (argc > 1 && std::strcmp(argv[1], "ready") == 0) {
+    return procctl::controller::RunReady(argc - 1, argv + 1);
   }
   procctl::controller::BlockSignals();
   procctl::controller::Options options;

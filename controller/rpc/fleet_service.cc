@@ -60,6 +60,14 @@ absl::StatusOr<Identity> FleetServiceImpl::AdmitWork(const grpc::CallbackServerC
   return caller;
 }
 
+absl::StatusOr<Identity> FleetServiceImpl::AdmitList(const grpc::CallbackServerContext& context,
+                                                     std::string_view method) const {
+  auto caller = Admit(context, method);
+  if (!caller.ok()) return caller;
+  if (absl::Status may_begin = world_->admission->Check(); !may_begin.ok()) return may_begin;
+  return caller;
+}
+
 grpc::ServerUnaryReactor* FleetServiceImpl::GetFleet(grpc::CallbackServerContext* context,
                                                      const v1::GetFleetRequest*,
                                                      v1::GetFleetResponse* response) {
@@ -77,7 +85,7 @@ grpc::ServerUnaryReactor* FleetServiceImpl::GetFleet(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* FleetServiceImpl::ListNodes(grpc::CallbackServerContext* context,
                                                       const v1::ListNodesRequest* request,
                                                       v1::ListNodesResponse* response) {
-  const auto caller = Admit(*context, "ListNodes");
+  const auto caller = AdmitList(*context, "ListNodes");
   return Answer(context,
                 caller.ok() ? FillPage(*world_->fleet, *request, response) : caller.status());
 }
@@ -86,7 +94,7 @@ template <typename Request, typename Page>
 grpc::ServerUnaryReactor* FleetServiceImpl::ListRows(grpc::CallbackServerContext* context,
                                                      std::string_view method,
                                                      const Request& request, Page* response) {
-  const auto caller = Admit(*context, method);
+  const auto caller = AdmitList(*context, method);
   if (!caller.ok()) return Answer(context, caller.status());
   if (!request.with_usage()) return Answer(context, FillPage(*world_->fleet, request, response));
   if (going_down_.load()) return Answer(context, GoingDown());
@@ -110,7 +118,7 @@ grpc::ServerUnaryReactor* FleetServiceImpl::ListSlots(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* FleetServiceImpl::ListEvents(grpc::CallbackServerContext* context,
                                                        const v1::ListEventsRequest* request,
                                                        v1::ListEventsResponse* response) {
-  const auto caller = Admit(*context, "ListEvents");
+  const auto caller = AdmitList(*context, "ListEvents");
   if (!caller.ok()) return Answer(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // Request, response and reactor live until Finish.
@@ -202,6 +210,9 @@ grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* NodeServiceImp
   auto node = world_->gatekeeper->Admit(*context, "/procctl.v1.NodeService/Session");
   if (!node.ok()) return new Refused(node.status());
   if (going_down_.load()) return new Refused(GoingDown());
+  if (absl::Status may_begin = world_->admission->Check(); !may_begin.ok()) {
+    return new Refused(may_begin);
+  }
   return NodeSession::Start(world_, context, *std::move(node));
 }
 

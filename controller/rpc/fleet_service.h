@@ -67,6 +67,9 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   // told only to who may call; nothing is begun while the controller goes down.
   absl::StatusOr<Identity> AdmitWork(const grpc::CallbackServerContext& context,
                                      std::string_view method, const absl::Status& checked) const;
+  // The same for a list, which needs memory.
+  absl::StatusOr<Identity> AdmitList(const grpc::CallbackServerContext& context,
+                                     std::string_view method) const;
   // A page of rows, with what they use where that is asked for.
   template <typename Request, typename Page>
   grpc::ServerUnaryReactor* ListRows(grpc::CallbackServerContext* context, std::string_view method,

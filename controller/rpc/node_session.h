@@ -17,6 +17,7 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/rpc/admission.h"
 #include "controller/rpc/answer_desk.h"
 #include "controller/rpc/detail_desk.h"
 #include "controller/rpc/fleet.h"
@@ -37,6 +38,7 @@ struct SessionWorld {
   AnswerDesk* answers = nullptr;
   DetailDesk* details = nullptr;
   Gatekeeper* gatekeeper = nullptr;
+  const Admission* admission = nullptr;
   std::string controller_id;
   std::chrono::nanoseconds heartbeat_interval{0};
 };

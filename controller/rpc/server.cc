@@ -4,6 +4,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -11,8 +12,12 @@
 #include <utility>
 
 #include "controller/rpc/accept_loop.h"
+#include "controller/rpc/clocks.h"
 #include "controller/rpc/fleet_service.h"
+#include "controller/rpc/health_board.h"
 #include "controller/rpc/keep_awake.h"
+#include "controller/rpc/process_gauges.h"
+#include "controller/rpc/self_watch.h"
 #include "controller/rpc/ticker.h"
 #include "controller/store/local_engine.h"
 #include "proto/support/server_arguments.h"
@@ -39,6 +44,11 @@ class WithoutReflection : public grpc::ServerBuilderOption {
   }
 };
 
+std::int64_t MemoryLimit(const ServerOptions& options) {
+  return options.memory > 0 ? options.memory
+                            : DefaultMemoryLimit(MachineMemory(), CgroupMemoryLimit());
+}
+
 class ServerImpl final : public Server {
  public:
   ServerImpl(const ServerOptions& options, std::unique_ptr<Engine> engine,
@@ -49,15 +59,10 @@ class ServerImpl final : public Server {
         kills_({&fleet_, engine_.get(), &readers_, &known_requests_}),
         answers_({&fleet_, engine_.get(), &readers_, &known_requests_}),
         details_(&fleet_),
-        gatekeeper_(options.identity.fleet, &engine_->commit_log()),
-        world_{&fleet_,
-               engine_.get(),
-               &kills_,
-               &answers_,
-               &details_,
-               &gatekeeper_,
-               options.identity.id,
-               options.heartbeat_interval},
+        gatekeeper_(options.identity.fleet, &engine_->commit_log(), &accept_loop->newcomers()),
+        world_{&fleet_,     engine_.get(),       &kills_,
+               &answers_,   &details_,           &gatekeeper_,
+               &admission_, options.identity.id, options.heartbeat_interval},
         fleet_service_(options.identity.fleet, &world_, &readers_),
         node_service_(&world_),
         accept_loop_(std::move(accept_loop)) {}
@@ -78,13 +83,23 @@ class ServerImpl final : public Server {
     // Linking it registers it with every builder made after this; the reference is what links it.
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
-    ApplyServerArguments(&builder);
+    ApplyServerArguments(&builder, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                       options.connections.handshake_timeout));
     if (options.reflection) {
       // Reflection is served by threads of the synchronous API: one of each is plenty.
       builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
       builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 1);
     } else {
       builder.SetOption(std::make_unique<WithoutReflection>());
+    }
+    // The last resort, for what the self-watch cannot refuse: messages that callers with a
+    // certificate begin and never finish. Only gRPC's own buffers count, so this takes hold when
+    // they alone fill what the whole controller may use; then streams are cancelled, whose they are
+    // is chance, which is better than a kernel that kills all at once.
+    if (options.memory > 0) {
+      grpc::ResourceQuota quota("procctl");
+      quota.Resize(static_cast<size_t>(options.memory));
+      builder.SetResourceQuota(quota);
     }
     builder.RegisterService(&fleet_service_);
     builder.RegisterService(&node_service_);
@@ -96,8 +111,14 @@ class ServerImpl final : public Server {
       return absl::InternalError("gRPC did not start; see its log lines above");
     }
     keep_awake_.emplace(server_.get());
+    health_.emplace(server_->GetHealthCheckService());
+    WatchSelf(options);
+    health_->Show(true);
     ticker_.emplace([this] {
       keep_awake_->Poke();
+      accept_loop_->probe().Tick(MonoNow());
+      self_watch_->Tick(MonoNow());
+      health_->Show(self_watch_->ready());
       fleet_.Tick();
       kills_.Tick();
       answers_.Tick();
@@ -112,7 +133,8 @@ class ServerImpl final : public Server {
   void Stop() override {
     accept_loop_->Stop();
     if (server_ == nullptr) return;
-    server_->GetHealthCheckService()->SetServingStatus(false);
+    // For good: the ticker still runs.
+    health_->Close();
     fleet_service_.StopOrders();
     node_service_.StopSessions();
     fleet_.StopReadingAll();
@@ -131,6 +153,18 @@ class ServerImpl final : public Server {
   }
 
  private:
+  void WatchSelf(const ServerOptions& options) {
+    SelfWatch::Limits limits;
+    limits.memory = MemoryLimit(options);
+    limits.descriptors = options.descriptor_limit;
+    self_watch_.emplace(
+        limits,
+        SelfWatch::Sources{ResidentMemory, OpenDescriptors,
+                           [this] { return accept_loop_->probe().deaf(); },
+                           [this] { return keep_awake_->Unanswered(); }, [] { return true; }},
+        &engine_->commit_log(), &admission_);
+  }
+
   // In this order: each needs those above it.
   std::unique_ptr<Engine> engine_;
   ReaderThreads readers_;
@@ -140,12 +174,15 @@ class ServerImpl final : public Server {
   AnswerDesk answers_;
   DetailDesk details_;
   Gatekeeper gatekeeper_;
+  Admission admission_;
   const SessionWorld world_;
   FleetServiceImpl fleet_service_;
   NodeServiceImpl node_service_;
   std::unique_ptr<AcceptLoop> accept_loop_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<KeepAwake> keep_awake_;
+  std::optional<HealthBoard> health_;
+  std::optional<SelfWatch> self_watch_;
   std::optional<Ticker> ticker_;
 };
 
@@ -155,7 +192,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   // The folder's lock comes first: a second controller must fail before it listens.
   auto engine = OpenLocalEngine(options.state_dir, options.identity.id);
   if (!engine.ok()) return engine.status();
-  auto accept_loop = AcceptLoop::Listen(options.listen, options.descriptor_limit);
+  auto accept_loop =
+      AcceptLoop::Listen(options.listen, options.descriptor_limit, options.connections);
   if (!accept_loop.ok()) return accept_loop.status();
   auto server = std::make_unique<ServerImpl>(options, *std::move(engine), *std::move(accept_loop));
   if (absl::Status loaded = server->LoadState(); !loaded.ok()) return loaded;
