@@ -1,7 +1,7 @@
 // procctl-controller: the fleet's state, for its nodes and its operators.
 #include <cstdio>
-#include <cstring>
 #include <string>
+#include <string_view>
 
 #include "absl/synchronization/mutex.h"
 #include "controller/dev_fleet.h"
@@ -65,13 +65,10 @@ int ServeDev(const Options& options) {
 int main(int argc, char** argv) {
   // Debian builds Abseil with its deadlock detector on, which aborts on mere suspicion.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  if (argc > 1 && std::strcmp(argv[1], "init") == 0) return procctl::RunInit(argc - 1, argv + 1);
-  if (argc > 1 && std::strcmp(argv[1], "explain") == 0) {
-    return procctl::controller::RunExplain(argc - 1, argv + 1);
-  }
-  if (argc > 1 && std::strcmp(argv[1], "ready") == 0) {
-    return procctl::controller::RunReady(argc - 1, argv + 1);
-  }
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "init") return procctl::RunInit(argc - 1, argv + 1);
+  if (command == "explain") return procctl::controller::RunExplain(argc - 1, argv + 1);
+  if (command == "ready") return procctl::controller::RunReady(argc - 1, argv + 1);
   procctl::controller::BlockSignals();
   procctl::controller::Options options;
   int exit_code = 0;

@@ -1,10 +1,5 @@
 #include "controller/ready_command.h"
 
-#include <google/protobuf/wrappers.pb.h>
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/impl/client_unary_call.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -12,12 +7,12 @@
 
 #include "absl/status/statusor.h"
 #include "controller/rpc/health_board.h"
+#include "controller/rpc/health_check.h"
 #include "controller/rpc/listen_address.h"
 #include "controller/settings_source.h"
 #include "proto/support/channel.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/openssl_ptr.h"
-#include "proto/support/status.h"
 #include "proto/support/tls_files.h"
 #include "proto/support/tls_probe.h"
 #include "proto/support/yaml_config.h"
@@ -27,8 +22,6 @@ namespace procctl::controller {
 namespace {
 
 constexpr int kUsage = 2;
-// grpc.health.v1.HealthCheckResponse.ServingStatus.
-constexpr int kServing = 1;
 
 struct Target {
   std::string address;
@@ -72,41 +65,25 @@ absl::StatusOr<Target> FromConfig(const std::string& file) {
   return target;
 }
 
-// HealthCheckRequest has one field, a text of number 1, and its response one, an enum of number 1:
-// on the wire they are StringValue and Int32Value.
-grpc::Status Ask(grpc::ChannelInterface* channel, const char* service,
-                 std::chrono::nanoseconds timeout, google::protobuf::Int32Value* answer) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
-  google::protobuf::StringValue request;
-  request.set_value(service);
-  const grpc::internal::RpcMethod method("/grpc.health.v1.Health/Check",
-                                         grpc::internal::RpcMethod::NORMAL_RPC);
-  return grpc::internal::BlockingUnaryCall<
-      google::protobuf::StringValue, google::protobuf::Int32Value, google::protobuf::MessageLite,
-      google::protobuf::MessageLite>(channel, method, &context, request, answer);
-}
-
 absl::Status CheckReady(const Target& target, std::chrono::nanoseconds timeout) {
   const auto tls = ReadTls(target.files);
   if (!tls.ok()) return tls.status();
   const std::string server_name =
       target.server_name.empty() ? HostOf(tls->cert) : target.server_name;
   const auto channel = MakeChannel(target.address, server_name, *tls);
-  google::protobuf::Int32Value answer;
-  const grpc::Status status =
-      Ask(channel.get(), target.live ? "" : HealthBoard::kFleetService, timeout, &answer);
-  if (!status.ok()) {
+  const HealthAnswer answer =
+      CheckHealth(channel.get(), target.live ? "" : HealthBoard::kFleetService, timeout);
+  if (!answer.status.ok()) {
     // gRPC says "failed to connect" of everything that can go wrong before a call.
     const absl::Status cause =
         ProbeTls(target.address, server_name, *tls,
                  std::chrono::duration_cast<std::chrono::milliseconds>(timeout));
     if (!cause.ok()) return cause;
     return absl::UnavailableError(fmt::format("{} did not answer within {}: {}", target.address,
-                                              FormatDuration(timeout), status.error_message()));
+                                              FormatDuration(timeout),
+                                              answer.status.error_message()));
   }
-  if (answer.value() == kServing) return absl::OkStatus();
+  if (answer.serving) return absl::OkStatus();
   return absl::UnavailableError(fmt::format(
       "{} answers, but does not serve just now: it is going down, or its memory, disk or threads "
       "are short; its log and `procctl-cli events` say which",

@@ -28,6 +28,8 @@ namespace {
 
 constexpr int kReaderThreads = 2;
 constexpr int kMostRememberedRequests = 1'000'000;
+// Below, gRPC could not even hold its connections.
+constexpr std::int64_t kLeastQuota = 64 << 20;
 // All streams have been ended by then; what is left is a peer that answers nothing.
 constexpr std::chrono::seconds kShutdownTime{2};
 
@@ -96,11 +98,9 @@ class ServerImpl final : public Server {
     // certificate begin and never finish. Only gRPC's own buffers count, so this takes hold when
     // they alone fill what the whole controller may use; then streams are cancelled, whose they are
     // is chance, which is better than a kernel that kills all at once.
-    if (options.memory > 0) {
-      grpc::ResourceQuota quota("procctl");
-      quota.Resize(static_cast<size_t>(options.memory));
-      builder.SetResourceQuota(quota);
-    }
+    grpc::ResourceQuota quota("procctl");
+    quota.Resize(static_cast<size_t>(std::max(MemoryLimit(options), kLeastQuota)));
+    builder.SetResourceQuota(quota);
     builder.RegisterService(&fleet_service_);
     builder.RegisterService(&node_service_);
     auto acceptor = builder.experimental().AddExternalConnectionAcceptor(

@@ -126,12 +126,14 @@ std::string Fleet::Issue(const CertificateRequest& request) {
   return folder;
 }
 
-void Fleet::StartController(int descriptors) {
+void Fleet::StartController(int descriptors, const std::string& yaml) {
   controller_.Kill();
   const std::string config = folder_ + "/controller.yaml";
-  WriteFile(config, "listen: " + (address_.empty() ? "127.0.0.1:0" : address_) +
-                        "\nstate_dir: " + folder_ + "/controller" + TlsYaml(ControllerTls(), "\n") +
-                        "\nlog: {level: debug, format: text}\n");
+  const std::string state =
+      yaml.find("state_dir:") == std::string::npos ? "\nstate_dir: " + folder_ + "/controller" : "";
+  WriteFile(config, "listen: " + (address_.empty() ? "127.0.0.1:0" : address_) + state +
+                        TlsYaml(ControllerTls(), "\n") + "\nlog: {level: debug, format: text}\n" +
+                        yaml);
   Launch launch;
   launch.argv = {Program("procctl-controller"), "--config", config};
   launch.out = folder_ + "/controller.out";

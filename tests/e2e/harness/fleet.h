@@ -76,8 +76,8 @@ class Fleet {
   explicit Fleet(const std::vector<std::string>& node_ids);
   ~Fleet();
 
-  // Starts it, or starts it again on the same port and state.
-  void StartController(int descriptors = 0);
+  // Starts it, or starts it again on the same port and state. `yaml` is added to its configuration.
+  void StartController(int descriptors = 0, const std::string& yaml = "");
   Child& controller() { return controller_; }
   const std::string& address() const { return address_; }
   std::string ControllerLog() const { return ReadFile(folder_ + "/controller.log"); }
