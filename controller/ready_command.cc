@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "controller/rpc/health_board.h"
@@ -90,62 +92,101 @@ absl::Status CheckReady(const Target& target, std::chrono::nanoseconds timeout) 
       target.address));
 }
 
-}  // namespace
+// Again and again until `wait` has passed: a controller that starts may not even listen yet.
+absl::Status AwaitReady(const Target& target, std::chrono::nanoseconds timeout,
+                        std::chrono::nanoseconds wait) {
+  constexpr std::chrono::milliseconds kBetween{200};
+  const auto deadline = std::chrono::steady_clock::now() + wait;
+  for (;;) {
+    absl::Status ready = CheckReady(target, timeout);
+    if (!absl::IsUnavailable(ready) || std::chrono::steady_clock::now() + kBetween >= deadline) {
+      return ready;
+    }
+    std::this_thread::sleep_for(kBetween);
+  }
+}
 
-int RunReady(int argc, char** argv) {
+struct Arguments {
+  std::string config;
+  std::chrono::nanoseconds timeout{};
+  std::chrono::nanoseconds wait{};
+  Target target;
+};
+
+std::chrono::nanoseconds DurationOf(const char* option, const std::string& text) {
+  const auto parsed = ParseDuration(text);
+  if (!parsed.ok()) throw CLI::ValidationError(option, std::string(parsed.status().message()));
+  return *parsed;
+}
+
+// False: exit with `exit_code`.
+bool Parse(int argc, char** argv, Arguments* arguments, int* exit_code) {
   CLI::App app(
       "Asks a controller over a new mTLS connection whether it serves. Exit code 0 if it does, 1 "
       "if "
       "it does not or does not answer in time.",
       "procctl-controller ready");
-  std::string config;
-  std::string timeout_text = "5s";
-  Target target;
-  auto* from_config = app.add_option(
-      "--config", config, "The controller's own configuration: its address and certificate");
+  Target& target = arguments->target;
+  std::string timeout = "5s";
+  std::string wait;
+  auto* config = app.add_option("--config", arguments->config,
+                                "The controller's own configuration: its address and certificate");
   auto* address = app.add_option("--address", target.address, "host:port, without --config");
   auto* ca = app.add_option("--ca", target.files.ca, "PEM file of the fleet's CA");
   auto* cert =
       app.add_option("--cert", target.files.cert, "PEM file of a certificate of the fleet");
   auto* key = app.add_option("--key", target.files.key, "PEM file of its key");
-  auto* name = app.add_option("--server-name", target.server_name,
-                              "What the controller's certificate must be for (host of --address)");
-  app.add_option("--timeout", timeout_text, "Most time for the answer (5s)");
+  app.add_option("--server-name", target.server_name,
+                 "What the controller's certificate must be for (host of --address)")
+      ->excludes(config);
+  app.add_option("--timeout", timeout, "Most time for one answer (5s)");
+  app.add_option("--wait", wait, "Ask again for so long while it does not serve (not at all)");
   app.add_flag("--live", target.live, "Ask only whether it is alive, not whether it serves");
-  address->needs(ca)->needs(cert)->needs(key)->excludes(from_config);
+  address->needs(ca)->needs(cert)->needs(key)->excludes(config);
   for (auto* option : {ca, cert, key}) option->needs(address);
-  name->excludes(from_config);
-  std::chrono::nanoseconds timeout{};
   try {
     app.parse(argc, argv);
-    if (config.empty() && target.address.empty()) {
+    if (config->empty() && address->empty()) {
       throw CLI::RequiredError("--config FILE, or --address, --ca, --cert and --key,");
     }
-    const auto parsed = ParseDuration(timeout_text);
-    if (!parsed.ok()) {
-      throw CLI::ValidationError("--timeout", std::string(parsed.status().message()));
-    }
-    timeout = *parsed;
+    arguments->timeout = DurationOf("--timeout", timeout);
+    if (!wait.empty()) arguments->wait = DurationOf("--wait", wait);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : kUsage;
+    *exit_code = app.exit(e) == 0 ? 0 : kUsage;
+    return false;
   }
-  if (!config.empty()) {
-    auto read = FromConfig(config);
-    if (!read.ok()) {
-      std::fprintf(stderr, "procctl-controller: %s\n",
-                   std::string(read.status().message()).c_str());
-      return kUsage;
-    }
+  return true;
+}
+
+absl::Status Complete(Arguments* arguments) {
+  Target& target = arguments->target;
+  if (!arguments->config.empty()) {
+    auto read = FromConfig(arguments->config);
+    if (!read.ok()) return read.status();
     read->live = target.live;
     target = *std::move(read);
-  } else if (target.server_name.empty()) {
-    std::string port;
-    if (absl::Status s = SplitAddress(target.address, &target.server_name, &port); !s.ok()) {
-      std::fprintf(stderr, "procctl-controller: %s\n", std::string(s.message()).c_str());
-      return kUsage;
-    }
+    return absl::OkStatus();
   }
-  if (absl::Status ready = CheckReady(target, timeout); !ready.ok()) {
+  std::string host;
+  std::string port;
+  absl::Status split = SplitAddress(target.address, &host, &port);
+  if (split.ok() && target.server_name.empty()) target.server_name = host;
+  return split;
+}
+
+}  // namespace
+
+int RunReady(int argc, char** argv) {
+  Arguments arguments;
+  int exit_code = 0;
+  if (!Parse(argc, argv, &arguments, &exit_code)) return exit_code;
+  if (absl::Status complete = Complete(&arguments); !complete.ok()) {
+    std::fprintf(stderr, "procctl-controller: %s\n", std::string(complete.message()).c_str());
+    return kUsage;
+  }
+  const Target& target = arguments.target;
+  const absl::Status ready = AwaitReady(target, arguments.timeout, arguments.wait);
+  if (!ready.ok()) {
     std::fprintf(stderr, "not ready: %s\n", std::string(ready.message()).c_str());
     return 1;
   }
