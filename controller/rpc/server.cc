@@ -28,6 +28,8 @@ namespace {
 
 constexpr int kReaderThreads = 2;
 constexpr int kMostRememberedRequests = 1'000'000;
+// The accept loop is the first to close whoever stalls: it counts and tells them.
+constexpr std::chrono::seconds kHandshakeMargin{1};
 // Below, gRPC could not even hold its connections.
 constexpr std::int64_t kLeastQuota = 64 << 20;
 // All streams have been ended by then; what is left is a peer that answers nothing.
@@ -86,7 +88,7 @@ class ServerImpl final : public Server {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     ApplyServerArguments(&builder, std::chrono::duration_cast<std::chrono::milliseconds>(
-                                       options.connections.handshake_timeout));
+                                       options.connections.handshake_timeout + kHandshakeMargin));
     if (options.reflection) {
       // Reflection is served by threads of the synchronous API: one of each is plenty.
       builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);

@@ -125,6 +125,44 @@ TEST_F(ProgramTest, ExplainPrintsAKeyAndRefusesAnUnknownOneWithTwo) {
   EXPECT_THAT(unknown.text(), HasSubstr("did you mean \"lost_after\"?"));
 }
 
+TEST_F(ProgramTest, ReadySaysWhetherAControllerServes) {
+  Program served(Dev());
+  const std::string address = served.Address();
+  ASSERT_FALSE(address.empty()) << served.text();
+  const auto tls = [&](const std::string& who) {
+    const std::string dir = folder_.path() + "/dev/" + who;
+    return std::vector<std::string>{"--ca",  dir + "/ca.crt", "--cert", dir + "/cert.pem",
+                                    "--key", dir + "/key.pem"};
+  };
+  std::vector<std::string> by_address = {"ready", "--address", address};
+  for (const std::string& argument : tls("operator")) by_address.push_back(argument);
+  Program ready(by_address);
+  EXPECT_EQ(WEXITSTATUS(ready.End(0)), 0);
+  EXPECT_EQ(ready.text(), "ready: " + address + "\n");
+
+  const std::string dir = folder_.path() + "/dev/controller";
+  const std::string config = folder_.Write(
+      "c.yaml", "listen: 0.0.0.0" + address.substr(address.rfind(':')) + "\nca: " + dir +
+                    "/ca.crt\ncert: " + dir + "/cert.pem\nkey: " + dir + "/key.pem\n");
+  Program alive({"ready", "--live", "--config", config});
+  EXPECT_EQ(WEXITSTATUS(alive.End(0)), 0);
+  EXPECT_EQ(alive.text(), "alive: 127.0.0.1" + address.substr(address.rfind(':')) + "\n");
+
+  testing::TestFleet other;
+  const TlsFiles foreign = other.Issue(Role::kViewer, "stranger");
+  Program refused({"ready", "--address", address, "--ca", foreign.ca, "--cert", foreign.cert,
+                   "--key", foreign.key});
+  EXPECT_EQ(WEXITSTATUS(refused.End(0)), 1);
+  EXPECT_THAT(refused.text(), ::testing::StartsWith("not ready: "));
+
+  EXPECT_EQ(WEXITSTATUS(served.End(SIGTERM)), 0);
+  Program gone({"ready", "--config", config, "--timeout", "1s", "--wait", "1s"});
+  EXPECT_EQ(WEXITSTATUS(gone.End(0)), 1);
+  EXPECT_THAT(gone.text(), HasSubstr("not ready: "));
+  Program wrong({"ready"});
+  EXPECT_EQ(WEXITSTATUS(wrong.End(0)), 2);
+}
+
 TEST_F(ProgramTest, ASecondOneOnTheSameStateIsRefusedAndTheFirstGoesOn) {
   Program first(Dev());
   const std::string address = first.Address();
