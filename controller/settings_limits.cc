@@ -57,7 +57,7 @@ void CheckTargets(SettingsSource* source, const char* most_key, int most, const 
 
 void ReadOrders(SettingsSource* source, ServerOptions* server) {
   const v1::ControllerLimits& given = source->config.limits();
-  OrderLimits& orders = server->orders;
+  OrderLimits& orders = server->order_limits;
   ReadNumber(source, "limits.operator_targets", given.operator_targets(), 1,
              &orders.operator_targets);
   ReadNumber(source, "limits.admin_targets", given.admin_targets(), 1, &orders.admin_targets);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 namespace procctl::controller {
 namespace {
@@ -71,7 +72,8 @@ std::optional<PeerKey> PeerKeyOf(std::string_view uri) {
   if (begin == std::string::npos || colon <= begin) return std::nullopt;
   std::uint16_t port = 0;
   const char* const end = text.data() + text.size();
-  if (std::from_chars(text.data() + colon + 1, end, port).ptr != end) return std::nullopt;
+  const auto read = std::from_chars(text.data() + colon + 1, end, port);
+  if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
   port = htons(port);
   std::string host = text.substr(begin + 1, colon - begin - 1);
   if (text.rfind("ipv4:", 0) == 0) {

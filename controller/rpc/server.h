@@ -35,7 +35,7 @@ struct ServerOptions {
   // Watches at a time.
   int watches = 5000;
   HistoryLimits history;
-  OrderLimits orders;
+  OrderLimits order_limits;
   // Orders to stop are sent although they cannot be recorded just now.
   bool orders_without_disk = true;
 };

@@ -123,10 +123,10 @@ TEST_F(SettingsTest, LimitsAreTaken) {
   EXPECT_EQ(server.connections.handshake_timeout, std::chrono::minutes(2));
   EXPECT_EQ(server.memory, 3LL << 29);
   EXPECT_EQ(server.watches, 7);
-  EXPECT_EQ(server.orders.operator_targets, 2);
-  EXPECT_EQ(server.orders.admin_targets, 3);
-  EXPECT_EQ(server.orders.operator_at_most, 4);
-  EXPECT_EQ(server.orders.admin_at_most, 5);
+  EXPECT_EQ(server.order_limits.operator_targets, 2);
+  EXPECT_EQ(server.order_limits.admin_targets, 3);
+  EXPECT_EQ(server.order_limits.operator_at_most, 4);
+  EXPECT_EQ(server.order_limits.admin_at_most, 5);
   EXPECT_FALSE(server.orders_without_disk);
 }
 
