@@ -24,9 +24,6 @@ constexpr int kMostUncommitted = 16;
 constexpr size_t kMostUncommittedBytes = 4 << 20;
 // Of all sessions together.
 constexpr size_t kMostWaitingBytes = 64 << 20;
-// An uplink cuts what it sends at 128 KiB. gRPC's own limit is that of the longest order, which is
-// no node's to send.
-constexpr size_t kMostMessageBytes = 1 << 20;
 
 }  // namespace
 
@@ -245,10 +242,6 @@ void NodeSession::Tick(MonoTime now) {
 // -----------------------------------------------------------------------------
 
 absl::Status NodeSession::Take(v1::SessionRequest* request) {
-  if (const size_t size = request->ByteSizeLong(); size > kMostMessageBytes) {
-    return absl::InvalidArgumentError(
-        fmt::format("a message of {} bytes, at most {}", size, kMostMessageBytes));
-  }
   Phase phase;
   {
     absl::MutexLock lock(&mutex_);
