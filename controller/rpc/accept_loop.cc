@@ -27,6 +27,10 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr int kMostInARow = 256;
+// No stream is given a larger window. gRPC's threads read a connection until nothing is left to
+// read, and do nothing else meanwhile: a kernel that holds megabytes for one flooding peer would
+// keep everybody waiting.
+constexpr int kReceiveBuffer = 64 << 10;
 constexpr int kShedLogMs = 1000;
 
 std::string AddressText(const sockaddr* address, socklen_t size) {
@@ -58,6 +62,8 @@ absl::StatusOr<UniqueFd> Bind(const std::string& address) {
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> holder(found, freeaddrinfo);
   UniqueFd listener(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
+  // Inherited by what is accepted; a refusal only costs others time in a flood.
+  (void)setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
   // REUSEADDR for quick restarts; never REUSEPORT: a second controller must fail, not take half.
   if (!listener.ok() ||
       setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||

@@ -10,8 +10,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "controller/rpc/accept_loop.h"
+#include "controller/rpc/call_guard.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/fleet_service.h"
 #include "controller/rpc/health_board.h"
@@ -103,6 +105,9 @@ class ServerImpl final : public Server {
     grpc::ResourceQuota quota("procctl");
     quota.Resize(static_cast<size_t>(std::max(MemoryLimit(options), kLeastQuota)));
     builder.SetResourceQuota(quota);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> guards;
+    guards.push_back(MakeCallGuard(call_guard_));
+    builder.experimental().SetInterceptorCreators(std::move(guards));
     builder.RegisterService(&fleet_service_);
     builder.RegisterService(&node_service_);
     auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
@@ -177,6 +182,8 @@ class ServerImpl final : public Server {
   DetailDesk details_;
   Gatekeeper gatekeeper_;
   Admission admission_;
+  // Shared: a call may be let go of after everything else.
+  const std::shared_ptr<CallGuard> call_guard_ = std::make_shared<CallGuard>();
   const SessionWorld world_;
   FleetServiceImpl fleet_service_;
   NodeServiceImpl node_service_;
