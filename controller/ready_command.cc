@@ -1,5 +1,7 @@
 #include "controller/ready_command.h"
 
+#include <grpc/support/log.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -177,6 +179,8 @@ absl::Status Complete(Arguments* arguments) {
 }  // namespace
 
 int RunReady(int argc, char** argv) {
+  // What failed is told as one sentence, by ProbeTls.
+  gpr_set_log_function([](gpr_log_func_args*) {});
   Arguments arguments;
   int exit_code = 0;
   if (!Parse(argc, argv, &arguments, &exit_code)) return exit_code;
