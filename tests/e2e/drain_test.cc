@@ -8,6 +8,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <thread>
 #include <vector>
@@ -184,6 +185,18 @@ TEST(Drain, TwoHundredSessionsSomeStoppedAndOpenCallsEndInTimeAndWhole) {
   ExpectWhole(&fleet, acknowledged, crowd.Committed());
 }
 
+// A thread of the controller sleeps where no signal reaches: in its write to the frozen disk.
+bool IsHeldByItsDisk(pid_t pid) {
+  std::error_code gone;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone)) {
+    const std::string stat = ReadFile(task.path().string() + "/stat");
+    const size_t name = stat.rfind(')');
+    if (name != std::string::npos && name + 2 < stat.size() && stat[name + 2] == 'D') return true;
+  }
+  return false;
+}
+
 TEST(Drain, ADiskThatIsSlowIsWaitedForAndOneThatGivesNoAnswerIsNot) {
   Fleet fleet({"n1"});
   FrozenDisk disk(fleet.folder());
@@ -194,6 +207,7 @@ TEST(Drain, ADiskThatIsSlowIsWaitedForAndOneThatGivesNoAnswerIsNot) {
   crowd.Connect();
   disk.Freeze();
   crowd.Send(1);
+  ASSERT_TRUE(Eventually(20s, [&] { return IsHeldByItsDisk(fleet.controller().pid()); }));
   fleet.controller().Signal(SIGTERM);
   EXPECT_FALSE(fleet.controller().WaitExit(3s).has_value()) << "it waits for its disk";
   disk.Thaw();
@@ -207,7 +221,8 @@ TEST(Drain, ADiskThatIsSlowIsWaitedForAndOneThatGivesNoAnswerIsNot) {
   ExpectWhole(&fleet, acknowledged, crowd.Committed());
 
   disk.Freeze();
-  crowd.Send(1 + 2 * kBatch);
+  crowd.Send(1 + kBatch);
+  ASSERT_TRUE(Eventually(20s, [&] { return IsHeldByItsDisk(fleet.controller().pid()); }));
   fleet.controller().Signal(SIGTERM);
   // A process with a thread in a frozen write cannot end before the thaw, whoever kills it.
   EXPECT_TRUE(Eventually(kMostDrain, [&] {
