@@ -21,6 +21,8 @@ using Timeout = std::chrono::nanoseconds;
 
 // `timeout` is for each call, so for each page. Every method may fail with the codes of
 // fleet_service.proto. Not thread-safe.
+using OnKillMessage = std::function<void(const v1::KillSlotsResponse&)>;
+
 class Client {
  public:
   virtual ~Client() = default;
@@ -33,6 +35,9 @@ class Client {
   virtual absl::StatusOr<SlotList> ListSlots(const std::string& filter, Timeout timeout,
                                              bool with_usage) = 0;
   virtual absl::StatusOr<NodeList> ListNodes(const std::string& filter, Timeout timeout) = 0;
+
+  virtual absl::StatusOr<v1::CountSlotsResponse> CountSlots(const v1::CountSlotsRequest& request,
+                                                            Timeout timeout) = 0;
 
   // Page by page, so that all events there ever were need not fit into memory.
   virtual absl::Status ListEvents(
@@ -62,6 +67,8 @@ class Client {
   virtual absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
       const v1::ControlProgramsRequest& request, Timeout timeout) = 0;
 
+  virtual absl::Status ForgetNode(const v1::ForgetNodeRequest& request, Timeout timeout) = 0;
+
   // CANCELLED once `stop` is requested.
   virtual absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request,
                                                      Timeout timeout,
@@ -71,6 +78,25 @@ class Client {
   virtual absl::Status Kill(
       const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
       const std::function<void(const v1::KillSlotsResponse&)>& on_message) = 0;
+
+  // Plans and orders; UNIMPLEMENTED of whoever has none: a node of its own.
+  virtual absl::StatusOr<v1::PlanKillResponse> PlanKill(const v1::PlanKillRequest& request,
+                                                        Timeout timeout);
+  // Both as Kill is.
+  virtual absl::Status ApplyKill(const v1::ApplyKillRequest& request, Deadline deadline,
+                                 std::stop_token stop, const OnKillMessage& on_message);
+  virtual absl::Status WatchOrder(const std::string& request_id, Deadline deadline,
+                                  std::stop_token stop, const OnKillMessage& on_message);
+  // The newest so many.
+  virtual absl::StatusOr<std::vector<v1::OrderStatus>> ListOrders(bool only_running, size_t newest,
+                                                                  Timeout timeout);
+  virtual absl::StatusOr<v1::SteerOrderResponse> SteerOrder(const v1::SteerOrderRequest& request,
+                                                            Timeout timeout);
+
+  // Calls `on_message` for each message until the stream ends, it returns false (then OK), or
+  // `stop` is requested (then CANCELLED). Without a deadline.
+  virtual absl::Status Watch(const v1::WatchRequest& request, const std::stop_token& stop,
+                             const std::function<bool(const v1::WatchResponse&)>& on_message) = 0;
 };
 
 }  // namespace procctl::cli

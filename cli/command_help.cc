@@ -6,6 +6,7 @@ const char kFooter[] = R"(Examples
   procctl-cli list
   procctl-cli kill web-01/encoder --reason "stuck since noon"
   procctl-cli events --since 10m
+  procctl-cli watch 'node=web-*'
   procctl-cli why web-01/encoder
   procctl-cli hold web-01/encoder --for 30m --reason "debugging"
   procctl-cli programs web-01
@@ -31,24 +32,68 @@ Examples
   procctl-cli list -o wide
   procctl-cli list -o json)";
 
+const char kCountFooter[] =
+    R"(The largest groups come first. Nothing is counted by CPU or memory, which only the nodes know: list the
+slots with such a filter instead. Without --by there is one count of all.
+
+Examples
+  procctl-cli count
+  procctl-cli count --by state,node
+  procctl-cli count 'state=hung OR silence>1m' --by name
+  procctl-cli count 'node=web-*' --by program --limit 10 -o json)";
+
 const char kKillFooter[] =
     R"(The process gets SIGTERM, then after the grace SIGKILL. It is stopped only if it is still the very
-process that the list shows. One target is stopped at once; several are shown first and need a yes.
-Ctrl-C stops waiting, not the kill.
+process that the list shows. One target is stopped at once; several, or all that match a filter, are
+planned first: the plan is shown, needs a yes, and is done exactly as it was shown. A filter that
+matches everything, and more targets than your role stops at a time, need --confirm with the number.
+
+A pace (--max-unavailable, --batch) waits: a program that its node starts again until it is back, all
+else until it has ended. The order halts when too many of a batch fail. Ctrl-C stops waiting, not the
+kill: `procctl-cli order ID` follows it again, pauses or cancels it.
 
 Examples
   procctl-cli kill web-01/encoder
   procctl-cli kill web-01:4182 --grace 30s --reason "deploy 117"
-  procctl-cli kill web-01/encoder web-02/encoder --dry-run)";
+  procctl-cli kill web-01/encoder web-02/encoder --dry-run
+  procctl-cli kill -l 'node=web-* name=encoder' --plan
+  procctl-cli kill -l 'name=encoder' --max-unavailable 2 --halt-percent 10 --reason "new release")";
+
+const char kOrderFooter[] =
+    R"(What was sent to a node goes on whatever is done with its order; what was not sent waits, or with
+--cancel is never sent. After a restart of the controller an order with targets to send is paused.
+
+Examples
+  procctl-cli order 3b1f0c52-0d5e-4a55-9f0e-6f1c7a3a9d10
+  procctl-cli order 3b1f0c52-0d5e-4a55-9f0e-6f1c7a3a9d10 --resume
+  procctl-cli order --cancel --all --reason "wrong release")";
 
 const char kEventsFooter[] =
     R"(A table shows the newest 50 unless -n says otherwise, JSON all of them; oldest first. Events of one
 kill on a node share the number "kill" in JSON. `procctl-cli why` takes what stands under ID.
+With -f what happens from now on follows, a line each (with `-o json` an object each, "change":
+"event"), until Ctrl-C; also across a restart of the controller, without hole or duplicate. If this
+program cannot keep up, the events left out are said.
 
 Examples
   procctl-cli events --since 10m
   procctl-cli events --kind verdict --node web-01
+  procctl-cli events -f 'kind=hung,verdict' --since 10m
   procctl-cli events --slot web-01/encoder -o json)";
+
+const char kWatchFooter[] =
+    R"(Tells every change of the state of a slot that matches, and of its nodes, a line each, until Ctrl-C
+(exit code 0). "new -> alive": it came, or matches from now on; "hung -> gone": it ended, or matches
+no more. Of a node that cannot be heard only the node is told: its rows are as old as it says. Goes on
+across a restart of the controller; what changed meanwhile is told then.
+
+With `-o json` an object for each line: "change" is "slot" ("from", "to", and "row" as in list; null
+where there is none; "initial" for what was there at the beginning), "node" or "resync".
+
+Examples
+  procctl-cli watch
+  procctl-cli watch 'node=web-* name=encoder'
+  procctl-cli watch --state hung,unkillable -o json)";
 
 const char kWhyFooter[] =
     R"(Tells the latest kill of a slot, or the kill that an event belongs to, from what is recorded and
@@ -170,5 +215,25 @@ Examples
   procctl-cli reload web-01
   procctl-cli --local reload
   procctl-cli reload web-01 web-02 --reason "new limits" --yes)";
+
+const char kNodesFooter[] =
+    R"(AGE is when a node was last heard. STATE: connected; suspect, it was not heard for a while; lost, for
+so long that nothing is known of it; draining, it said goodbye (NOTE says why) and is expected back.
+Forgotten nodes are listed only with --state forgotten. LOAD is runnable processes over a minute per CPU.
+NOTE also says by how much a node's clock is off, if by over 1 s.
+
+Examples
+  procctl-cli nodes
+  procctl-cli nodes --state suspect,lost,draining
+  procctl-cli nodes --state forgotten)";
+
+const char kForgetFooter[] =
+    R"(The node's rows are dropped, and it is not listed or counted any more; its events stay. Not while it is
+connected. A new session of it brings it back, so nothing is lost by forgetting the wrong one. A node
+that was lost for long (forget_after of the controller, 7 days) is forgotten by itself.
+
+Examples
+  procctl-cli forget web-01 --reason "decommissioned"
+  procctl-cli nodes --state forgotten)";
 
 }  // namespace procctl::cli

@@ -14,9 +14,18 @@ namespace procctl::cli {
 
 struct ProgramPlan;
 
+// Called once, when something is about to be waited for: its token says when to stop waiting.
+using WatchInterrupt = std::function<std::stop_token()>;
+
 ExitCode ListSlotsCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ListNodesCommand(const Options& options, const Screen& screen, Client* client);
-ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client);
+ExitCode CountCommand(const Options& options, const Screen& screen, Client* client);
+// `watch_interrupt` is for --follow.
+ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client,
+                       const WatchInterrupt& watch_interrupt);
+
+ExitCode WatchCommand(const Options& options, const Screen& screen, Client* client,
+                      const WatchInterrupt& watch_interrupt);
 
 ExitCode WhyCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode DescribeCommand(const Options& options, const Screen& screen, Client* client);
@@ -24,15 +33,22 @@ ExitCode DescribeCommand(const Options& options, const Screen& screen, Client* c
 // `options.verb` says whether to hold or to release.
 ExitCode HoldCommand(const Options& options, const Screen& screen, Client* client);
 
-// Called once, when something is about to be waited for: its token says when to stop waiting.
-using WatchInterrupt = std::function<std::stop_token()>;
-
 ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt);
+
+// Its course by a plan: several targets, a filter, a pace.
+ExitCode PlannedKillCommand(const Options& options, const Screen& screen, Client* client,
+                            const WatchInterrupt& watch_interrupt);
+
+ExitCode OrderCommand(const Options& options, const Screen& screen, Client* client,
+                      const WatchInterrupt& watch_interrupt);
+ExitCode OrdersCommand(const Options& options, const Screen& screen, Client* client);
 
 ExitCode ProgramsCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode HistoryCommand(const Options& options, const Screen& screen, Client* client);
 ExitCode ReloadCommand(const Options& options, const Screen& screen, Client* client);
+
+ExitCode ForgetCommand(const Options& options, const Screen& screen, Client* client);
 
 ExitCode LogsCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt);

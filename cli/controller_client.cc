@@ -175,6 +175,16 @@ absl::StatusOr<v1::StoredEvent> ControllerClient::FindEvent(const v1::EventId& i
                   id.origin(), id.epoch(), id.seq()));
 }
 
+absl::StatusOr<v1::CountSlotsResponse> ControllerClient::CountSlots(
+    const v1::CountSlotsRequest& request, Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::CountSlotsResponse response;
+  const grpc::Status status = stub_->CountSlots(&context, request, &response);
+  if (!status.ok()) return Explain(status);
+  return response;
+}
+
 absl::StatusOr<v1::GetFleetResponse> ControllerClient::GetFleet(Timeout timeout) {
   grpc::ClientContext context;
   SetTimeout(timeout, &context);
@@ -196,6 +206,14 @@ absl::StatusOr<v1::DescribeResponse> ControllerClient::Describe(const std::strin
   const grpc::Status status = stub_->Describe(&context, request, &response);
   if (!status.ok()) return Explain(status);
   return response;
+}
+
+absl::Status ControllerClient::ForgetNode(const v1::ForgetNodeRequest& request, Timeout timeout) {
+  grpc::ClientContext context;
+  SetTimeout(timeout, &context);
+  v1::ForgetNodeResponse response;
+  const grpc::Status status = stub_->ForgetNode(&context, request, &response);
+  return status.ok() ? absl::OkStatus() : Explain(status);
 }
 
 absl::StatusOr<v1::HoldSlotsResponse> ControllerClient::Hold(const v1::HoldSlotsRequest& request,
@@ -252,6 +270,30 @@ absl::StatusOr<v1::OutputChunk> ControllerClient::ReadOutput(const v1::ReadOutpu
   if (stop.stop_requested()) return absl::CancelledError("interrupted");
   if (!status.ok()) return Explain(status);
   return std::move(*response.mutable_chunk());
+}
+
+absl::Status ControllerClient::Watch(
+    const v1::WatchRequest& request, const std::stop_token& stop,
+    const std::function<bool(const v1::WatchResponse&)>& on_message) {
+  grpc::ClientContext context;
+  // From the thread that requests the stop; TryCancel allows that.
+  const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+  const auto stream = stub_->Watch(&context, request);
+  bool enough = false;
+  v1::WatchResponse message;
+  while (stream->Read(&message)) {
+    enough = !on_message(message);
+    if (!enough) continue;
+    context.TryCancel();
+    break;
+  }
+  const grpc::Status status = stream->Finish();
+  if (enough) return absl::OkStatus();
+  if (stop.stop_requested()) return absl::CancelledError("interrupted");
+  if (status.ok()) return absl::UnavailableError("the controller ended the watch");
+  // Too many watches: its own words.
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) return FromGrpc(status);
+  return Explain(status);
 }
 
 absl::Status ControllerClient::Kill(

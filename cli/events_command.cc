@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/event_name.h"
+#include "cli/follow_events.h"
 #include "cli/json.h"
 #include "cli/render.h"
 #include "proto/support/time_convert.h"
@@ -53,7 +54,8 @@ absl::Status PrintTable(const v1::ListEventsRequest& request, const Options& opt
 
 }  // namespace
 
-ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client) {
+ExitCode EventsCommand(const Options& options, const Screen& screen, Client* client,
+                       const WatchInterrupt& watch_interrupt) {
   v1::ListEventsRequest request;
   request.set_filter(options.filter);
   if (options.newest) request.set_newest(*options.newest);
@@ -66,6 +68,9 @@ ExitCode EventsCommand(const Options& options, const Screen& screen, Client* cli
         FromProto(fleet->clock()) -
         std::chrono::duration_cast<std::chrono::system_clock::duration>(*options.since);
     *request.mutable_since() = ToProto(since);
+  }
+  if (options.follow) {
+    return FollowEvents(std::move(request), options, screen, client, watch_interrupt());
   }
   const absl::Status status = screen.json() ? PrintJson(request, options, screen, client)
                                             : PrintTable(request, options, screen, client);

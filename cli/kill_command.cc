@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/order_options.h"
 #include "cli/plan.h"
 #include "cli/render.h"
 #include "cli/request_id.h"
@@ -99,6 +100,11 @@ void PrintNext(const Plan& plan, const KillStory& story, const Screen& screen) {
 
 ExitCode KillCommand(const Options& options, const Screen& screen, Client* client,
                      const WatchInterrupt& watch_interrupt) {
+  // A node of its own plans nothing; and a dry run of exact targets needs no plan.
+  const bool exact_dry_run = options.dry_run && NamesExactTargets(options);
+  if (IsPlanned(options) && !options.connection.local && !exact_dry_run) {
+    return PlannedKillCommand(options, screen, client, watch_interrupt);
+  }
   const auto plan = PlanTargets(options, Hearts::kFirst, "nobody was signalled", client);
   if (!plan.ok()) return screen.Fail(ExitCodeFor(plan.status()), plan.status());
   if (options.dry_run) return ShowDryRun(*plan, screen);

@@ -172,12 +172,15 @@ absl::StatusOr<SlotList> LocalClient::ListSlots(const std::string& filter, Timeo
                                                 bool with_usage) {
   const auto rows = AllSlots(timeout);
   if (!rows.ok()) return rows.status();
-  auto list = SlotsOf(hello_, *rows, filter, Now());
-  if (!list.ok() || !with_usage) return list;
+  const bool asks = AsksForUsage(filter);
+  auto list =
+      SlotsOf(hello_, *rows, filter, Now(), asks ? procctl::Match::kMaybe : procctl::Match::kYes);
+  if (!list.ok() || !(with_usage || asks)) return list;
   std::map<int64_t, v1::FleetSlot*> by_generation;
   for (v1::FleetSlot& row : list->slots)
     by_generation[row.slot().incarnation().generation()] = &row;
   if (auto s = AddUsage(by_generation, timeout); !s.ok()) return s;
+  DropNoMatches(filter, &*list);
   return list;
 }
 
@@ -221,8 +224,19 @@ absl::Status LocalClient::ListEvents(
   return NeedsController();
 }
 
+absl::Status LocalClient::Watch(
+    const v1::WatchRequest& /*request*/, const std::stop_token& /*stop*/,
+    const std::function<bool(const v1::WatchResponse&)>& /*on_message*/) {
+  return NeedsController();
+}
+
 absl::StatusOr<v1::StoredEvent> LocalClient::FindEvent(const v1::EventId& /*id*/,
                                                        Timeout /*timeout*/) {
+  return NeedsController();
+}
+
+absl::StatusOr<v1::CountSlotsResponse> LocalClient::CountSlots(
+    const v1::CountSlotsRequest& /*request*/, Timeout /*timeout*/) {
   return NeedsController();
 }
 
@@ -248,6 +262,11 @@ absl::StatusOr<v1::DescribeResponse> LocalClient::Describe(const std::string& no
                     Printable(node)));
   }
   return response;
+}
+
+absl::Status LocalClient::ForgetNode(const v1::ForgetNodeRequest& /*request*/,
+                                     Timeout /*timeout*/) {
+  return NeedsController();
 }
 
 absl::StatusOr<v1::HoldSlotsResponse> LocalClient::Hold(const v1::HoldSlotsRequest& request,

@@ -33,6 +33,8 @@ class LocalClient final : public Client {
       v1::ListEventsRequest request, Timeout timeout,
       const std::function<void(const v1::ListEventsResponse&)>& on_page) override;
   absl::StatusOr<v1::StoredEvent> FindEvent(const v1::EventId& id, Timeout timeout) override;
+  absl::StatusOr<v1::CountSlotsResponse> CountSlots(const v1::CountSlotsRequest& request,
+                                                    Timeout timeout) override;
   absl::StatusOr<v1::GetFleetResponse> GetFleet(Timeout timeout) override;
   absl::StatusOr<v1::DescribeResponse> Describe(const std::string& node, int64_t generation,
                                                 Timeout timeout) override;
@@ -42,8 +44,11 @@ class LocalClient final : public Client {
                                            bool with_usage) override;
   absl::StatusOr<v1::ControlProgramsResponse> ControlPrograms(
       const v1::ControlProgramsRequest& request, Timeout timeout) override;
+  absl::Status ForgetNode(const v1::ForgetNodeRequest& request, Timeout timeout) override;
   absl::StatusOr<v1::OutputChunk> ReadOutput(const v1::ReadOutputRequest& request, Timeout timeout,
                                              const std::stop_token& stop) override;
+  absl::Status Watch(const v1::WatchRequest& request, const std::stop_token& stop,
+                     const std::function<bool(const v1::WatchResponse&)>& on_message) override;
   absl::Status Kill(const v1::KillSlotsRequest& request, Deadline deadline, std::stop_token stop,
                     const std::function<void(const v1::KillSlotsResponse&)>& on_message) override;
 

@@ -3,27 +3,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "proto/support/filter.h"
 #include "proto/support/filter_schemas.h"
+#include "proto/support/fleet_slot_subject.h"
+#include "proto/support/time_convert.h"
 
 namespace procctl::cli {
 namespace {
 
-// What the filter asks of each kind of row.
-struct SlotSubject {
-  const v1::LocalHello& node;
-  const v1::Slot& slot;
-  std::string_view Text(int key) const {
-    if (key == kSlotKeyNode) return node.node_id();
-    return key == kSlotKeyName ? slot.name() : slot.label();
-  }
-  std::int64_t Number(int) const { return slot.incarnation().pid(); }
-  int Choice(int key) const {
-    return key == kSlotKeyDoor ? static_cast<int>(slot.door()) : static_cast<int>(slot.state());
-  }
-};
-
+// What the filter asks of programs and nodes.
 struct ProgramSubject {
   const v1::LocalHello& node;
   const v1::Program& program;
@@ -38,7 +28,18 @@ struct ProgramSubject {
 
 struct NodeSubject {
   const v1::LocalHello& node;
-  std::string_view Text(int) const { return node.node_id(); }
+  std::string_view Text(int key) const {
+    switch (key) {
+      case kNodeKeyVersion:
+        return node.software_version();
+      case kNodeKeyHostname:
+        return node.hostname();
+      case kNodeKeyMode:
+        return node.mode();
+      default:
+        return node.node_id();
+    }
+  }
   std::int64_t Number(int) const { return 0; }
   int Choice(int) const { return static_cast<int>(v1::NODE_STATE_CONNECTED); }
 };
@@ -53,7 +54,7 @@ bool IsInTrouble(v1::SlotState state) {
 
 absl::StatusOr<SlotList> SlotsOf(const v1::LocalHello& node, const std::vector<v1::Slot>& rows,
                                  const std::string& filter,
-                                 const google::protobuf::Timestamp& as_of) {
+                                 const google::protobuf::Timestamp& as_of, procctl::Match enough) {
   const auto parsed = Filter::Parse(filter, SlotFilterSchema());
   if (!parsed.ok()) return parsed.status();
   SlotList list;
@@ -64,15 +65,32 @@ absl::StatusOr<SlotList> SlotsOf(const v1::LocalHello& node, const std::vector<v
     if (IsInTrouble(slot.state())) {
       list.summary.set_slots_in_trouble(list.summary.slots_in_trouble() + 1);
     }
-    if (!parsed->Matches(SlotSubject{node, slot})) continue;
-    v1::FleetSlot& row = list.slots.emplace_back();
+    v1::FleetSlot row;
     row.set_node(node.node_id());
     *row.mutable_slot() = slot;
     row.set_node_state(v1::NODE_STATE_CONNECTED);
+    row.set_freshness(v1::FRESHNESS_FRESH);
+    *row.mutable_known_at() = as_of;
+    if (parsed->Judge(FleetSlotSubject{row, FromProto(as_of)}) < enough) continue;
+    list.slots.push_back(std::move(row));
   }
   std::sort(list.slots.begin(), list.slots.end(),
             [](const auto& a, const auto& b) { return a.slot().label() < b.slot().label(); });
   return list;
+}
+
+bool AsksForUsage(const std::string& filter) {
+  const auto parsed = Filter::Parse(filter, SlotFilterSchema());
+  return parsed.ok() && (parsed->Uses(kSlotKeyCpu) || parsed->Uses(kSlotKeyMemory));
+}
+
+void DropNoMatches(const std::string& filter, SlotList* list) {
+  const auto parsed = Filter::Parse(filter, SlotFilterSchema());
+  if (!parsed.ok()) return;
+  const auto now = FromProto(list->as_of);
+  std::erase_if(list->slots, [&](const v1::FleetSlot& row) {
+    return !parsed->Matches(FleetSlotSubject{row, now});
+  });
 }
 
 absl::StatusOr<ProgramList> ProgramsOf(const v1::LocalHello& node,

@@ -43,11 +43,23 @@ absl::Status CheckLocal(const Options& options) {
           "a node keeps no history, its controller does: leave out --local and name that "
           "(--controller). What the node did is also in its own log, e.g. journalctl -u "
           "procctl-node");
+    case Verb::kWatch:
+      return absl::InvalidArgumentError(
+          "only a controller can be watched: leave out --local and name one (--controller)");
+    case Verb::kOrder:
+    case Verb::kOrders:
+      return absl::InvalidArgumentError(
+          "orders with a plan are a controller's: leave out --local and name that (--controller)");
     case Verb::kListNodes:
+    case Verb::kCount:
       return absl::InvalidArgumentError(
           "--local knows one node: `procctl-cli --local list` names it, `procctl-cli --local "
           "describe NODE` shows it. For all nodes leave out --local and name a controller "
           "(--controller)");
+    case Verb::kForget:
+      return absl::InvalidArgumentError(
+          "it is a controller that remembers nodes and can forget them: leave out --local and name "
+          "it (--controller)");
     default:  // all others ask for what is now
       return absl::OkStatus();
   }

@@ -9,6 +9,7 @@
 #include "cli/help_topics.h"
 #include "cli/local_target.h"
 #include "cli/options_raw.h"
+#include "cli/order_options.h"
 #include "cli/program_options.h"
 #include "cli/usage_refusal.h"
 #include "proto/support/duration_text.h"
@@ -37,21 +38,39 @@ CLI::App* AddList(CLI::App* app, Raw* raw) {
   return list;
 }
 
+CLI::App* AddCount(CLI::App* app, Raw* raw) {
+  CLI::App* count = app->add_subcommand("count", "How many slots there are, by one or two keys");
+  count->add_option("filter", raw->filter, "Only slots that match (procctl-cli help filters)");
+  count
+      ->add_option("--by", raw->options.group_by,
+                   "node, state, name, program, door, uid or freshness; two of them as in "
+                   "state,node")
+      ->delimiter(',')
+      ->expected(1, 2);
+  count->add_option("--limit", raw->options.limit, "The largest so many groups (100)")
+      ->check(CLI::Range(1, 1000));
+  count->footer(kCountFooter);
+  return count;
+}
+
 CLI::App* AddKill(CLI::App* app, Raw* raw) {
   CLI::App* kill = app->add_subcommand("kill", "Stop processes: SIGTERM, grace, SIGKILL");
-  kill->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID")->required();
+  kill->add_option("targets", raw->options.targets, "NODE/SLOT or NODE:PID");
   kill->add_option("--reason", raw->options.reason, "Why, for the record");
   kill->add_option("--grace", raw->grace, "Between SIGTERM and SIGKILL (default: the node's own)");
   kill->add_flag("--dry-run", raw->options.dry_run, "Show the targets, signal nobody");
   kill->add_flag("-y,--yes", raw->options.yes, "Do not ask");
   kill->add_option("--if-incarnation", raw->options.if_incarnation,
                    "Only this one: \"id\" from `list -o json`");
+  AddPlanOptions(kill, raw);
   kill->footer(kKillFooter);
   return kill;
 }
 
 CLI::App* AddEvents(CLI::App* app, Raw* raw) {
   CLI::App* events = app->add_subcommand("events", "What happened: hangs, kills, nodes lost");
+  events->add_option("terms", raw->terms, "A filter (procctl-cli help filters)");
+  events->add_flag("-f,--follow", raw->options.follow, "Go on with what happens from now on");
   events->add_option("--since", raw->since, "Only those of the last ... (10m, 2h)");
   events->add_option("--node", raw->node, "Only of these nodes");
   events->add_option("--slot", raw->slot, "Only of this slot: SLOT or NODE/SLOT");
@@ -62,6 +81,17 @@ CLI::App* AddEvents(CLI::App* app, Raw* raw) {
       ->check(CLI::Range(1, 1'000'000));
   events->footer(kEventsFooter);
   return events;
+}
+
+CLI::App* AddWatch(CLI::App* app, Raw* raw) {
+  CLI::App* watch = app->add_subcommand("watch", "Slots and nodes as they change");
+  watch->add_option("terms", raw->terms, "A filter (procctl-cli help filters)");
+  watch->add_option("--node", raw->node, "Only these nodes, e.g. 'web-*'");
+  watch->add_option("--name", raw->name, "Only slots of these names");
+  watch->add_option("--state", raw->state, "Only while in these states, e.g. hung,held");
+  watch->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
+  watch->footer(kWatchFooter);
+  return watch;
 }
 
 CLI::App* AddWhy(CLI::App* app, Raw* raw) {
@@ -103,6 +133,23 @@ CLI::App* AddRelease(CLI::App* app, Raw* raw) {
   release->add_flag("-y,--yes", raw->options.yes, "Do not ask");
   release->footer(kReleaseFooter);
   return release;
+}
+
+CLI::App* AddNodes(CLI::App* app, Raw* raw) {
+  CLI::App* nodes = app->add_subcommand("nodes", "Nodes of the fleet, as `list nodes`");
+  nodes->add_option("--node", raw->node, "Only these, e.g. 'web-*'");
+  nodes->add_option("--state", raw->state, "Only these states, e.g. suspect,lost");
+  nodes->add_option("--filter", raw->filter, "More terms (procctl-cli help filters)");
+  nodes->footer(kNodesFooter);
+  return nodes;
+}
+
+CLI::App* AddForget(CLI::App* app, Raw* raw) {
+  CLI::App* forget = app->add_subcommand("forget", "Take a node that will not come back out");
+  forget->add_option("node", raw->options.targets, "NODE")->required()->expected(1);
+  forget->add_option("--reason", raw->options.reason, "Why, for the record");
+  forget->footer(kForgetFooter);
+  return forget;
 }
 
 void AddConnection(CLI::App* app, Raw* raw) {
@@ -203,20 +250,27 @@ absl::Status Check(const Options& options) {
       return CheckHold(options);
     case Verb::kListSlots:
     case Verb::kListNodes:
+    case Verb::kCount:
     case Verb::kEvents:
+    case Verb::kWatch:
     case Verb::kVersion:
     case Verb::kWhy:
     case Verb::kDescribe:
     case Verb::kListPrograms:
     case Verb::kHistory:
     case Verb::kLogs:
+    case Verb::kOrders:
       return absl::OkStatus();
+    case Verb::kOrder:
+      return CheckTargetsAndReason(options, "order");
     case Verb::kStart:
     case Verb::kStop:
     case Verb::kRestart:
     case Verb::kRetry:
     case Verb::kReload:
       return CheckTargetsAndReason(options, "order");
+    case Verb::kForget:
+      return CheckTargetsAndReason(options, "forget");
   }
   return absl::OkStatus();
 }
@@ -241,6 +295,7 @@ absl::Status BuildFilter(const Raw& raw, Options* options) {
   AddWithNode("slot", raw.slot, &filter);
   AddWithNode("program", raw.program, &filter);
   filter.AddTerms(labels).AddTerms(raw.filter);
+  for (const std::string& terms : raw.terms) filter.AddTerms(terms);
   options->filter = filter.text();
   return absl::OkStatus();
 }
@@ -261,6 +316,7 @@ absl::Status Finish(const Environment& environment, Raw* raw) {
   if (raw->newest > 0) options->newest = raw->newest;
   if (auto s = BuildFilter(*raw, options); !s.ok()) return s;
   if (auto s = FinishProgramOptions(raw); !s.ok()) return s;
+  if (auto s = FinishOrderOptions(raw); !s.ok()) return s;
   // Before the environment names a controller: who types --local means it.
   if (auto s = CheckLocal(*options); !s.ok()) return s;
   const auto fall_back = [&](std::string* value, const char* variable) {
@@ -300,12 +356,17 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   app.set_help_flag("-h,--help", "This text");
   AddConnection(&app, &raw);
   const CLI::App* list = AddList(&app, &raw);
+  const CLI::App* count = AddCount(&app, &raw);
   const CLI::App* kill = AddKill(&app, &raw);
   const CLI::App* events = AddEvents(&app, &raw);
+  const CLI::App* watch = AddWatch(&app, &raw);
   const CLI::App* why = AddWhy(&app, &raw);
   const CLI::App* describe = AddDescribe(&app, &raw);
   const CLI::App* hold = AddHold(&app, &raw);
   const CLI::App* release = AddRelease(&app, &raw);
+  const CLI::App* nodes = AddNodes(&app, &raw);
+  const CLI::App* forget = AddForget(&app, &raw);
+  const std::vector<CommandVerb> order_verbs = AddOrderCommands(&app, &raw);
   const std::vector<CommandVerb> program_verbs = AddProgramCommands(&app, &raw);
   const CLI::App* version = app.add_subcommand("version",
                                                "Versions of this program and, if one is "
@@ -347,14 +408,19 @@ Parsed ParseOptions(const std::vector<std::string>& arguments, const Environment
   std::vector<CommandVerb> verbs = {{list, raw.what == "nodes"      ? Verb::kListNodes
                                            : raw.what == "programs" ? Verb::kListPrograms
                                                                     : Verb::kListSlots},
+                                    {count, Verb::kCount},
                                     {kill, Verb::kKill},
                                     {events, Verb::kEvents},
+                                    {watch, Verb::kWatch},
                                     {why, Verb::kWhy},
                                     {describe, Verb::kDescribe},
                                     {hold, Verb::kHold},
                                     {release, Verb::kRelease},
+                                    {nodes, Verb::kListNodes},
+                                    {forget, Verb::kForget},
                                     {version, Verb::kVersion}};
   verbs.insert(verbs.end(), program_verbs.begin(), program_verbs.end());
+  verbs.insert(verbs.end(), order_verbs.begin(), order_verbs.end());
   for (const auto& [command, verb] : verbs) {
     if (app.got_subcommand(command)) raw.options.verb = verb;
   }

@@ -32,7 +32,12 @@ enum class Verb {
   kStop,
   kRestart,
   kRetry,
-  kReload
+  kReload,
+  kForget,
+  kCount,
+  kWatch,
+  kOrder,
+  kOrders
 };
 // kWide: a table with more columns, where a command has any.
 enum class Output { kTable, kWide, kJson };
@@ -53,17 +58,37 @@ struct Share {
   bool percent = false;
 };
 
+// kill by a plan, order, orders
+struct OrderOptions {
+  // kill: Options.target_filter says whom, also if it is empty
+  bool by_filter = false;
+  std::optional<int> max_unavailable;
+  std::optional<int> batch;
+  std::optional<std::chrono::nanoseconds> between_batches;
+  std::optional<std::chrono::nanoseconds> recovery_limit;
+  std::optional<int> halt_percent;
+  std::optional<int> confirm;
+  bool plan_only = false;
+  // order
+  bool pause = false;
+  bool resume = false;
+  bool cancel = false;
+  bool all = false;
+  // orders
+  bool only_running = false;
+};
+
 struct Options {
   Verb verb = Verb::kListSlots;
   Output output = Output::kTable;
   Connection connection;
   // How long to wait for an answer (of kill: for its end); unset: what the command finds right.
   std::optional<std::chrono::nanoseconds> timeout;
-  // Of list and events: all terms together.
+  // Of list, watch and events: all terms together.
   std::string filter;
 
-  // kill, hold, release, and what changes programs; why, describe, history and logs: the one that
-  // is asked about
+  // kill, hold, release, forget, and what changes programs; why, describe, history and logs: the
+  // one that is asked about
   std::vector<std::string> targets;
   std::string reason;
   std::optional<std::chrono::nanoseconds> grace;
@@ -75,7 +100,13 @@ struct Options {
   std::string target_filter;
   std::optional<std::chrono::nanoseconds> hold_for;
 
-  // events; history has `newest`
+  // count
+  std::vector<std::string> group_by;
+  int limit = 0;  // 0: what the controller finds right
+
+  OrderOptions order;
+
+  // events; history and orders have `newest`
   std::optional<std::chrono::nanoseconds> since;
   std::optional<int> newest;
 
@@ -85,7 +116,7 @@ struct Options {
   // restart: one after another, with at most so many not running
   std::optional<Share> max_unavailable;
 
-  // logs; history has `of_stderr`
+  // logs; history has `of_stderr`, events `follow`
   bool follow = false;
   int tail = 50;
   bool of_stderr = false;

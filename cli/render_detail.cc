@@ -131,6 +131,18 @@ std::string RenderNode(const v1::Node& node) {
   if (node.has_connected_at() || node.events_waiting() > 0) {
     fields.Add("Events waiting", std::to_string(node.events_waiting()));
   }
+  if (!node.goodbye().empty()) fields.Add("Goodbye", Cell(node.goodbye()));
+  if (node.has_skew()) {
+    const std::chrono::nanoseconds skew = FromProto(node.skew());
+    fields.Add("Clock",
+               fmt::format("{} {} the controller's", FormatDuration(std::chrono::abs(skew)),
+                           skew.count() < 0 ? "behind" : "ahead of"));
+  }
+  if (node.has_load_per_mille()) {
+    fields.Add("Load",
+               fmt::format("{:.2f} runnable processes per CPU", node.load_per_mille() / 1000.0));
+  }
+  if (node.has_lag()) fields.Add("Uplink's lag", FormatDuration(FromProto(node.lag())));
   return Cell(node.id()) + "\n" + fields.Render(2);
 }
 

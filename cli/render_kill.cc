@@ -56,6 +56,9 @@ std::string VerdictText(const v1::TargetProgress& progress) {
         "procctl-cli events --filter order={}",
         Cell(progress.order_id()));
   }
+  if (progress.phase() == v1::KILL_PHASE_CANCELLED) {
+    return "not signalled: " + Reason(progress, "its order was cancelled before its turn");
+  }
   switch (progress.verdict()) {
     case v1::VERDICT_GONE_ALREADY:
       return "was gone already, nobody was signalled";
@@ -124,7 +127,10 @@ std::string KillStory::Tell(const v1::TargetProgress& progress) {
     outcomes_[target].set_kill_sent(true);
   }
   if (targets_.size() > 1) return progress.done() ? Line(target) : "";
-  if (!progress.done() && progress.phase() == v1::KILL_PHASE_DISPATCHED) return "";
+  if (!progress.done() && (progress.phase() == v1::KILL_PHASE_DISPATCHED ||
+                           progress.phase() == v1::KILL_PHASE_WAITING)) {
+    return "";
+  }
   const std::string line = Line(target);
   // Each step continues the line; should it not, it starts a new one.
   const bool continues = line.compare(0, begun_.size(), begun_) == 0;
@@ -154,9 +160,12 @@ std::string KillStory::Summary() const {
   int other = 0;
   int failed = 0;
   int open = 0;
+  int cancelled = 0;
   for (const v1::TargetProgress& outcome : outcomes_) {
     if (!outcome.done()) {
       ++open;
+    } else if (outcome.phase() == v1::KILL_PHASE_CANCELLED) {
+      ++cancelled;
     } else if (outcome.verdict() == v1::VERDICT_GONE_ALREADY) {
       ++gone;
     } else if (ExitCodeFor(outcome) == ExitCode::kOk) {
@@ -171,6 +180,7 @@ std::string KillStory::Summary() const {
   if (gone > 0) text += fmt::format(", {} gone already", gone);
   if (other > 0) text += fmt::format(", {} no longer the same", other);
   if (open > 0) text += fmt::format(", {} under way", open);
+  if (cancelled > 0) text += fmt::format(", {} never sent", cancelled);
   return text + fmt::format(", {} failed.\n", failed);
 }
 

@@ -25,7 +25,10 @@ constexpr std::chrono::hours kToday{24};
 constexpr size_t kMinuteOfDate = sizeof("2026-11-23T02:00") - 1;
 constexpr size_t kMinuteOfClock = sizeof("02:00") - 1;
 
-bool IsStale(const v1::FleetProgram& row) { return row.node_state() == v1::NODE_STATE_LOST; }
+bool IsStale(const v1::FleetProgram& row) {
+  return row.node_state() != v1::NODE_STATE_CONNECTED &&
+         row.node_state() != v1::NODE_STATE_UNSPECIFIED;
+}
 
 Colour ColourOf(const v1::FleetProgram& row) {
   if (IsStale(row)) return Colour::kDim;

@@ -17,10 +17,16 @@
 namespace procctl::cli {
 namespace {
 
+bool IsFresh(const v1::FleetSlot& row) {
+  return (row.node_state() == v1::NODE_STATE_CONNECTED ||
+          row.node_state() == v1::NODE_STATE_UNSPECIFIED) &&
+         row.freshness() != v1::FRESHNESS_STALE && row.freshness() != v1::FRESHNESS_UNKNOWN;
+}
+
 // What a row may claim: nothing of a node that cannot be heard is shown as if it were news,
 // whatever the row itself says.
 v1::SlotState Believable(const v1::FleetSlot& row) {
-  return row.node_state() == v1::NODE_STATE_LOST ? v1::SLOT_STATE_STALE : row.slot().state();
+  return IsFresh(row) ? row.slot().state() : v1::SLOT_STATE_STALE;
 }
 
 Colour ColourOf(v1::SlotState state) {
@@ -70,7 +76,8 @@ std::string BeatText(const v1::FleetSlot& row) {
   }
 }
 
-// Who holds it how long and why, why a due kill is withheld, then the process's own words.
+// Who holds it how long and why, why a due kill is withheld,
+// then the process's own words.
 std::string StatusText(const v1::FleetSlot& row, const google::protobuf::Timestamp& as_of) {
   const v1::Slot& slot = row.slot();
   std::vector<std::string> parts;
@@ -93,7 +100,7 @@ std::string StatusText(const v1::FleetSlot& row, const google::protobuf::Timesta
 }
 
 Colour StatusColour(const v1::FleetSlot& row) {
-  if (row.node_state() == v1::NODE_STATE_LOST) return Colour::kDim;
+  if (!IsFresh(row)) return Colour::kDim;
   return row.slot().has_hold() || !row.slot().hold_reason().empty() ? Colour::kYellow
                                                                     : Colour::kNone;
 }
@@ -154,8 +161,9 @@ std::string NodesText(const v1::FleetSummary& summary) {
   add(summary.nodes_connected(), "connected");
   add(summary.nodes_suspect(), "suspect");
   add(summary.nodes_lost(), "lost");
-  const int64_t all =
-      int64_t{summary.nodes_connected()} + summary.nodes_suspect() + summary.nodes_lost();
+  add(summary.nodes_draining(), "draining");
+  const int64_t all = int64_t{summary.nodes_connected()} + summary.nodes_suspect() +
+                      summary.nodes_lost() + summary.nodes_draining();
   return Count(all, "node") + (parts.empty() ? "" : fmt::format(" ({})", fmt::join(parts, ", ")));
 }
 

@@ -49,8 +49,12 @@ ExitCode Carry(const Options& options, const Screen& screen, Client* client,
       return ListNodesCommand(options, screen, client);
     case Verb::kKill:
       return KillCommand(options, screen, client, watch_interrupt);
+    case Verb::kCount:
+      return CountCommand(options, screen, client);
     case Verb::kEvents:
-      return EventsCommand(options, screen, client);
+      return EventsCommand(options, screen, client, watch_interrupt);
+    case Verb::kWatch:
+      return WatchCommand(options, screen, client, watch_interrupt);
     case Verb::kWhy:
       return WhyCommand(options, screen, client);
     case Verb::kDescribe:
@@ -71,6 +75,12 @@ ExitCode Carry(const Options& options, const Screen& screen, Client* client,
       return ControlCommand(options, screen, client, watch_interrupt);
     case Verb::kReload:
       return ReloadCommand(options, screen, client);
+    case Verb::kForget:
+      return ForgetCommand(options, screen, client);
+    case Verb::kOrder:
+      return OrderCommand(options, screen, client, watch_interrupt);
+    case Verb::kOrders:
+      return OrdersCommand(options, screen, client);
     case Verb::kVersion:
       return VersionCommand(options, screen, client);
   }

@@ -208,8 +208,10 @@ std::string StateText(const v1::FleetSlot& row) {
   const v1::Slot& slot = row.slot();
   const std::string word = Word(slot.state());
   if (IsHeard(row)) return "is " + word;
-  return fmt::format("cannot be told now: its node was last heard {} ago, and then it was {}",
-                     ExactText(FromProto(row.age())), word);
+  // A controller that knows it is stale does not tell what it was.
+  return fmt::format("cannot be told now: its node was last heard {} ago{}",
+                     ExactText(FromProto(row.age())),
+                     slot.state() == v1::SLOT_STATE_STALE ? "" : ", and then it was " + word);
 }
 
 void TellNext(const StoryFacts& facts, const KillCourse& course, Sentences* out) {

@@ -56,7 +56,7 @@ std::string UsageRefusal(const CLI::App& app, const std::vector<std::string>& ar
   }
   const bool takes_target = name == "kill " || name == "why " || name == "describe " ||
                             name == "history " || name == "logs ";
-  if ((takes_target || name == "reload ") &&
+  if ((takes_target || name == "reload " || name == "forget ") &&
       dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
     return fmt::format("{}; e.g. procctl-cli {}{}", Printable(error.what()), name,
                        takes_target ? "web-01/encoder" : "web-01");

@@ -1,13 +1,15 @@
 // procctl-controller: the fleet's state, for its nodes and its operators.
 #include <cstdio>
-#include <cstring>
 #include <string>
+#include <string_view>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/backup_command.h"
 #include "controller/dev_fleet.h"
 #include "controller/explain_command.h"
 #include "controller/options.h"
 #include "controller/pki/init_command.h"
+#include "controller/ready_command.h"
 #include "controller/run.h"
 #include "controller/settings.h"
 #include "proto/support/logging.h"
@@ -64,10 +66,12 @@ int ServeDev(const Options& options) {
 int main(int argc, char** argv) {
   // Debian builds Abseil with its deadlock detector on, which aborts on mere suspicion.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  if (argc > 1 && std::strcmp(argv[1], "init") == 0) return procctl::RunInit(argc - 1, argv + 1);
-  if (argc > 1 && std::strcmp(argv[1], "explain") == 0) {
-    return procctl::controller::RunExplain(argc - 1, argv + 1);
-  }
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "init") return procctl::RunInit(argc - 1, argv + 1);
+  if (command == "explain") return procctl::controller::RunExplain(argc - 1, argv + 1);
+  if (command == "ready") return procctl::controller::RunReady(argc - 1, argv + 1);
+  if (command == "backup") return procctl::controller::RunBackup(argc - 1, argv + 1);
+  if (command == "restore") return procctl::controller::RunRestore(argc - 1, argv + 1);
   procctl::controller::BlockSignals();
   procctl::controller::Options options;
   int exit_code = 0;

@@ -13,10 +13,14 @@ constexpr char kFooter[] =
     "Commands:\n"
     "  init             Make the CA and the certificates of a fleet; see procctl-controller init "
     "--help\n"
-    "  explain [FIELD]  Say what a key of FILE means; without FIELD: all keys\n\n"
+    "  explain [FIELD]  Say what a key of FILE means; without FIELD: all keys\n"
+    "  ready            Ask a controller whether it serves; see procctl-controller ready --help\n"
+    "  backup FILE      Copy the history, while the controller runs or not\n"
+    "  restore FILE     Put a backup in the place of the history\n\n"
     "Examples:\n"
     "  procctl-controller --config /etc/procctl/controller.yaml\n"
-    "  procctl-controller --dev --node a --node b\n";
+    "  procctl-controller --dev --node a --node b\n"
+    "  procctl-controller ready --config /etc/procctl/controller.yaml\n";
 
 }  // namespace
 

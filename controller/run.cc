@@ -18,6 +18,7 @@ namespace procctl::controller {
 namespace {
 
 constexpr absl::Duration kDrainTime = absl::Seconds(15);
+constexpr unsigned int kLogSeconds = 3;
 
 sigset_t EndSignals() {
   sigset_t signals;
@@ -33,6 +34,8 @@ class Watchdog {
   Watchdog()
       : thread_([this] {
           if (done_.WaitForNotificationWithTimeout(kDrainTime)) return;
+          // Whoever takes the log may be what hangs: SIGALRM ends the process all the same.
+          (void)alarm(kLogSeconds);
           spdlog::error(
               "the drain took over 15 s; ending without it. Nodes keep what is not "
               "acknowledged");

@@ -1,6 +1,8 @@
 #include "controller/settings.h"
 
 #include "controller/rpc/listen_address.h"
+#include "controller/settings_limits.h"
+#include "controller/settings_source.h"
 #include "procctl/v1/config.pb.h"
 #include "proto/support/duration_text.h"
 #include "proto/support/logging.h"
@@ -16,12 +18,16 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kLeastHeartbeat = std::chrono::milliseconds(500);
 constexpr nanoseconds kMostTime = std::chrono::hours(24);
 
+std::string StateDirOf(const v1::ControllerConfig& config) {
+  return config.state_dir().empty() ? "/var/lib/procctl-controller" : config.state_dir();
+}
+
 class Reader {
  public:
-  explicit Reader(std::string file) : file_(std::move(file)), faults_(file_) {}
+  explicit Reader(std::string file) : file_(std::move(file)), source_(file_) {}
 
   absl::StatusOr<Settings> Read() {
-    if (absl::Status read = ReadYamlConfig(file_, &config_, &lines_, &faults_); !read.ok()) {
+    if (absl::Status read = ReadYamlConfig(file_, &config_, &source_.lines, &faults_); !read.ok()) {
       return read;
     }
     if (const absl::Status s = CheckLogFormat(config_.log().format()); !s.ok())
@@ -32,19 +38,19 @@ class Reader {
     settings.log_format = config_.log().format();
     settings.log_level = config_.log().level();
     settings.server.reflection = config_.reflection();
-    settings.server.state_dir =
-        config_.state_dir().empty() ? "/var/lib/procctl-controller" : config_.state_dir();
+    settings.server.state_dir = StateDirOf(config_);
     Listen(&settings.server);
     Times(&settings.server);
-    Connections(&settings);
+    LongTimes(&settings.server.liveness);
+    ReadHistory(&source_, &settings.server.history);
+    ReadLimits(&source_, &settings.server, &settings.max_connections);
     Certificates(&settings.server);
     if (!faults_.empty()) return faults_.status();
     return settings;
   }
 
  private:
-  // The rest is checked all the same: a file is mended in one go.
-  void Refuse(std::string_view key, const std::string& why) { faults_.AddKey(lines_, key, why); }
+  void Refuse(std::string_view key, const std::string& why) { source_.Refuse(key, why); }
 
   void Listen(ServerOptions* server) {
     server->listen = config_.listen().empty() ? "0.0.0.0:7443" : config_.listen();
@@ -84,15 +90,21 @@ class Reader {
     }
   }
 
-  void Connections(Settings* settings) {
-    settings->max_connections = config_.max_connections();
-    if (settings->max_connections == 0 ||
-        (settings->max_connections >= 16 && settings->max_connections <= 1'000'000)) {
-      return;
+  // After Times: measured by lost_after.
+  void LongTimes(LivenessLimits* limits) {
+    if (config_.has_start_grace()) limits->start_grace = FromProto(config_.start_grace());
+    if (limits->start_grace > kMostTime) {
+      Refuse("start_grace", "must be at most 24h; 3m suits most fleets");
     }
-    Refuse("max_connections",
-           "must be 16 to 1000000; leave it out for what the descriptor "
-           "limit allows");
+    if (!config_.has_forget_after()) return;
+    limits->forget_after = FromProto(config_.forget_after());
+    if (limits->forget_after == nanoseconds(0) || faults_.Told("lost_after")) return;
+    if (limits->forget_after <= limits->lost_after) {
+      Refuse("forget_after",
+             fmt::format("forgotten after {} must be more than lost after {}; 7d suits most "
+                         "fleets, 0s: never",
+                         FormatDuration(limits->forget_after), FormatDuration(limits->lost_after)));
+    }
   }
 
   void Certificates(ServerOptions* server) {
@@ -110,14 +122,23 @@ class Reader {
   }
 
   const std::string file_;
-  v1::ControllerConfig config_;
-  ConfigLines lines_;
-  ConfigFaults faults_;
+  SettingsSource source_;
+  v1::ControllerConfig& config_ = source_.config;
+  ConfigFaults& faults_ = source_.faults;
 };
 
 }  // namespace
 
 absl::StatusOr<Settings> ReadSettings(const std::string& file) { return Reader(file).Read(); }
+
+absl::StatusOr<std::string> ReadStateDir(const std::string& file) {
+  v1::ControllerConfig config;
+  ConfigLines lines;
+  ConfigFaults faults(file);
+  if (absl::Status read = ReadYamlConfig(file, &config, &lines, &faults); !read.ok()) return read;
+  if (!faults.empty()) return faults.status();
+  return StateDirOf(config);
+}
 
 absl::Status ReadIdentity(const TlsFiles& files, ServerOptions* server) {
   auto pem = ReadTls(files);

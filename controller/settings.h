@@ -18,6 +18,9 @@ struct Settings {
 // Reads and checks `file` and the certificates it names. Refusals read "FILE:LINE: fact; hint".
 absl::StatusOr<Settings> ReadSettings(const std::string& file);
 
+// The state_dir that `file` names, without its certificates being read.
+absl::StatusOr<std::string> ReadStateDir(const std::string& file);
+
 // Reads certificates into `server` (tls and identity). FAILED_PRECONDITION if they are not a
 // controller's.
 absl::Status ReadIdentity(const TlsFiles& files, ServerOptions* server);

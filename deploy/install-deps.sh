@@ -14,6 +14,7 @@ build=(
   libspdlog-dev libcli11-dev libyaml-cpp-dev libsqlite3-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   tzdata # the time zones of cron lines; needed on each node as well
+  iproute2 # ip and ss: tests that cut the wire between a node and its controller
   python3 # the Python binding's test; python3-minimal has no ctypes
 )
 ci=(clang clang-tidy clang-format shellcheck strace)

@@ -6,57 +6,27 @@
 // a page.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/btree_set.h"
-#include "absl/container/flat_hash_map.h"
+#include "controller/core/digest_watch.h"
 #include "controller/core/liveness.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/node_vitals.h"
 #include "controller/core/program_table.h"
+#include "controller/core/row_changes.h"
+#include "controller/core/slot_row.h"
+#include "controller/core/slot_table.h"
 #include "procctl/v1/node_service.pb.h"
 #include "procctl/v1/slot.pb.h"
 #include "proto/support/filter.h"
 
 namespace procctl::controller {
-
-// One row, kept small: there may be a million. Durations of absent fields are zero.
-struct SlotRow {
-  std::string label;
-  std::string name;                            // empty: the same as the label
-  std::shared_ptr<const std::string> boot_id;  // one string for all rows of a node
-  std::int64_t generation = 0;
-  std::int64_t start_ticks = 0;
-  std::int32_t pid = 0;
-  std::int32_t uid = 0;
-  v1::SlotState state = v1::SLOT_STATE_UNSPECIFIED;
-  v1::Door door = v1::DOOR_UNSPECIFIED;
-  std::chrono::nanoseconds timeout{0};
-  std::chrono::nanoseconds silence{0};
-  WallTime registered_at;
-  MonoTime reported;
-  // Most rows have none of these.
-  struct Extras {
-    std::string note;
-    std::string hold_reason;
-    std::string phase;
-    std::optional<v1::Hold> hold;
-    std::optional<std::chrono::nanoseconds> progress_limit;
-    std::optional<std::chrono::nanoseconds> progress_silence;
-    std::optional<std::chrono::nanoseconds> special_limit;
-    bool observe = false;
-  };
-  std::unique_ptr<const Extras> extras;
-
-  std::string_view ShownName() const { return name.empty() ? label : name; }
-};
 
 // What a node says about itself in its Hello.
 struct NodeFacts {
@@ -67,10 +37,11 @@ struct NodeFacts {
   std::string mode;
   std::int32_t guardian_uid = 0;
   std::string peer;
-  // What it understands beyond the first release: HoldOrder, DetailRequest, ProgramOrder.
+  // What it understands beyond the first release: HoldOrder, DetailRequest, ProgramOrder, Drain.
   bool holds = false;
   bool details = false;
   bool programs = false;
+  bool drain = false;
 };
 
 struct NodeRow {
@@ -82,6 +53,9 @@ struct NodeRow {
   MonoTime last_heard;
   std::optional<Observed> last_observed;  // empty: not heard in this controller's life
   std::int64_t events_waiting = 0;
+  NodeVitals vitals;
+  bool said_goodbye = false;  // last of all
+  std::string goodbye;        // why, in its own words
   std::int32_t slots = 0;
   std::int32_t in_trouble = 0;
 };
@@ -90,17 +64,31 @@ struct FleetSummary {
   std::int32_t connected = 0;
   std::int32_t suspect = 0;
   std::int32_t lost = 0;
+  std::int32_t draining = 0;
   std::int32_t slots = 0;
   // Rows in any state but ALIVE, QUIET, STARTING and BUSY, of nodes that are not LOST.
   std::int32_t in_trouble = 0;
-  // All rows of LOST nodes.
+  // All rows of nodes that are not CONNECTED.
   std::int32_t stale = 0;
 };
 
-struct StateChange {
-  std::string node;
-  NodeState from;
-  NodeState to;
+// How many nodes are CONNECTED, and how many of those have missed a heartbeat.
+struct Hearing {
+  int connected = 0;
+  int missed_one = 0;
+};
+
+// What a row of a node is worth. Numbered like procctl.v1.Freshness.
+enum class Freshness { kFresh = 1, kStale = 2, kUnknown = 3 };
+Freshness FreshnessOf(NodeState state);
+
+// Which slots, as seen when.
+struct SlotQuery {
+  const Filter* filter = nullptr;  // of SlotFilterSchema; outlives the query
+  MonoTime now;
+  WallTime wall_now;
+  // With rows whose match hangs on their usage, which no view knows: they must be judged again.
+  bool maybe = false;
 };
 
 // Where a list of slots or programs goes on.
@@ -119,8 +107,13 @@ class FleetView {
   FleetView& operator=(const FleetView&) = delete;
   ~FleetView();
 
+  // Notes in `changes` which slots and nodes' states change from now on; null: nowhere. Not owned.
+  void set_changes(RowChanges* changes) { changes_ = changes; }
+
   // A node that had a session in an earlier life of this controller.
   void AddKnown(std::string_view node);
+  // One that is not expected back.
+  void AddForgotten(std::string_view node);
 
   // A session begins. Returns the node's state before it; empty for a node never heard in this
   // controller's life. Rows of an earlier session stand until the new snapshot is complete.
@@ -145,11 +138,32 @@ class FleetView {
                      MonoTime now);
   void SetEventsWaiting(std::string_view node, std::int64_t session_epoch, std::int64_t waiting);
 
+  void SetVitals(std::string_view node, std::int64_t session_epoch, const NodeVitals& vitals);
+  // What follows from the node's digest of its rows at `revision`; nothing where another revision
+  // is held, or none.
+  DigestWatch::Act CheckDigest(std::string_view node, std::int64_t session_epoch,
+                               std::int64_t revision, std::uint64_t digest);
+
+  // The session's last word: DRAINING. Returns the state before it; empty: nothing has changed.
+  std::optional<NodeState> SayGoodbye(std::string_view node, std::int64_t session_epoch,
+                                      std::string_view why);
+
+  enum class Forgot { kYes, kAlready, kConnected, kUnknown };
+  // Nobody waits for the node any more, and its rows are dropped. Not while it is CONNECTED. A
+  // session that it may still have speaks for nobody from here on.
+  Forgot Forget(std::string_view node);
+
   // Judges every node and returns those whose state changed.
   std::vector<StateChange> JudgeNodes(const Liveness& liveness);
+  // As of the latest JudgeNodes.
+  const Hearing& hearing() const { return hearing_; }
 
   // Null if the node was never heard of.
   const NodeRow* FindNode(std::string_view node) const;
+  // Null if there is no such row.
+  const SlotRow* FindSlot(std::string_view node, std::int64_t generation) const;
+  const SlotRow* FindSlot(std::string_view node, std::string_view label) const;
+  const ProgramRow* FindProgram(std::string_view node, std::string_view label) const;
   const FleetSummary& summary() const { return summary_; }
   std::int64_t malformed_rows() const { return malformed_rows_; }
 
@@ -158,34 +172,29 @@ class FleetView {
                   const std::function<bool(const NodeRow&)>& visit) const;
 
   // Walks slots after `after` that match, looking at no more than `budget` rows and nodes. `visit`
-  // returns false to stop after that row. Returns where to go on, or nothing at the end.
+  // returns false to stop after that row. Returns where to go on, or nothing at the end. Nodes of
+  // which no row can match, by their id, states or names, are skipped as a whole.
   std::optional<RowKeyset> VisitSlots(
-      const Filter& filter, const RowKeyset& after, size_t budget,
+      const SlotQuery& query, const RowKeyset& after, size_t budget,
       const std::function<bool(const NodeRow&, const SlotRow&)>& visit) const;
-  // The same with programs.
+  // The same for who only counts: a node all of whose rows match is handed to `visit_all` instead,
+  // unless that is null.
+  std::optional<RowKeyset> CountSlots(
+      const SlotQuery& query, const RowKeyset& after, size_t budget,
+      const std::function<void(const NodeRow&, const SlotTable&)>& visit_all,
+      const std::function<void(const NodeRow&, const SlotRow&)>& visit) const;
+  // As VisitSlots, with programs.
   std::optional<RowKeyset> VisitPrograms(
       const Filter& filter, const RowKeyset& after, size_t budget,
       const std::function<bool(const NodeRow&, const ProgramRow&)>& visit) const;
 
  private:
-  struct ByLabel {
-    using is_transparent = void;
-    static std::string_view Label(const SlotRow* row) { return row->label; }
-    static std::string_view Label(std::string_view label) { return label; }
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const {
-      return Label(a) < Label(b);
-    }
-  };
-  // Rows owned by generation (how the node removes them), ordered by label (how people list them).
   struct Table {
-    absl::flat_hash_map<std::int64_t, std::unique_ptr<SlotRow>> rows;
-    absl::btree_set<const SlotRow*, ByLabel> order;
-    std::int32_t in_trouble = 0;
+    SlotTable slots;
     ProgramTable programs;
 
     bool TooLarge() const {
-      return rows.size() > kMostSlotsPerNode || programs.rows().size() > ProgramTable::kMostRows;
+      return slots.size() > kMostSlotsPerNode || programs.rows().size() > ProgramTable::kMostRows;
     }
   };
   struct Entry {
@@ -198,24 +207,38 @@ class FleetView {
     // A snapshot is on its way (always so at the start of a session): deltas mean nothing before
     // it.
     bool awaits_snapshot = true;
+    DigestWatch digests;
+    NodeState noted_state = NodeState::kSuspect;  // the last that Count has seen
   };
 
   Entry* FindCurrent(std::string_view node, std::int64_t session_epoch);
   void Upsert(Table* table, const v1::Slot& slot, bool replace, MonoTime now);
   void Upsert(Table* table, const v1::Program& program, bool replace);
-  static void Remove(Table* table, std::int64_t generation);
   // Takes the node out of the summary, or puts it in again: around every change of its rows or
   // state.
   void Uncount(const Entry& entry);
   void Count(Entry* entry);
+  void DropRows(Entry* entry);
+  // What `delta` is about to change; before it does.
+  void Note(const Entry& entry, const v1::SlotDelta& delta);
+  // The staged rows are about to replace the others.
+  void NoteReplaced(const Entry& entry);
 
+  RowChanges* changes_ = nullptr;
   MonoTime start_;
   std::map<std::string, Entry, std::less<>> nodes_;
   FleetSummary summary_;
+  Hearing hearing_;
   std::int64_t malformed_rows_ = 0;
 };
 
-// What a person is told: STALE for the rows of a LOST node.
+// What a person is told: STALE for the rows of a node that cannot be heard.
 v1::SlotState ShownState(const NodeRow& node, const SlotRow& slot);
+
+// Whether a list of slots with this filter (by SlotFilterSchema(), without what changes by itself:
+// age, silence) holds the row.
+bool Matches(const Filter& filter, const NodeRow& node, const SlotRow& slot);
+// False: it holds no row of this node, whatever its slots are.
+bool MayMatch(const Filter& filter, const NodeRow& node);
 
 }  // namespace procctl::controller

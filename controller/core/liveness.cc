@@ -4,15 +4,21 @@
 
 namespace procctl::controller {
 
-void Liveness::Tick(MonoTime now) {
+void Liveness::Tick(MonoTime now, bool deaf) {
   const std::chrono::nanoseconds elapsed = now - last_tick_;
   last_tick_ = now;
+  if (deaf) return;
   observed_ += std::clamp(elapsed, std::chrono::nanoseconds(0), kMostPerTick);
 }
 
-NodeState Liveness::Judge(std::optional<Observed> last_heard) const {
+NodeState Liveness::Judge(std::optional<Observed> last_heard, bool goodbye) const {
   const Observed silence = observed_ - last_heard.value_or(Observed(0));
-  if (silence > limits_.lost_after) return NodeState::kLost;
+  if (silence > limits_.lost_after && observed_ > limits_.start_grace) {
+    const bool forgotten =
+        limits_.forget_after > Observed(0) && silence - limits_.lost_after > limits_.forget_after;
+    return forgotten ? NodeState::kForgotten : NodeState::kLost;
+  }
+  if (goodbye) return NodeState::kDraining;
   if (silence > limits_.suspect_after || !last_heard.has_value()) return NodeState::kSuspect;
   return NodeState::kConnected;
 }
@@ -29,6 +35,10 @@ std::optional<v1::EventKind> EventOfChange(std::optional<NodeState> from, NodeSt
       return v1::EVENT_KIND_NODE_SUSPECT;
     case NodeState::kLost:
       return v1::EVENT_KIND_NODE_LOST;
+    case NodeState::kDraining:
+      return v1::EVENT_KIND_NODE_DRAINING;
+    case NodeState::kForgotten:
+      return v1::EVENT_KIND_NODE_FORGOTTEN;
   }
   return std::nullopt;
 }

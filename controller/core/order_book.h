@@ -1,15 +1,16 @@
-// Kill requests under way: which target of which request stands where.
+// Orders to stop under way: which target of which order stands where, and which is next.
 //
 // A target is done when the VERDICT event of its order is committed *and* the request itself is
 // recorded: the caller is told nothing that a crash could take back. What has no verdict in time is
 // UNRESOLVED.
 //
-//   (Begin) -> DISPATCHED -> TERM_SENT -> KILL_SENT -> DONE
-//                  \____________\____________\______-> UNRESOLVED   after time to live + grace + 20
-//                  s
+//   (Begin, at once) --------> DISPATCHED -> TERM_SENT -> KILL_SENT -> DONE
+//   (Begin, paced) -> WAITING --Send--^ \____________\____________\--> UNRESOLVED
+//                        \--cancelled--> CANCELLED     time to live + grace + 20 s after Send
 //
-// A request leaves the book when all its targets are done; from then on the store answers for it.
-// Pure: no clock, no lock, no store, no session.
+// What an earlier life of the controller has sent is not sent again: its verdict comes, or it is
+// UNRESOLVED. A request leaves the book when all its targets are done and its last state is
+// recorded; from then on the store answers for it. Pure: no clock, no lock, no store, no session.
 #pragma once
 
 #include <chrono>
@@ -22,14 +23,28 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "controller/core/mono_time.h"
+#include "controller/core/order_recovery.h"
 #include "controller/core/order_request.h"
+#include "controller/core/order_standing.h"
+#include "controller/core/pace.h"
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/order.pb.h"
 
 namespace procctl::controller {
 
-// Numbered like procctl.v1.KillPhase; a later phase is a higher number.
-enum class KillPhase { kDispatched = 1, kTermSent = 2, kKillSent = 3, kDone = 4, kUnresolved = 5 };
+// Numbered like procctl.v1.KillPhase.
+enum class KillPhase {
+  kDispatched = 1,
+  kTermSent = 2,
+  kKillSent = 3,
+  kDone = 4,
+  kUnresolved = 5,
+  kWaiting = 6,
+  kCancelled = 7
+};
+
+// How far along a target is: a later phase ranks higher, those at the end all the same.
+int RankOf(KillPhase phase);
 
 // Where one target stands: what its callers are told.
 struct Progress {
@@ -44,28 +59,54 @@ struct Progress {
   std::string message;
 };
 
+// What an event says about its target; the kinds that are about none leave it DISPATCHED.
+KillPhase PhaseOf(const v1::Event& event);
+void Fill(const v1::Event& event, Progress* progress);
+void FillUnresolved(Progress* progress);
+void FillCancelled(Progress* progress);
+
 class OrderBook {
  public:
   // Bounds memory; far above what an operator starts at a time.
   static constexpr size_t kMostTargets = 100'000;
+  // Paced orders may wait for weeks: so much is left for others.
+  static constexpr size_t kLeftForUnpaced = 20'000;
   // A node's verdict may take this much longer than time to live and grace: 10 s until UNKILLABLE,
   // and the way back.
   static constexpr std::chrono::seconds kSlack{20};
   // Stands for "the node's own grace", which the controller does not know.
   static constexpr std::chrono::seconds kAssumedGrace{5};
+  // A store that cannot record the end of a request keeps it in the book for so long.
+  static constexpr std::chrono::minutes kMostUnrecorded{1};
 
-  // Takes `request` into the book; its id must not be in it. `recorded`: it is in the store
-  // already. UNAVAILABLE if the book is full.
-  absl::Status Begin(OrderRequest request, bool recorded, MonoTime now);
+  // Takes `request` into the book; its id must not be in it. One that goes at once counts as sent.
+  // `recorded`: it is in the store already. UNAVAILABLE if the book is full.
+  absl::Status Begin(OrderRequest request, bool recorded, MonoTime now, WallTime received_at = {});
+
+  // Takes one of an earlier life, as it was recorded. One that was RUNNING with targets to send is
+  // PAUSED from here on.
+  struct Earlier {
+    OrderRequest request;
+    std::vector<bool> sent;  // for each target
+    v1::OrderState state = v1::ORDER_STATE_UNSPECIFIED;
+    std::string message;
+    WallTime received_at;
+  };
+  absl::Status Restore(Earlier earlier, MonoTime now);
 
   // Null if no request of that id is under way.
   const OrderRequest* Find(std::string_view request_id) const;
 
   // Every target as it stands.
   std::vector<Progress> Standing(std::string_view request_id) const;
+  // The order as a whole; nothing if it is not under way.
+  std::optional<OrderStanding> Look(std::string_view request_id) const;
+  // It has ended, and that is recorded: only targets that were sent before are waited for.
+  bool EndRecorded(std::string_view request_id) const;
+  std::vector<std::string> Ids() const;
 
-  // Orders of targets without a verdict whose time to live is not over, with what is left of it:
-  // those of a request to dispatch, and those of a node that came back.
+  // Orders of targets that were sent, without a verdict, whose time to live is not over, with what
+  // is left of it: those of a request that goes at once, and those of a node that came back.
   struct Dispatch {
     size_t target;
     std::string node;
@@ -73,6 +114,34 @@ class OrderBook {
   };
   std::vector<Dispatch> OrdersOf(std::string_view request_id, MonoTime now) const;
   std::vector<Dispatch> OrdersFor(std::string_view node, MonoTime now);
+
+  // What is next for an order: after each piece of news about it, and when it is due.
+  struct Move {
+    // To be recorded as sent and then given to Send.
+    std::vector<size_t> choose;
+    // It stands otherwise than the last Move said: to be recorded, then StateRecorded.
+    std::optional<OrderStanding> changed;
+  };
+  Move Advance(std::string_view request_id, MonoTime now);
+  // Requests to call Advance for though nothing was reported.
+  std::vector<std::string> Due(MonoTime now) const;
+
+  // Targets that Advance chose and that are recorded as sent. Those whose order has been paused,
+  // halted or cancelled meanwhile stay behind.
+  struct Sending {
+    std::vector<Dispatch> orders;
+    std::vector<size_t> stays;
+  };
+  Sending Send(std::string_view request_id, const std::vector<size_t>& targets, MonoTime now);
+
+  // FAILED_PRECONDITION if it has ended (cancelling what is cancelled is fine), NOT_FOUND if it is
+  // not under way. Advance says what came of it.
+  absl::Status Steer(std::string_view request_id, v1::OrderAction action, std::string_view by,
+                     std::string_view reason, MonoTime now);
+
+  // Stopped programs that are to come back, and that one of them has.
+  std::vector<AwaitedTarget> Awaited() const;
+  void Returned(const AwaitedTarget& awaited, MonoTime now);
 
   // The node of a target cannot be reached: its order goes to nobody from here on. False if
   // OrdersFor has handed it out meanwhile, because the node came back: then it is the node that
@@ -86,9 +155,11 @@ class OrderBook {
   };
   // An event is committed. An event of another node than the target's is nobody's: a node cannot
   // answer for another.
-  std::vector<News> OnCommitted(const v1::Event& event);
+  std::vector<News> OnCommitted(const v1::Event& event, MonoTime now);
   // The request's record is committed.
   std::vector<News> OnRecorded(std::string_view request_id);
+  // A change that Advance told is committed.
+  std::vector<News> StateRecorded(std::string_view request_id, v1::OrderState state);
   // Gives up on what is overdue.
   std::vector<News> Expire(MonoTime now);
 
@@ -96,19 +167,33 @@ class OrderBook {
   size_t targets() const { return targets_; }
 
  private:
-  // What became of a target's order: not decided, given to a node that came back, refused.
-  enum class Way : unsigned char { kOpen, kGiven, kRefused };
+  // What became of a target's order: not sent, not decided, given to a node that came back,
+  // refused, sent in an earlier life.
+  enum class Way : unsigned char { kWaiting, kOpen, kGiven, kRefused, kEarlier };
   struct Running {
+    Running(OrderRequest order, MonoTime now);
     OrderRequest request;
+    Pacer pacer;
     bool recorded = false;
-    MonoTime began;
-    MonoTime overdue;
+    WallTime received_at;
     std::vector<Progress> standing;
     std::vector<Way> ways;
-    size_t open = 0;  // targets not told as done
+    std::vector<MonoTime> sent_at;
+    size_t open = 0;   // targets not told as done
+    MonoTime overdue;  // no target is before it
+    std::optional<MonoTime> look_again;
+    v1::OrderState told_state = v1::ORDER_STATE_RUNNING;
+    bool end_recorded = false;
+    MonoTime ended_at;
   };
+  static std::chrono::nanoseconds Patience(const OrderRequest& request);
   static std::optional<v1::Order> OrderOf(const Running& running, size_t target, MonoTime now);
+  static OrderStanding LookAt(const Running& running);
+  Running* FindRunning(std::string_view request_id);
+  const Running* FindRunning(std::string_view request_id) const;
+  Running* Insert(Running running);
   void EraseIfFinished(std::string_view request_id);
+  void Erase(const std::string& request_id);
 
   absl::flat_hash_map<std::string, Running> requests_;
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> requests_of_node_;

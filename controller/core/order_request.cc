@@ -88,16 +88,21 @@ absl::Status CheckTarget(Act act, const OrderTarget& target, size_t index) {
 
 }  // namespace
 
-absl::Status CheckOrderRequest(const OrderRequest& request) {
-  if (request.id.empty() || request.id.size() > kMostIdBytes ||
-      !std::all_of(request.id.begin(), request.id.end(), IsIdCharacter)) {
-    return absl::InvalidArgumentError(
-        fmt::format("request_id \"{}\" is not 1 to 64 of [A-Za-z0-9._-]; use a new UUID",
-                    Escape(std::string_view(request.id).substr(0, 80))));
+absl::Status CheckRequestId(std::string_view id) {
+  if (!id.empty() && id.size() <= kMostIdBytes &&
+      std::all_of(id.begin(), id.end(), IsIdCharacter)) {
+    return absl::OkStatus();
   }
-  if (request.targets.empty() || request.targets.size() > kMostTargetsPerRequest) {
-    return absl::InvalidArgumentError(fmt::format("{} targets; a request holds 1 to {}",
-                                                  request.targets.size(), kMostTargetsPerRequest));
+  return absl::InvalidArgumentError(
+      fmt::format("request_id \"{}\" is not 1 to 64 of [A-Za-z0-9._-]; use a new UUID",
+                  Escape(id.substr(0, 80))));
+}
+
+absl::Status CheckOrderRequest(const OrderRequest& request, size_t most_targets) {
+  if (absl::Status id = CheckRequestId(request.id); !id.ok()) return id;
+  if (request.targets.empty() || request.targets.size() > most_targets) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} targets; a request holds 1 to {}", request.targets.size(), most_targets));
   }
   if (request.grace && (request.grace->count() < 0 || *request.grace > kMostGrace)) {
     return absl::InvalidArgumentError(
@@ -122,6 +127,8 @@ absl::Status CheckOrderRequest(const OrderRequest& request) {
 }
 
 bool SameTargets(const OrderRequest& a, const OrderRequest& b) {
+  // Who applies a plan again may have nothing but its hash left, which is of all its targets.
+  if (!a.plan_hash.empty() || !b.plan_hash.empty()) return a.plan_hash == b.plan_hash;
   // Of a slot the label is for the record; of a program it is what is meant.
   const bool by_label = IsProgramAct(a.act);
   return a.act == b.act &&

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/support/row_digest.h"
+
 namespace procctl::controller {
 namespace {
 
@@ -35,12 +37,16 @@ bool ProgramTable::Upsert(const v1::Program& program, bool replace) {
   row.state = program.state();
   row.labels.assign(program.labels().begin(), program.labels().end());
   row.packed = program.SerializeAsString();
+  digest_ -= std::exchange(row.digest, RowDigest(program));
+  digest_ += row.digest;
   return true;
 }
 
 void ProgramTable::Remove(std::string_view label) {
   const auto it = rows_.find(label);
-  if (it != rows_.end()) rows_.erase(it);
+  if (it == rows_.end()) return;
+  digest_ -= it->second.digest;
+  rows_.erase(it);
 }
 
 }  // namespace procctl::controller

@@ -1,6 +1,7 @@
 // The program rows of one node, by label. Pure data; FleetView holds one for each node.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -17,6 +18,7 @@ struct ProgramRow {
   v1::ProgramState state = v1::PROGRAM_STATE_UNSPECIFIED;
   std::vector<std::string> labels;  // KEY=VALUE
   std::string packed;               // v1::Program
+  std::uint64_t digest = 0;         // proto/support/row_digest.h
 
   v1::Program Unpack() const;
 };
@@ -37,9 +39,12 @@ class ProgramTable {
   void Remove(std::string_view label);
 
   const Rows& rows() const { return rows_; }
+  // Of all rows together.
+  std::uint64_t digest() const { return digest_; }
 
  private:
   Rows rows_;
+  std::uint64_t digest_ = 0;
 };
 
 }  // namespace procctl::controller

@@ -97,14 +97,9 @@ absl::StatusOr<Authority> Authority::Open(const std::string& dir) {
   return Authority(std::move(*fleet), std::move(certificate), std::move(key));
 }
 
-absl::Status Authority::Issue(const CertificateRequest& request, const std::string& out_dir) const {
+absl::StatusOr<Leaf> Authority::Certify(const CertificateRequest& request) const {
   const Identity identity{fleet_, request.role, request.id};
   if (auto s = Check(identity, request); !s.ok()) return s;
-  const std::string key_path = out_dir + "/key.pem";
-  if (FileExists(key_path)) {
-    return absl::AlreadyExistsError(fmt::format(
-        "{} exists and is not overwritten; remove its folder to get a new one", key_path));
-  }
   const auto start = SystemClock::now() + request.starts_in;
   const Validity validity{start - kBackdated, start + request.lifetime};
   if (validity.not_after > NotAfter(certificate_.get())) {
@@ -112,22 +107,36 @@ absl::Status Authority::Issue(const CertificateRequest& request, const std::stri
         fmt::format("a lifetime of {} would outlive the CA itself; ask for less",
                     FormatDuration(request.lifetime)));
   }
-  if (auto s = MakeFolders(out_dir); !s.ok()) return s;
   auto key = MakeKey();
   if (!key.ok()) return key.status();
   auto leaf = MakeLeafCertificate(identity, request.hosts, key->get(), certificate_.get(),
                                   key_.get(), validity);
   if (!leaf.ok()) return leaf.status();
-  if (auto s =
-          WriteFileSafely(out_dir + "/ca.crt", ToPem(certificate_.get()), 0644, Existing::kReplace);
+  return Leaf{ToPem(leaf->get()), ToPem(key->get())};
+}
+
+std::string Authority::certificate() const { return ToPem(certificate_.get()); }
+
+absl::Status Authority::Issue(const CertificateRequest& request, const std::string& out_dir) const {
+  // Before the file is looked for: an id that climbs out of its folder must not even be looked up.
+  if (auto s = Check({fleet_, request.role, request.id}, request); !s.ok()) return s;
+  const std::string key_path = out_dir + "/key.pem";
+  if (FileExists(key_path)) {
+    return absl::AlreadyExistsError(fmt::format(
+        "{} exists and is not overwritten; remove its folder to get a new one", key_path));
+  }
+  const auto leaf = Certify(request);
+  if (!leaf.ok()) return leaf.status();
+  if (auto s = MakeFolders(out_dir); !s.ok()) return s;
+  if (auto s = WriteFileSafely(out_dir + "/ca.crt", certificate(), 0644, Existing::kReplace);
       !s.ok()) {
     return s;
   }
-  if (auto s = WriteFileSafely(out_dir + "/cert.pem", ToPem(leaf->get()), 0644, Existing::kReplace);
+  if (auto s = WriteFileSafely(out_dir + "/cert.pem", leaf->cert, 0644, Existing::kReplace);
       !s.ok()) {
     return s;
   }
-  return WriteFileSafely(key_path, ToPem(key->get()), 0600, Existing::kRefuse);
+  return WriteFileSafely(key_path, leaf->key, 0600, Existing::kRefuse);
 }
 
 }  // namespace procctl

@@ -25,6 +25,12 @@ struct CertificateRequest {
   std::chrono::seconds starts_in{0};
 };
 
+// PEM, as in the files that Issue writes.
+struct Leaf {
+  std::string cert;
+  std::string key;
+};
+
 class Authority {
  public:
   // Makes a new CA (ten years) in `dir`. ALREADY_EXISTS if there is one: it is never replaced.
@@ -40,6 +46,12 @@ class Authority {
   // key.pem is there. INVALID_ARGUMENT for a bad id, host or lifetime, FAILED_PRECONDITION if the
   // certificate would outlive the CA. Dates are backdated by five minutes for clocks that differ.
   absl::Status Issue(const CertificateRequest& request, const std::string& out_dir) const;
+
+  // The same in memory alone: whoever asks keeps the key.
+  absl::StatusOr<Leaf> Certify(const CertificateRequest& request) const;
+
+  // The CA's certificate, PEM.
+  std::string certificate() const;
 
  private:
   Authority(std::string fleet, X509Ptr certificate, EvpPkeyPtr key)

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -17,14 +18,21 @@
 #include "controller/core/accept_policy.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/listen_address.h"
+#include "proto/support/duration_text.h"
 #include "proto/support/logging.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::controller {
 namespace {
 
-constexpr int kBacklog = 1024;
-constexpr std::chrono::seconds kLogEvery{1};
+constexpr int kBacklog = 4096;
+constexpr int kCrowdedPauseMs = 5;
+constexpr int kMostInARow = 256;
+// No stream is given a larger window. gRPC's threads read a connection until nothing is left to
+// read, and do nothing else meanwhile: a kernel that holds megabytes for one flooding peer would
+// keep everybody waiting.
+constexpr int kReceiveBuffer = 64 << 10;
+constexpr int kShedLogMs = 1000;
 
 std::string AddressText(const sockaddr* address, socklen_t size) {
   std::array<char, NI_MAXHOST> host = {};
@@ -55,6 +63,8 @@ absl::StatusOr<UniqueFd> Bind(const std::string& address) {
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> holder(found, freeaddrinfo);
   UniqueFd listener(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
+  // Inherited by what is accepted; a refusal only costs others time in a flood.
+  (void)setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
   // REUSEADDR for quick restarts; never REUSEPORT: a second controller must fail, not take half.
   if (!listener.ok() ||
       setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
@@ -70,7 +80,8 @@ absl::StatusOr<UniqueFd> Bind(const std::string& address) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AcceptLoop>> AcceptLoop::Listen(const std::string& address,
-                                                               int descriptor_limit) {
+                                                               int descriptor_limit,
+                                                               const ConnectionLimits& limits) {
   auto listener = Bind(address);
   if (!listener.ok()) return listener.status();
   sockaddr_storage bound = {};
@@ -85,19 +96,23 @@ absl::StatusOr<std::unique_ptr<AcceptLoop>> AcceptLoop::Listen(const std::string
     return absl::ResourceExhaustedError(
         fmt::format("no descriptors to listen with: {}", strerror(errno)));
   }
-  return std::unique_ptr<AcceptLoop>(new AcceptLoop(*std::move(listener), std::move(stop),
-                                                    std::move(reserve), AddressText(generic, size),
-                                                    descriptor_limit));
+  auto newcomers = Newcomers::Make(limits);
+  if (!newcomers.ok()) return newcomers.status();
+  Parts parts{*std::move(listener),  std::move(stop), std::move(reserve),
+              *std::move(newcomers), bound,           AddressText(generic, size)};
+  return std::unique_ptr<AcceptLoop>(new AcceptLoop(std::move(parts), descriptor_limit, limits));
 }
 
-AcceptLoop::AcceptLoop(UniqueFd listener, UniqueFd stop, UniqueFd reserve, std::string address,
-                       int descriptor_limit)
-    : listener_(std::move(listener)),
-      stop_(std::move(stop)),
-      reserve_(std::move(reserve)),
-      address_(std::move(address)),
+AcceptLoop::AcceptLoop(Parts parts, int descriptor_limit, const ConnectionLimits& limits)
+    : listener_(std::move(parts.listener)),
+      stop_(std::move(parts.stop)),
+      reserve_(std::move(parts.reserve)),
+      address_(std::move(parts.address)),
       descriptor_limit_(descriptor_limit),
-      ceiling_(AcceptCeiling(descriptor_limit)) {}
+      ceiling_(AcceptCeiling(descriptor_limit)),
+      limits_(limits),
+      newcomers_(std::move(parts.newcomers)),
+      probe_(parts.bound) {}
 
 AcceptLoop::~AcceptLoop() { Stop(); }
 
@@ -117,33 +132,54 @@ void AcceptLoop::Stop() {
 }
 
 bool AcceptLoop::WaitFor(bool listener, int timeout_ms) {
-  std::array<pollfd, 2> fds = {{{stop_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}}};
-  const nfds_t count = listener ? 2 : 1;
+  std::array<pollfd, 3> fds = {
+      {{stop_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}, {newcomers_->wake_fd(), POLLIN, 0}}};
+  const nfds_t count = listener ? 3 : 1;
   // An error of poll itself (EINTR, ENOMEM) is a wake-up like any other.
   if (poll(fds.data(), count, timeout_ms) < 0) return true;
   return fds[0].revents == 0;
 }
 
 void AcceptLoop::Loop() {
-  while (WaitFor(/*listener=*/true, shed_unlogged_ > 0 ? 1000 : -1)) {
-    while (AcceptOne()) {
+  while (WaitFor(/*listener=*/true, Patience())) {
+    // First those that are through, so that their places are free for those that come.
+    Shed(ShedReason::kHandshake, newcomers_->Tend(MonoNow()), nullptr);
+    // Not for ever: a flood must not keep the overdue ones alive.
+    for (int i = 0; i < kMostInARow && !newcomers_->Crowded(MonoNow()) && AcceptOne(); ++i) {
     }
-    Shed(0);
+    // They are through within milliseconds, and do not wake this thread.
+    if (newcomers_->Crowded(MonoNow()) && !WaitFor(/*listener=*/false, kCrowdedPauseMs)) break;
+    TellShed();
   }
 }
 
+int AcceptLoop::Patience() const {
+  int patience = shed_log_.pending() ? kShedLogMs : -1;
+  if (const auto deadline = newcomers_->NextDeadline(); deadline.has_value()) {
+    using std::chrono::milliseconds;
+    const auto left = std::chrono::ceil<milliseconds>(*deadline - MonoNow()) + milliseconds(1);
+    const int until = static_cast<int>(std::max(milliseconds(0), left).count());
+    patience = patience < 0 ? until : std::min(patience, until);
+  }
+  return patience;
+}
+
 bool AcceptLoop::AcceptOne() {
-  UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  sockaddr_storage peer = {};
+  socklen_t size = sizeof(peer);
+  UniqueFd connection(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size,
+                              SOCK_CLOEXEC | SOCK_NONBLOCK));
   const int error = connection.ok() ? 0 : errno;
+  if (connection.ok() && probe_.Recognize(peer)) return true;
   const AcceptAction action = JudgeAccept(error, connection.get(), ceiling_);
   if (action != AcceptAction::kBackOff) failures_ = 0;
   switch (action) {
     case AcceptAction::kHandOver:
-      HandOver(std::move(connection));
+      TakeIn(std::move(connection), peer);
       return true;
     case AcceptAction::kShed:
       connection.Reset();
-      Shed(1);
+      Shed(ShedReason::kDescriptors, 1, &peer);
       return true;
     case AcceptAction::kUseReserve:
       UseReserve();
@@ -161,6 +197,19 @@ bool AcceptLoop::AcceptOne() {
       Fatal(fmt::format("the listening socket is unusable: {}", strerror(error)));
   }
   return false;
+}
+
+void AcceptLoop::TakeIn(UniqueFd connection, const sockaddr_storage& peer) {
+  switch (newcomers_->Admit(connection.get(), peer, MonoNow())) {
+    case Newcomers::Answer::kWelcome:
+      return HandOver(std::move(connection));
+    case Newcomers::Answer::kTooManyOfAddress:
+      connection.Reset();
+      return Shed(ShedReason::kAddress, 1, &peer);
+    case Newcomers::Answer::kNoDescriptor:
+      connection.Reset();
+      return Shed(ShedReason::kDescriptors, 1, &peer);
+  }
 }
 
 void AcceptLoop::HandOver(UniqueFd connection) {
@@ -186,21 +235,40 @@ void AcceptLoop::UseReserve() {
   UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (connection.ok()) {
     connection.Reset();
-    Shed(1);
+    Shed(ShedReason::kDescriptors, 1, nullptr);
   }
   reserve_ = OpenReserve();
 }
 
-void AcceptLoop::Shed(int count) {
-  shed_.fetch_add(count, std::memory_order_relaxed);
-  shed_unlogged_ += count;
-  const MonoTime now = MonoNow();
-  if (shed_unlogged_ == 0 || now - shed_logged_ < kLogEvery) return;
-  spdlog::warn(
-      "closed {} new connections: descriptors are short (limit {}); raise LimitNOFILE or see who "
-      "connects",
-      std::exchange(shed_unlogged_, 0), descriptor_limit_);
-  shed_logged_ = now;
+void AcceptLoop::Shed(ShedReason reason, int count, const sockaddr_storage* peer) {
+  if (count == 0) return;
+  shed_[static_cast<std::size_t>(reason)].fetch_add(count, std::memory_order_relaxed);
+  shed_log_.Note(
+      reason, count,
+      peer == nullptr ? "" : AddressText(reinterpret_cast<const sockaddr*>(peer), sizeof(*peer)));
+}
+
+void AcceptLoop::TellShed() {
+  for (const ShedLog::Line& line : shed_log_.Take(MonoNow())) {
+    switch (line.reason) {
+      case ShedReason::kDescriptors:
+        spdlog::warn(
+            "closed {} new connections: descriptors are short (limit {}); raise LimitNOFILE or see "
+            "who connects",
+            line.count, descriptor_limit_);
+        break;
+      case ShedReason::kAddress:
+        spdlog::warn(
+            "closed {} new connections, the last from {}: {} of its address have not begun a call "
+            "yet; where many nodes share an address raise limits.connections_per_address",
+            line.count, line.last_address, limits_.per_address);
+        break;
+      case ShedReason::kHandshake:
+        spdlog::warn("closed {} connections that began no call within {}", line.count,
+                     FormatDuration(limits_.handshake_timeout));
+        break;
+    }
+  }
 }
 
 }  // namespace procctl::controller

@@ -2,7 +2,10 @@
 
 #include <utility>
 
+#include "controller/core/reconnect_pace.h"
 #include "controller/rpc/clocks.h"
+#include "controller/rpc/own_event.h"
+#include "proto/support/duration_text.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/spdlog.h"
 
@@ -10,20 +13,49 @@ namespace procctl::controller {
 namespace {
 
 std::string ChangeText(const StateChange& change) {
-  return change.to == NodeState::kLost
-             ? fmt::format("node {} was not heard for the lost time; its rows are stale",
-                           change.node)
-             : fmt::format("node {} was not heard for the suspect time", change.node);
+  switch (change.to) {
+    case NodeState::kConnected:
+      return fmt::format("node {} is connected", change.node);
+    case NodeState::kSuspect:
+      return fmt::format("node {} was not heard for the suspect time; its rows are stale",
+                         change.node);
+    case NodeState::kLost:
+      return fmt::format("node {} was not heard for the lost time; nothing is known of it",
+                         change.node);
+    case NodeState::kDraining:
+      return fmt::format("node {} ends in good order", change.node);
+    case NodeState::kForgotten:
+      return fmt::format("node {} was lost for so long that it is forgotten; its rows are dropped",
+                         change.node);
+  }
+  return "";
+}
+
+NodeVitals VitalsOf(const v1::NodeHeartbeat& heartbeat,
+                    std::optional<std::chrono::nanoseconds> skew) {
+  NodeVitals vitals;
+  vitals.skew = skew;
+  // A load of 0 is told by whoever tells its lag; older nodes tell neither.
+  if (heartbeat.has_lag() || heartbeat.load_per_mille() != 0) {
+    vitals.load_per_mille = heartbeat.load_per_mille();
+  }
+  if (heartbeat.has_lag()) vitals.lag = FromProto(heartbeat.lag());
+  return vitals;
 }
 
 }  // namespace
 
-Fleet::Fleet(const LivenessLimits& limits, CommitLog* log)
-    : log_(log), liveness_(limits, MonoNow()), view_(MonoNow()) {}
+Fleet::Fleet(const LivenessLimits& limits, CommitLog* log, Coordinator* coordinator)
+    : log_(log), coordinator_(coordinator), liveness_(limits, MonoNow()), view_(MonoNow()) {}
 
 void Fleet::AddKnown(const std::vector<std::string>& nodes) {
   absl::MutexLock lock(&mutex_);
   for (const std::string& node : nodes) view_.AddKnown(node);
+}
+
+void Fleet::AddForgotten(const std::vector<std::string>& nodes) {
+  absl::MutexLock lock(&mutex_);
+  for (const std::string& node : nodes) view_.AddForgotten(node);
 }
 
 void Fleet::Adopt(const std::shared_ptr<Session>& session) {
@@ -39,6 +71,7 @@ void Fleet::Forget(const Session* session) {
 bool Fleet::Begin(const std::string& node, std::int64_t session_epoch, NodeFacts facts,
                   const std::shared_ptr<Session>& session) {
   std::shared_ptr<Session> superseded;
+  std::optional<NodeState> before;
   bool news = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -46,14 +79,13 @@ bool Fleet::Begin(const std::string& node, std::int64_t session_epoch, NodeFacts
     if (speaker.session_epoch >= session_epoch) return false;
     superseded = speaker.session.lock();
     speaker = {session_epoch, session};
-    const auto before = view_.BeginSession(node, session_epoch, std::move(facts), MonoNow(),
-                                           liveness_.observed(), WallNow());
-    news = EventOfChange(before, NodeState::kConnected).has_value();
+    before = view_.BeginSession(node, session_epoch, std::move(facts), MonoNow(),
+                                liveness_.observed(), WallNow());
+    news = silence_.ComesBack(node) && EventOfChange(before, NodeState::kConnected).has_value();
   }
   if (superseded != nullptr) superseded->Supersede();
-  if (news) {
-    Announce(node, v1::EVENT_KIND_NODE_CONNECTED, fmt::format("node {} is connected", node));
-  }
+  // Of a node never heard before too: LOST is as good as that.
+  if (news) Announce({node, before.value_or(NodeState::kLost), NodeState::kConnected});
   return true;
 }
 
@@ -82,10 +114,55 @@ FleetView::Applied Fleet::ApplyDelta(const std::string& node, std::int64_t sessi
   return view_.ApplyDelta(node, session_epoch, delta, MonoNow());
 }
 
-void Fleet::SetEventsWaiting(const std::string& node, std::int64_t session_epoch,
-                             std::int64_t waiting) {
+DigestWatch::Act Fleet::TakeHeartbeat(const std::string& node, std::int64_t session_epoch,
+                                      const v1::NodeHeartbeat& heartbeat,
+                                      std::optional<std::chrono::nanoseconds> skew) {
   absl::MutexLock lock(&mutex_);
-  view_.SetEventsWaiting(node, session_epoch, waiting);
+  view_.SetEventsWaiting(node, session_epoch, heartbeat.events_waiting());
+  view_.SetVitals(node, session_epoch, VitalsOf(heartbeat, skew));
+  if (!heartbeat.has_digest()) return DigestWatch::Act::kNone;
+  return view_.CheckDigest(node, session_epoch, heartbeat.revision(), heartbeat.digest());
+}
+
+void Fleet::SayGoodbye(const std::string& node, std::int64_t session_epoch,
+                       const std::string& why) {
+  std::optional<NodeState> before;
+  {
+    absl::MutexLock lock(&mutex_);
+    before = view_.SayGoodbye(node, session_epoch, why);
+  }
+  if (!before) return;
+  std::string message = fmt::format("node {} ends in good order", node);
+  if (!why.empty()) message += fmt::format(": {}", why);
+  spdlog::info("{}", message);
+  Record(log_, OwnEvent(v1::EVENT_KIND_NODE_DRAINING, v1::SEVERITY_INFO, node, std::move(message)));
+}
+
+FleetView::Forgot Fleet::ForgetNode(const std::string& node) {
+  std::shared_ptr<Session> session;
+  FleetView::Forgot forgot;
+  {
+    absl::MutexLock lock(&mutex_);
+    forgot = view_.Forget(node);
+    const auto speaker = speakers_.find(node);
+    if (forgot == FleetView::Forgot::kYes && speaker != speakers_.end()) {
+      session = speaker->second.session.lock();
+      speaker->second.session.reset();
+    }
+  }
+  if (session != nullptr) session->Dismiss();
+  return forgot;
+}
+
+std::size_t Fleet::Size() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const FleetSummary& summary = view_.summary();
+  std::size_t size = 0;
+  for (const std::int32_t nodes :
+       {summary.connected, summary.suspect, summary.lost, summary.draining}) {
+    size += static_cast<std::size_t>(nodes);
+  }
+  return size;
 }
 
 Fleet::Line Fleet::LineTo(const std::string& node) const {
@@ -115,26 +192,63 @@ Fleet::Sent Fleet::Send(const std::string& node, OrderMessage order) {
   return line.session->Send(std::move(order)) ? Sent::kYes : Sent::kNotConnected;
 }
 
-void Fleet::Tick() {
+void Fleet::Tick(bool deaf) {
   const MonoTime now = MonoNow();
-  std::vector<StateChange> changes;
+  MassSilence::Outcome outcome;
   {
     absl::MutexLock lock(&mutex_);
-    liveness_.Tick(now);
-    changes = view_.JudgeNodes(liveness_);
+    liveness_.Tick(now, deaf);
+    std::vector<StateChange> changes = view_.JudgeNodes(liveness_);
+    const Hearing& hearing = view_.hearing();
+    outcome = silence_.Judge(liveness_.observed(), hearing.connected, hearing.missed_one,
+                             std::move(changes));
   }
-  for (const StateChange& change : changes) {
-    const auto kind = EventOfChange(change.from, change.to);
-    if (!kind) continue;
-    spdlog::warn("{}", ChangeText(change));
-    Announce(change.node, *kind, ChangeText(change));
-  }
+  Announce(outcome);
   for (const std::shared_ptr<Session>& session : All()) session->Tick(now);
+}
+
+void Fleet::Announce(const MassSilence::Outcome& outcome) {
+  if (outcome.begun) {
+    std::string message = fmt::format(
+        "{} of {} nodes fell silent together: look at the network of this controller and at its "
+        "host first; none of them is told of by itself until this is over",
+        outcome.begun->silent, outcome.begun->of);
+    spdlog::error("{}", message);
+    Record(log_, OwnEvent(v1::EVENT_KIND_FLEET_SILENT, v1::SEVERITY_ALARM, "", std::move(message)));
+  }
+  if (outcome.over) {
+    std::string message = fmt::format(
+        "the fleet is heard again after {}: {} nodes are back, {} are still silent and told of one "
+        "by one",
+        FormatDuration(outcome.over->lasted), outcome.over->back, outcome.over->still_silent);
+    spdlog::warn("{}", message);
+    Record(log_, OwnEvent(v1::EVENT_KIND_FLEET_SILENT, v1::SEVERITY_INFO, "", std::move(message)));
+  }
+  for (const StateChange& change : outcome.tell) {
+    if (!EventOfChange(change.from, change.to)) continue;
+    if (change.to == NodeState::kForgotten) {
+      // Refused only while the controller goes down; its next life comes to the same.
+      coordinator_->Forget(change.node, [](const absl::Status&) {});
+    }
+    spdlog::warn("{}", ChangeText(change));
+    Announce(change);
+  }
 }
 
 void Fleet::Read(const std::function<void(const FleetView&)>& read) const {
   absl::ReaderMutexLock lock(&mutex_);
   read(view_);
+}
+
+void Fleet::NoteChanges(bool on) {
+  absl::MutexLock lock(&mutex_);
+  view_.set_changes(on ? &changes_ : nullptr);
+  if (!on) changes_ = RowChanges();
+}
+
+RowChanges::Taken Fleet::TakeChanges() {
+  absl::MutexLock lock(&mutex_);
+  return changes_.Take();
 }
 
 std::vector<std::shared_ptr<Session>> Fleet::All() const {
@@ -152,19 +266,18 @@ void Fleet::StopReadingAll() {
 }
 
 void Fleet::DrainAll() {
-  for (const std::shared_ptr<Session>& session : All()) session->Drain();
+  const std::vector<std::shared_ptr<Session>> sessions = All();
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    sessions[i]->Drain(DrainDelay(i, sessions.size()));
+  }
 }
 
-void Fleet::Announce(const std::string& node, v1::EventKind kind, const std::string& message) {
-  v1::Event event;
-  event.set_kind(kind);
-  event.set_severity(kind == v1::EVENT_KIND_NODE_CONNECTED ? v1::SEVERITY_INFO
-                                                           : v1::SEVERITY_WARNING);
-  event.set_node(node);
-  *event.mutable_at() = ToProto(WallNow());
-  event.set_message(message);
-  // Refused only while the controller goes down; the log line is what is left then.
-  log_->AppendOwn({std::move(event)}, [](const absl::StatusOr<Committed>&) {});
+void Fleet::Announce(const StateChange& change) {
+  const auto kind = EventOfChange(change.from, change.to);
+  if (!kind) return;
+  const bool alarming = change.to == NodeState::kSuspect || change.to == NodeState::kLost;
+  Record(log_, OwnEvent(*kind, alarming ? v1::SEVERITY_WARNING : v1::SEVERITY_INFO, change.node,
+                        ChangeText(change)));
 }
 
 }  // namespace procctl::controller

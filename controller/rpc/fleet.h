@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,18 +13,22 @@
 #include "absl/synchronization/mutex.h"
 #include "controller/core/fleet_view.h"
 #include "controller/core/liveness.h"
+#include "controller/core/mass_silence.h"
 #include "controller/core/order_message.h"
 #include "controller/rpc/session.h"
 #include "controller/store/commit_log.h"
+#include "controller/store/coordinator.h"
 
 namespace procctl::controller {
 
 class Fleet {
  public:
-  // `log` takes the events of nodes that come and go.
-  Fleet(const LivenessLimits& limits, CommitLog* log);
+  // `log` takes the events of nodes that come and go, `coordinator` is told of those that are
+  // forgotten.
+  Fleet(const LivenessLimits& limits, CommitLog* log, Coordinator* coordinator);
 
   void AddKnown(const std::vector<std::string>& nodes);
+  void AddForgotten(const std::vector<std::string>& nodes);
 
   // Every stream from its first moment, so that Tick and Drain reach it; Forget at its end.
   void Adopt(const std::shared_ptr<Session>& session);
@@ -42,7 +47,17 @@ class Fleet {
                                    const v1::SnapshotChunk& piece);
   FleetView::Applied ApplyDelta(const std::string& node, std::int64_t session_epoch,
                                 const v1::SlotDelta& delta);
-  void SetEventsWaiting(const std::string& node, std::int64_t session_epoch, std::int64_t waiting);
+  // What follows for its rows from a heartbeat's digest. `skew`: as measured, if it was.
+  DigestWatch::Act TakeHeartbeat(const std::string& node, std::int64_t session_epoch,
+                                 const v1::NodeHeartbeat& heartbeat,
+                                 std::optional<std::chrono::nanoseconds> skew);
+  void SayGoodbye(const std::string& node, std::int64_t session_epoch, const std::string& why);
+
+  // Drops the node's rows, and the session it may still have. Nothing is recorded by this.
+  FleetView::Forgot ForgetNode(const std::string& node);
+
+  // Nodes that are expected to have a session.
+  std::size_t Size() const;
 
   // kTooOld: the node is of a version that does not know such orders.
   enum class Sent { kYes, kNotConnected, kNoSuchNode, kTooOld };
@@ -60,23 +75,35 @@ class Fleet {
   };
   Line LineTo(const std::string& node) const;
 
-  // Judges nodes, then ticks all sessions. The ticker's thread.
-  void Tick();
+  // Judges nodes, then ticks all sessions. `deaf`: this process heard nobody since the last tick,
+  // by its own fault. The ticker's thread.
+  void Tick(bool deaf);
 
   // Calls `read` with the view locked against changes, not against other readers. Keep it short.
   void Read(const std::function<void(const FleetView&)>& read) const;
 
+  // Whether changes of slots and of nodes' states are noted. What was noted is forgotten at once
+  // when it is turned off.
+  void NoteChanges(bool on);
+  // What was noted since the last call.
+  RowChanges::Taken TakeChanges();
+
   void StopReadingAll();
+  // Each comes back at a time of its own.
   void DrainAll();
 
  private:
   std::vector<std::shared_ptr<Session>> All() const;
-  void Announce(const std::string& node, v1::EventKind kind, const std::string& message);
+  void Announce(const StateChange& change);
+  void Announce(const MassSilence::Outcome& outcome);
 
   CommitLog* const log_;
+  Coordinator* const coordinator_;
   mutable absl::Mutex mutex_;
   Liveness liveness_ ABSL_GUARDED_BY(mutex_);
   FleetView view_ ABSL_GUARDED_BY(mutex_);
+  MassSilence silence_ ABSL_GUARDED_BY(mutex_);
+  RowChanges changes_ ABSL_GUARDED_BY(mutex_);
   struct Speaker {
     std::int64_t session_epoch = 0;
     std::weak_ptr<Session> session;  // empty after the session's end

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "controller/rpc/clocks.h"
+#include "controller/rpc/slot_wire.h"
 #include "proto/support/time_convert.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -51,37 +53,22 @@ void ToMessage(const NodeRow& node, MonoTime now, v1::Node* message) {
   *message->mutable_age() = Age(node.last_heard, now);
   message->set_events_waiting(node.events_waiting);
   message->set_session_epoch(node.session_epoch);
+  const NodeVitals& vitals = node.vitals;
+  if (vitals.skew) *message->mutable_skew() = ToProto(*vitals.skew);
+  if (vitals.load_per_mille) message->set_load_per_mille(*vitals.load_per_mille);
+  if (vitals.lag) *message->mutable_lag() = ToProto(*vitals.lag);
+  message->set_goodbye(node.goodbye);
+}
+
+void AppendFleetSlot(const NodeRow& node, const SlotRow& slot, MonoTime now, std::string* out) {
+  SlotWire(now, WallNow()).Append(node, slot, out);
 }
 
 void ToMessage(const NodeRow& node, const SlotRow& slot, MonoTime now, v1::FleetSlot* message) {
-  message->set_node(node.id);
-  message->set_node_state(static_cast<v1::NodeState>(node.state));
-  *message->mutable_age() = Age(node.last_heard, now);
-  *message->mutable_reported() = Age(slot.reported, now);
-  v1::Slot* row = message->mutable_slot();
-  row->set_label(slot.label);
-  row->set_name(std::string(slot.ShownName()));
-  row->mutable_incarnation()->set_boot_id(*slot.boot_id);
-  row->mutable_incarnation()->set_pid(slot.pid);
-  row->mutable_incarnation()->set_start_ticks(slot.start_ticks);
-  row->mutable_incarnation()->set_generation(slot.generation);
-  row->set_state(ShownState(node, slot));
-  row->set_door(slot.door);
-  // Absent stays absent: who need not beat has no timeout of zero.
-  if (slot.timeout > std::chrono::nanoseconds(0)) *row->mutable_timeout() = ToProto(slot.timeout);
-  *row->mutable_silence() = ToProto(slot.silence);
-  *row->mutable_registered_at() = ToProto(slot.registered_at);
-  row->set_uid(slot.uid);
-  if (slot.extras == nullptr) return;
-  const SlotRow::Extras& extras = *slot.extras;
-  row->set_note(extras.note);
-  row->set_hold_reason(extras.hold_reason);
-  row->set_phase(extras.phase);
-  if (extras.hold) *row->mutable_hold() = *extras.hold;
-  if (extras.progress_limit) *row->mutable_progress_limit() = ToProto(*extras.progress_limit);
-  if (extras.progress_silence) *row->mutable_progress_silence() = ToProto(*extras.progress_silence);
-  if (extras.special_limit) *row->mutable_special_limit() = ToProto(*extras.special_limit);
-  row->set_observe(extras.observe);
+  std::string wire;
+  AppendFleetSlot(node, slot, now, &wire);
+  // It was written here: it can be read.
+  (void)message->ParseFromString(wire);
 }
 
 void ToMessage(const NodeRow& node, const ProgramRow& program, MonoTime now,
@@ -96,6 +83,7 @@ void ToMessage(const FleetSummary& summary, v1::FleetSummary* message) {
   message->set_nodes_connected(summary.connected);
   message->set_nodes_suspect(summary.suspect);
   message->set_nodes_lost(summary.lost);
+  message->set_nodes_draining(summary.draining);
   message->set_slots(summary.slots);
   message->set_slots_in_trouble(summary.in_trouble);
   message->set_slots_stale(summary.stale);
@@ -111,6 +99,23 @@ void ToMessage(const Progress& progress, v1::TargetProgress* message) {
   *message->mutable_took() = ToProto(progress.took);
   message->set_kill_sent(progress.kill_sent);
   message->set_message(progress.message);
+}
+
+void ToMessage(const OrderStanding& standing, v1::OrderStatus* message) {
+  message->set_request_id(standing.request_id);
+  message->set_state(standing.state);
+  message->set_message(standing.message);
+  message->set_issuer(standing.issuer);
+  message->set_reason(standing.reason);
+  *message->mutable_received_at() = ToProto(standing.received_at);
+  message->set_targets(standing.targets);
+  message->set_waiting(standing.waiting);
+  message->set_under_way(standing.under_way);
+  message->set_done(standing.done);
+  message->set_failed(standing.failed);
+  message->set_batch(standing.batch);
+  message->set_batches(standing.batches);
+  *message->mutable_pace() = MessageOf(standing.pace);
 }
 
 void ToMessage(const Outcome& outcome, v1::HoldOutcome* message) {
@@ -134,6 +139,7 @@ void ToMessage(LoggedEvent logged, v1::StoredEvent* message) {
   *message->mutable_event() = std::move(logged.event);
   message->set_position(logged.position);
   *message->mutable_received_at() = ToProto(logged.received_at);
+  if (logged.skew) *message->mutable_skew() = ToProto(*logged.skew);
 }
 
 OrderRequest FromMessage(const v1::KillSlotsRequest& message) {

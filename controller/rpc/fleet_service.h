@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -12,15 +13,23 @@
 #include "controller/rpc/gatekeeper.h"
 #include "controller/rpc/live_calls.h"
 #include "controller/rpc/node_session.h"
+#include "controller/rpc/plan_desk.h"
 #include "controller/rpc/reader_threads.h"
+#include "controller/rpc/watch_hub.h"
 #include "procctl/v1/fleet_service.grpc.pb.h"
 #include "procctl/v1/node_service.grpc.pb.h"
 
 namespace procctl::controller {
 
-class FleetServiceImpl final : public v1::FleetService::CallbackService {
+// Raw, because their bytes are made once and sent as they are: pages of slots of packed rows, and
+// what all watchers of a filter are sent.
+using FleetServiceBase = v1::FleetService::WithRawCallbackMethod_ListSlots<
+    v1::FleetService::WithRawCallbackMethod_Watch<v1::FleetService::CallbackService>>;
+
+class FleetServiceImpl final : public FleetServiceBase {
  public:
-  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers);
+  FleetServiceImpl(std::string fleet_name, const SessionWorld* world, ReaderThreads* readers,
+                   WatchHub* watches, PlanDesk* plans);
 
   grpc::ServerUnaryReactor* GetFleet(grpc::CallbackServerContext* context,
                                      const v1::GetFleetRequest* request,
@@ -29,13 +38,30 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                       const v1::ListNodesRequest* request,
                                       v1::ListNodesResponse* response) override;
   grpc::ServerUnaryReactor* ListSlots(grpc::CallbackServerContext* context,
-                                      const v1::ListSlotsRequest* request,
-                                      v1::ListSlotsResponse* response) override;
+                                      const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CountSlots(grpc::CallbackServerContext* context,
+                                       const v1::CountSlotsRequest* request,
+                                       v1::CountSlotsResponse* response) override;
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
                                        const v1::ListEventsRequest* request,
                                        v1::ListEventsResponse* response) override;
   grpc::ServerWriteReactor<v1::KillSlotsResponse>* KillSlots(
       grpc::CallbackServerContext* context, const v1::KillSlotsRequest* request) override;
+
+  grpc::ServerUnaryReactor* PlanKill(grpc::CallbackServerContext* context,
+                                     const v1::PlanKillRequest* request,
+                                     v1::PlanKillResponse* response) override;
+  grpc::ServerWriteReactor<v1::KillSlotsResponse>* ApplyKill(
+      grpc::CallbackServerContext* context, const v1::ApplyKillRequest* request) override;
+  grpc::ServerWriteReactor<v1::KillSlotsResponse>* WatchOrder(
+      grpc::CallbackServerContext* context, const v1::WatchOrderRequest* request) override;
+  grpc::ServerUnaryReactor* ListOrders(grpc::CallbackServerContext* context,
+                                       const v1::ListOrdersRequest* request,
+                                       v1::ListOrdersResponse* response) override;
+  grpc::ServerUnaryReactor* SteerOrder(grpc::CallbackServerContext* context,
+                                       const v1::SteerOrderRequest* request,
+                                       v1::SteerOrderResponse* response) override;
 
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
                                      const v1::DescribeRequest* request,
@@ -54,6 +80,13 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
                                        const v1::ReadOutputRequest* request,
                                        v1::ReadOutputResponse* response) override;
 
+  grpc::ServerUnaryReactor* ForgetNode(grpc::CallbackServerContext* context,
+                                       const v1::ForgetNodeRequest* request,
+                                       v1::ForgetNodeResponse* response) override;
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
+
   // Takes no more calls that others have to work for.
   void StopOrders() { going_down_.store(true); }
   // Ends those under way.
@@ -67,10 +100,15 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   // told only to who may call; nothing is begun while the controller goes down.
   absl::StatusOr<Identity> AdmitWork(const grpc::CallbackServerContext& context,
                                      std::string_view method, const absl::Status& checked) const;
-  // A page of rows, with what they use where that is asked for.
-  template <typename Request, typename Page>
-  grpc::ServerUnaryReactor* ListRows(grpc::CallbackServerContext* context, std::string_view method,
-                                     const Request& request, Page* response);
+  // UNAVAILABLE for what ends processes, while it cannot be recorded and the configuration says
+  // that it is refused then.
+  absl::Status MayStop() const;
+  // The same as Admit for a list, which needs memory.
+  absl::StatusOr<Identity> AdmitList(const grpc::CallbackServerContext& context,
+                                     std::string_view method) const;
+  // Ends the call with what `read` says of it, in one of the threads for work that takes time.
+  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context, std::string_view what,
+                                 std::function<absl::Status()> read);
   // An order each of whose targets ends in one answer.
   template <typename Response>
   grpc::ServerUnaryReactor* TakeOrder(grpc::CallbackServerContext* context, std::string_view method,
@@ -79,6 +117,8 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   const std::string fleet_name_;
   const SessionWorld* const world_;
   ReaderThreads* const readers_;
+  WatchHub* const watches_;
+  PlanDesk* const plans_;
   const WallTime started_at_;
   std::atomic<bool> going_down_{false};
   std::atomic<int> usage_calls_{0};

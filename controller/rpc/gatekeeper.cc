@@ -25,6 +25,7 @@ absl::StatusOr<Identity> Gatekeeper::Admit(const grpc::CallbackServerContext& co
                   fmt::format("the certificate is of fleet {}, this controller is of fleet {}",
                               identity->fleet, fleet_));
   }
+  if (newcomers_->any()) newcomers_->Settle(context.peer());
   if (absl::Status access = CheckAccess(method, identity->role); !access.ok()) {
     return Refuse(context, *identity, method, std::string(access.message()));
   }

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/core/refusal_gate.h"
+#include "controller/rpc/newcomers.h"
 #include "controller/store/commit_log.h"
 #include "proto/support/peer_identity.h"
 
@@ -20,8 +21,10 @@ namespace procctl::controller {
 // Thread-safe, never blocks.
 class Gatekeeper {
  public:
-  // Only certificates of `fleet` count, whatever CA signed them.
-  Gatekeeper(std::string fleet, CommitLog* log) : fleet_(std::move(fleet)), log_(log) {}
+  // Only certificates of `fleet` count, whatever CA signed them. `newcomers` learns whose
+  // connection is none any more.
+  Gatekeeper(std::string fleet, CommitLog* log, Newcomers* newcomers)
+      : fleet_(std::move(fleet)), log_(log), newcomers_(newcomers) {}
 
   // UNAUTHENTICATED without a usable certificate, PERMISSION_DENIED where its role does not
   // suffice.
@@ -38,6 +41,7 @@ class Gatekeeper {
 
   const std::string fleet_;
   CommitLog* const log_;
+  Newcomers* const newcomers_;
   absl::Mutex mutex_;
   RefusalGate gate_ ABSL_GUARDED_BY(mutex_);
 };

@@ -46,6 +46,7 @@ NodeFacts FactsOf(const v1::Hello& hello, const std::string& peer) {
     facts.holds = facts.holds || feature == "holds";
     facts.details = facts.details || feature == "details";
     facts.programs = facts.programs || feature == "programs";
+    facts.drain = facts.drain || feature == "drain";
   }
   return facts;
 }

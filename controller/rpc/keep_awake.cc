@@ -9,6 +9,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "controller/rpc/clocks.h"
+
 namespace procctl::controller {
 
 // Lives until gRPC has called it back.
@@ -29,9 +31,17 @@ void KeepAwake::Stop() {
   stub_.reset();
 }
 
+std::chrono::nanoseconds KeepAwake::Unanswered() const {
+  absl::MutexLock lock(&mutex_);
+  // With a deadline of its own a call ends in any case, if somebody is there to end it.
+  if (stub_ == nullptr || !busy_->load()) return {};
+  return MonoNow() - poked_;
+}
+
 void KeepAwake::Poke() {
   absl::MutexLock lock(&mutex_);
   if (stub_ == nullptr || busy_->exchange(true)) return;
+  poked_ = MonoNow();
   auto* const call = new Call;
   call->busy = busy_;
   call->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));

@@ -6,9 +6,11 @@
 #include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/core/mono_time.h"
 
 namespace grpc {
 class Server;
@@ -24,6 +26,11 @@ class KeepAwake {
   // Starts one call and does not wait for it; skips if the last one is still under way. Any thread.
   void Poke();
 
+  // How long the call under way has waited for its answer; zero: none is. A healthy controller
+  // answers within milliseconds; so far behind are the callback threads, which hear the nodes. Any
+  // thread.
+  std::chrono::nanoseconds Unanswered() const;
+
   // Before the server's Shutdown: gRPC 1.51 crashes on a call over the in-process channel of a
   // server that is going down. From here on Poke does nothing.
   void Stop();
@@ -31,9 +38,10 @@ class KeepAwake {
  private:
   struct Call;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   // Null after Stop. Calls begin under the lock; gRPC never calls back on the caller's stack.
   std::unique_ptr<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mutex_);
+  MonoTime poked_ ABSL_GUARDED_BY(mutex_);
   // Shared with the calls under way, which may end after this.
   std::shared_ptr<std::atomic<bool>> busy_;
 };

@@ -7,8 +7,8 @@
 
 namespace procctl::controller {
 
-std::shared_ptr<KillStream> KillStream::Make(std::string request_id, size_t targets) {
-  std::shared_ptr<KillStream> stream(new KillStream(std::move(request_id), targets));
+std::shared_ptr<KillStream> KillStream::Make(std::string request_id, bool with_status) {
+  std::shared_ptr<KillStream> stream(new KillStream(std::move(request_id), with_status));
   {
     absl::MutexLock lock(&stream->mutex_);
     stream->self_ = stream;
@@ -17,13 +17,26 @@ std::shared_ptr<KillStream> KillStream::Make(std::string request_id, size_t targ
   return stream;
 }
 
-KillStream::KillStream(std::string request_id, size_t targets)
-    : request_id_(std::move(request_id)), targets_(targets), open_(targets) {}
+KillStream::KillStream(std::string request_id, bool with_status)
+    : request_id_(std::move(request_id)), with_status_(with_status) {}
 
-void KillStream::Accepted(bool repeated) {
+void KillStream::Accepted(bool repeated, size_t targets) {
   {
     absl::MutexLock lock(&mutex_);
     if (!accepted_.has_value()) accepted_ = repeated;
+    if (targets_.size() < targets) targets_.resize(targets);
+  }
+  Pump();
+}
+
+void KillStream::Stands(const OrderStanding& standing) {
+  if (!with_status_) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    // News may overtake each other on their way here, but nothing comes after the end.
+    if (standing_ && HasEnded(standing_->state)) return;
+    standing_ = standing;
+    standing_written_ = false;
   }
   Pump();
 }
@@ -31,13 +44,17 @@ void KillStream::Accepted(bool repeated) {
 void KillStream::Told(const Progress& progress) {
   {
     absl::MutexLock lock(&mutex_);
-    if (progress.target >= targets_.size()) return;
+    // News may come before Accepted has said how many there are.
+    if (progress.target >= targets_.size()) targets_.resize(progress.target + 1);
     Target& target = targets_[progress.target];
     // News may overtake each other on their way here: a later phase stands, and done is done.
-    if (target.told && (target.progress.done || target.progress.phase >= progress.phase)) return;
+    if (target.told &&
+        (target.progress.done || RankOf(target.progress.phase) >= RankOf(progress.phase))) {
+      return;
+    }
     target.told = true;
     target.progress = progress;
-    if (progress.done) --open_;
+    if (progress.done) ++done_;
     if (!target.queued) news_.push_back(progress.target);
     target.queued = true;
   }
@@ -48,8 +65,8 @@ void KillStream::Refused(const absl::Status& why) { End(why); }
 
 void KillStream::Drain() {
   End(
-      absl::UnavailableError("the controller is going down; the orders stand, repeat with the same "
-                             "request id to see them"));
+      absl::UnavailableError("the controller is going down; what was sent stands, repeat with the "
+                             "same request id to see it"));
 }
 
 void KillStream::Pump() {
@@ -102,26 +119,40 @@ bool KillStream::FillResponse() {
     ToMessage(target.progress, response_.mutable_progress());
     return true;
   }
-  if (open_ > 0 || summary_written_) return false;
+  if (!standing_written_) {
+    standing_written_ = true;
+    ToMessage(*standing_, response_.mutable_status());
+    return true;
+  }
+  if (!AllTold() || summary_written_) return false;
   summary_written_ = true;
   FillSummary(response_.mutable_summary());
   return true;
+}
+
+bool KillStream::AllTold() const {
+  if (done_ < targets_.size()) return false;
+  return !with_status_ || (standing_ && HasEnded(standing_->state));
 }
 
 void KillStream::FillSummary(v1::KillSummary* summary) const {
   int stopped = 0;
   int gone = 0;
   int not_the_same = 0;
+  int cancelled = 0;
   for (const Target& target : targets_) {
     const v1::Verdict verdict = target.progress.verdict;
     if (verdict == v1::VERDICT_EXITED_ON_TERM || verdict == v1::VERDICT_KILLED) ++stopped;
     if (verdict == v1::VERDICT_GONE_ALREADY) ++gone;
     if (verdict == v1::VERDICT_IDENTITY_MISMATCH) ++not_the_same;
+    if (target.progress.phase == KillPhase::kCancelled) ++cancelled;
   }
   summary->set_stopped(stopped);
   summary->set_already_gone(gone);
   summary->set_not_the_same(not_the_same);
-  summary->set_failed(static_cast<int>(targets_.size()) - stopped - gone - not_the_same);
+  summary->set_failed(static_cast<int>(targets_.size()) - stopped - gone - not_the_same -
+                      cancelled);
+  summary->set_cancelled(cancelled);
 }
 
 void KillStream::End(const absl::Status& status) {

@@ -21,21 +21,7 @@ std::int64_t GenerationOf(const v1::FleetProgram& row) {
 }  // namespace
 
 template <typename Page>
-std::shared_ptr<ListUsageCall<Page>> ListUsageCall<Page>::TryMake(Page page, Page* response,
-                                                                  std::atomic<int>* under_way) {
-  if (under_way->fetch_add(1) >= kMost) {
-    under_way->fetch_sub(1);
-    *response = std::move(page);
-    return nullptr;
-  }
-  std::shared_ptr<ListUsageCall> call(new ListUsageCall(std::move(page), response, under_way));
-  UnaryCall<Page>::Keep(call);
-  return call;
-}
-
-template <typename Page>
-ListUsageCall<Page>::ListUsageCall(Page page, Page* response, std::atomic<int>* under_way)
-    : UnaryCall<Page>(response), under_way_(under_way), page_(std::move(page)) {
+void ListUsageCall<Page>::FindNodes() {
   const auto& rows = *Rows(&page_);
   for (int i = 0; i < rows.size(); ++i) {
     // One that is suspect would most likely cost the whole wait.
@@ -103,6 +89,7 @@ void ListUsageCall<Page>::OneLess() {
     if (--waiting_ > 0) return;
     page = std::move(page_);
   }
+  if (judge_) judge_(&page);
   CountOut();  // before the caller knows, who may come again at once
   UnaryCall<Page>::Succeed(std::move(page));
 }

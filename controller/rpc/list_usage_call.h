@@ -10,7 +10,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -27,10 +29,24 @@ class ListUsageCall final : public UnaryCall<Page> {
   // Such calls at a time; each holds a page.
   static constexpr int kMost = 16;
 
-  // `page` has at most DetailDesk::kMostSlotsOfQuestion rows. Null, with the page in `response`
-  // (gRPC's), if `under_way` are kMost already; it counts them and outlives the call.
-  static std::shared_ptr<ListUsageCall> TryMake(Page page, Page* response,
-                                                std::atomic<int>* under_way);
+  // The last word on a page, with the usage in it: takes out the rows that do not match.
+  using Judge = std::function<void(Page*)>;
+
+  // `page` has at most DetailDesk::kMostSlotsOfQuestion rows; it stays as it is if there is no
+  // call. Null if `under_way` are kMost already; it counts them and outlives the call. `response`
+  // (gRPC's) is a Page, or a grpc::ByteBuffer for a raw method. `judge` may be empty.
+  template <typename Response>
+  static std::shared_ptr<ListUsageCall> TryMake(Page* page, Response* response,
+                                                std::atomic<int>* under_way, Judge judge) {
+    if (under_way->fetch_add(1) >= kMost) {
+      under_way->fetch_sub(1);
+      return nullptr;
+    }
+    std::shared_ptr<ListUsageCall> call(
+        new ListUsageCall(std::move(*page), response, under_way, std::move(judge)));
+    UnaryCall<Page>::Keep(call);
+    return call;
+  }
   ~ListUsageCall() override { CountOut(); }
 
   // Once. The call may have ended when it returns.
@@ -47,13 +63,23 @@ class ListUsageCall final : public UnaryCall<Page> {
     int end = 0;
   };
 
-  ListUsageCall(Page page, Page* response, std::atomic<int>* under_way);
+  template <typename Response>
+  ListUsageCall(Page page, Response* response, std::atomic<int>* under_way, Judge judge)
+      : UnaryCall<Page>(response),
+        under_way_(under_way),
+        judge_(std::move(judge)),
+        page_(std::move(page)) {
+    FindNodes();
+  }
+  // Which nodes are asked; from the constructor, before anybody else knows the call.
+  void FindNodes() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void Take(const NodeRows& rows, const v1::UsageAnswer& answer);
   void OneLess();
   // It holds a page no more; once.
   void CountOut();
 
   std::atomic<int>* const under_way_;
+  const Judge judge_;
   std::atomic<bool> counted_{true};
   std::vector<NodeRows> nodes_;  // as they are from the start
   absl::Mutex mutex_;

@@ -6,6 +6,8 @@
 // ticker's. All of them change the state under the lock and then Pump: one thread at a time
 // performs the next read, write or finish, with no lock held. So there is one read and one write in
 // flight at most, exactly one Finish, and nothing after it. The object owns itself until OnDone.
+// node_session.cc has the pump, session_welcome.cc the way to OPEN, session_intake.cc what the node
+// says from there on.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -17,11 +19,14 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/core/clock_skew.h"
+#include "controller/rpc/admission.h"
 #include "controller/rpc/answer_desk.h"
 #include "controller/rpc/detail_desk.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/gatekeeper.h"
 #include "controller/rpc/kill_desk.h"
+#include "controller/rpc/session_desk.h"
 #include "controller/rpc/session_outbox.h"
 #include "controller/store/engine.h"
 #include "procctl/v1/node_service.grpc.pb.h"
@@ -36,9 +41,13 @@ struct SessionWorld {
   KillDesk* kills = nullptr;
   AnswerDesk* answers = nullptr;
   DetailDesk* details = nullptr;
+  SessionDesk* desk = nullptr;
   Gatekeeper* gatekeeper = nullptr;
+  const Admission* admission = nullptr;
   std::string controller_id;
   std::chrono::nanoseconds heartbeat_interval{0};
+  // Orders are taken although they cannot be recorded just now.
+  bool orders_without_disk = true;
 };
 
 class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>,
@@ -52,9 +61,10 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
   bool Send(OrderMessage order) override;
   bool AskDetail(v1::DetailRequest request) override;
   void Supersede() override;
+  void Dismiss() override;
   void Tick(MonoTime now) override;
   void StopReading() override;
-  void Drain() override;
+  void Drain(std::chrono::nanoseconds come_back) override;
 
  private:
   enum class Phase { kAwaitHello, kClaiming, kOpen };
@@ -77,7 +87,11 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
   absl::Status Take(v1::SessionRequest* request);
   absl::Status TakeHello(const v1::Hello& hello);
   absl::Status TakeOpen(v1::SessionRequest* request);
+  absl::Status TakeSnapshot(std::int64_t epoch, const v1::SnapshotChunk& piece);
   absl::Status TakeEvents(v1::EventBatch* batch);
+  void TakeHeartbeat(std::int64_t epoch, const v1::NodeHeartbeat& heartbeat);
+  // About this node, into the log and the history.
+  void Warn(const std::string& message);
   absl::Status AfterRows(FleetView::Applied applied);
   void Claimed(absl::StatusOr<std::int64_t> epoch, v1::Hello hello);
   void Welcome(std::int64_t epoch, const v1::Hello& hello, const std::vector<Cursor>& cursors);
@@ -92,6 +106,9 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
 
   // Owned by gRPC between StartRead and OnReadDone, and by this session's reaction in between.
   v1::SessionRequest request_;
+  // Touched in that reaction only.
+  ClockSkew clock_;
+  SkewAlarm skew_alarm_;
   // Owned by gRPC between StartWrite and OnWriteDone.
   v1::SessionResponse response_;
 
@@ -99,6 +116,7 @@ class NodeSession final : public grpc::ServerBidiReactor<v1::SessionRequest, v1:
   std::shared_ptr<NodeSession> self_ ABSL_GUARDED_BY(mutex_);
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kAwaitHello;
   std::int64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool drains_ ABSL_GUARDED_BY(mutex_) = false;  // the node understands Drain
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "controller/core/order_recovery.h"
+#include "controller/core/order_standing.h"
 #include "controller/rpc/fleet.h"
 #include "controller/rpc/known_requests.h"
 #include "controller/rpc/reader_threads.h"
@@ -45,6 +47,18 @@ class OrderWays {
 
   // Records a request that has begun; `done` once it is recorded, be it by an earlier life of ours.
   void Record(const OrderRequest& request, std::function<void()> done) const;
+
+  // Records what becomes of an order to stop; `done` once it is committed, with why if it never
+  // will be: the controller is going down.
+  using Recorded = std::function<void(const absl::Status&)>;
+  void RecordSent(const std::string& id, std::vector<size_t> targets, bool sent,
+                  Recorded done) const;
+  void RecordState(const OrderStanding& standing, Recorded done) const;
+  // Steps of orders, for the record; nobody waits for them.
+  void RecordStep(v1::Event step) const;
+
+  // Those of `awaited` that are back, as far as the fleet's rows say now.
+  std::vector<AwaitedTarget> WhoIsBack(const std::vector<AwaitedTarget>& awaited) const;
 
   // Verdicts on what could not be sent are history like all others: `done` gets them when they are
   // committed.

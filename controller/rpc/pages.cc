@@ -1,16 +1,21 @@
 #include "controller/rpc/pages.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "controller/core/slot_counts.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/detail_desk.h"
 #include "controller/rpc/fleet_messages.h"
 #include "controller/rpc/page_token.h"
+#include "controller/rpc/slot_wire.h"
 #include "proto/support/filter_schemas.h"
+#include "proto/support/fleet_slot_subject.h"
 #include "proto/support/time_convert.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
 namespace {
@@ -23,6 +28,10 @@ constexpr size_t kMostPageBytes = 2 << 20;
 // Rows looked at per hold of the fleet's lock: some milliseconds, so that a rare filter over a
 // large fleet keeps no session waiting.
 constexpr size_t kRowsPerHold = 20'000;
+// Rows looked at per page: a callback thread is not kept longer than some tens of milliseconds.
+constexpr size_t kHoldsPerPage = 8;
+constexpr int kStandardGroups = 100;
+constexpr int kMostGroups = 1000;
 
 absl::StatusOr<std::int64_t> Position(const std::string& text) {
   std::int64_t position = 0;
@@ -58,12 +67,12 @@ absl::StatusOr<RowPage> ReadRowPage(std::string_view list, const Request& reques
 }
 
 // `visit(view, after, &full)` adds rows of the view, sets `full` with the last that the page takes,
-// and returns where to go on, as FleetView's walks do.
+// and returns where to go on, as FleetView's walks do. `response` gets what stands behind the rows.
 template <typename Visit, typename Response>
 void Walk(const Fleet& fleet, const RowPage& page, Visit visit, Response* response) {
   std::optional<RowKeyset> at = page.after;
   bool full = false;
-  while (at && !full) {
+  for (size_t holds = 0; at && !full && holds < kHoldsPerPage; ++holds) {
     fleet.Read([&](const FleetView& view) { at = visit(view, *at, &full); });
   }
   if (at) {
@@ -71,6 +80,30 @@ void Walk(const Fleet& fleet, const RowPage& page, Visit visit, Response* respon
         MakePageToken(page.list, page.filter.fingerprint(), {at->node, at->label}));
   }
   *response->mutable_as_of() = ToProto(WallNow());
+}
+
+// Takes each row on its way to the wire, and says how many bytes it is.
+template <typename Take>
+void WalkSlots(const Fleet& fleet, const RowPage& page, bool first, bool maybe, Take take,
+               v1::ListSlotsResponse* response) {
+  const SlotQuery query{&page.filter, MonoNow(), WallNow(), maybe};
+  size_t bytes = 0;
+  int rows = 0;
+  Walk(
+      fleet, page,
+      [&](const FleetView& view, const RowKeyset& after, bool* full) {
+        if (first && !response->has_summary()) {
+          ToMessage(view.summary(), response->mutable_summary());
+        }
+        SlotWire wire(query.now, query.wall_now);
+        return view.VisitSlots(query, after, kRowsPerHold,
+                               [&](const NodeRow& node, const SlotRow& slot) {
+                                 bytes += take(&wire, node, slot);
+                                 *full = ++rows >= page.size || bytes > kMostPageBytes;
+                                 return !*full;
+                               });
+      },
+      response);
 }
 
 }  // namespace
@@ -103,28 +136,96 @@ absl::Status FillPage(const Fleet& fleet, const v1::ListNodesRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status FillPage(const Fleet& fleet, const v1::ListSlotsRequest& request,
-                      v1::ListSlotsResponse* response) {
-  const auto page =
-      ReadRowPage("slots", request, SlotFilterSchema(),
-                  request.with_usage() ? DetailDesk::kMostSlotsOfQuestion : kMostRows);
+absl::Status FillPage(const Fleet& fleet, const v1::ListSlotsRequest& request, std::string* wire) {
+  const auto page = ReadRowPage("slots", request, SlotFilterSchema(), kMostRows);
   if (!page.ok()) return page.status();
-  const MonoTime now = MonoNow();
-  size_t bytes = 0;
-  const auto visit = [&](const FleetView& view, const RowKeyset& after, bool* full) {
-    if (request.page_token().empty() && !response->has_summary()) {
-      ToMessage(view.summary(), response->mutable_summary());
-    }
-    return view.VisitSlots(page->filter, after, kRowsPerHold,
-                           [&](const NodeRow& node, const SlotRow& slot) {
-                             v1::FleetSlot* row = response->add_slots();
-                             ToMessage(node, slot, now, row);
-                             bytes += row->ByteSizeLong();
-                             *full = response->slots_size() >= page->size || bytes > kMostPageBytes;
-                             return !*full;
-                           });
+  v1::ListSlotsResponse rest;
+  WalkSlots(
+      fleet, *page, request.page_token().empty(), /*maybe=*/false,
+      [&](SlotWire* rows, const NodeRow& node, const SlotRow& slot) {
+        const size_t before = wire->size();
+        rows->AppendField(v1::ListSlotsResponse::kSlotsFieldNumber, node, slot, wire);
+        return wire->size() - before;
+      },
+      &rest);
+  rest.AppendToString(wire);
+  return absl::OkStatus();
+}
+
+bool NeedsUsage(const v1::ListSlotsRequest& request) {
+  if (request.with_usage()) return true;
+  const auto filter = Filter::Parse(request.filter(), SlotFilterSchema());
+  return filter.ok() && (filter->Uses(kSlotKeyCpu) || filter->Uses(kSlotKeyMemory));
+}
+
+absl::Status FillPage(const Fleet& fleet, const v1::ListSlotsRequest& request, UsagePage* page) {
+  auto read = ReadRowPage("slots", request, SlotFilterSchema(), DetailDesk::kMostSlotsOfQuestion);
+  if (!read.ok()) return read.status();
+  std::string row;
+  WalkSlots(
+      fleet, *read, request.page_token().empty(), /*maybe=*/true,
+      [&](SlotWire* rows, const NodeRow& node, const SlotRow& slot) {
+        row.clear();
+        rows->Append(node, slot, &row);
+        // It was written here: it can be read.
+        (void)page->page.add_slots()->ParseFromString(row);
+        return row.size();
+      },
+      &page->page);
+  const Filter& filter = read->filter;
+  if (!filter.Uses(kSlotKeyCpu) && !filter.Uses(kSlotKeyMemory)) return absl::OkStatus();
+  page->judge = [filter = std::move(read->filter)](v1::ListSlotsResponse* response) {
+    const WallTime now = FromProto(response->as_of());
+    auto* rows = response->mutable_slots();
+    rows->erase(std::remove_if(rows->begin(), rows->end(),
+                               [&](const v1::FleetSlot& slot) {
+                                 return !filter.Matches(FleetSlotSubject{slot, now});
+                               }),
+                rows->end());
   };
-  Walk(fleet, *page, visit, response);
+  return absl::OkStatus();
+}
+
+absl::Status FillCounts(const Fleet& fleet, const v1::CountSlotsRequest& request,
+                        v1::CountSlotsResponse* response) {
+  const auto filter = Filter::Parse(request.filter(), SlotFilterSchema());
+  if (!filter.ok()) return filter.status();
+  if (filter->Uses(kSlotKeyCpu) || filter->Uses(kSlotKeyMemory)) {
+    return absl::InvalidArgumentError(
+        "filter: cpu and memory are known to the nodes alone, and cannot be counted by; list the "
+        "slots with this filter instead");
+  }
+  auto counts = SlotCounts::By({request.group_by().begin(), request.group_by().end()});
+  if (!counts.ok()) return counts.status();
+  const auto limit = PageSize(request.limit(), kStandardGroups, kMostGroups);
+  if (!limit.ok()) return absl::InvalidArgumentError("limit must be 1 to 1000, or 0 for 100");
+  const SlotQuery query{&*filter, MonoNow(), WallNow(), false};
+  std::function<void(const NodeRow&, const SlotTable&)> add_all;
+  if (counts->TakesWholeNodes()) {
+    add_all = [&](const NodeRow& node, const SlotTable& slots) { counts->AddAll(node, slots); };
+  }
+  std::optional<RowKeyset> at = RowKeyset{};
+  while (at && !counts->full()) {
+    fleet.Read([&](const FleetView& view) {
+      ToMessage(view.summary(), response->mutable_summary());
+      at = view.CountSlots(
+          query, *at, kRowsPerHold, add_all,
+          [&](const NodeRow& node, const SlotRow& slot) { counts->Add(node, slot); });
+    });
+  }
+  if (counts->full()) {
+    return absl::ResourceExhaustedError(
+        fmt::format("there are more than {} groups; narrow the filter, or group by other keys",
+                    SlotCounts::kMostGroups));
+  }
+  SlotCounts::Result result = counts->Take(static_cast<size_t>(*limit));
+  response->set_total(result.total);
+  response->set_others(result.others);
+  for (SlotCounts::Group& group : result.groups) {
+    v1::CountSlotsResponse::Group* row = response->add_groups();
+    for (std::string& value : group.values) row->add_values(std::move(value));
+    row->set_slots(group.slots);
+  }
   return absl::OkStatus();
 }
 

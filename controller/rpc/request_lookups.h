@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "controller/core/order_request.h"
 #include "procctl/v1/event.pb.h"
 
@@ -24,6 +25,10 @@ class RequestLookups {
   struct Waiting {
     OrderRequest request;
     std::shared_ptr<Listener> listener;
+    // What it is told should the id turn out to be new; OK: it begins.
+    absl::Status if_new = absl::OkStatus();
+    // Whatever the request of that id is.
+    bool any_targets = false;
   };
   struct Lookup {
     std::vector<Waiting> waiting;
@@ -33,7 +38,7 @@ class RequestLookups {
     std::vector<Waiting> TakeOthers(const OrderRequest& request) {
       const auto others = std::stable_partition(
           waiting.begin(), waiting.end(),
-          [&](const Waiting& one) { return SameTargets(request, one.request); });
+          [&](const Waiting& one) { return one.any_targets || SameTargets(request, one.request); });
       std::vector<Waiting> taken(std::make_move_iterator(others),
                                  std::make_move_iterator(waiting.end()));
       waiting.erase(others, waiting.end());

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "controller/core/connection_limits.h"
 #include "controller/core/liveness.h"
+#include "controller/core/order_limits.h"
+#include "controller/store/history_limits.h"
 #include "proto/support/peer_identity.h"
 #include "proto/support/tls_files.h"
 
@@ -22,8 +26,18 @@ struct ServerOptions {
   LivenessLimits liveness;
   std::chrono::nanoseconds heartbeat_interval = std::chrono::seconds(10);
   bool reflection = false;
+  // Most watches at a time.
+  int watches = 5000;
   // RLIMIT_NOFILE as it is in force.
   int descriptor_limit = 1024;
+  ConnectionLimits connections;
+  // Bytes resident above which nothing new begins. 0: three quarters of what the machine or the
+  // cgroup gives.
+  std::int64_t memory = 0;
+  HistoryLimits history;
+  OrderLimits order_limits;
+  // Orders to stop are sent although they cannot be recorded just now.
+  bool orders_without_disk = true;
 };
 
 class Server {

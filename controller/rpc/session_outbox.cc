@@ -39,6 +39,14 @@ void SessionOutbox::Acknowledge(const std::vector<Cursor>& cursors) {
 void SessionOutbox::DropOrders() {
   orders_.clear();
   questions_.clear();
+  resync_.clear();
+  heartbeat_ = false;
+}
+
+void SessionOutbox::AddDrain(std::chrono::nanoseconds come_back, std::string why) {
+  drain_ = std::make_unique<v1::Drain>();
+  *drain_->mutable_delay() = ToProto(come_back);
+  drain_->set_reason(std::move(why));
 }
 
 bool SessionOutbox::TakeNext(v1::SessionResponse* response) {
@@ -59,6 +67,9 @@ bool SessionOutbox::TakeNext(v1::SessionResponse* response) {
       cursor->set_seq(seq);
     }
     acks_.clear();
+  } else if (drain_ != nullptr) {
+    *response->mutable_drain() = std::move(*drain_);
+    drain_.reset();
   } else if (!resync_.empty()) {
     response->mutable_resync()->set_reason(std::exchange(resync_, {}));
   } else if (heartbeat_) {

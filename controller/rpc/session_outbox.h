@@ -1,7 +1,9 @@
 // What a session has to tell its node, the most urgent first: Welcome, orders, questions,
-// acknowledgements, a resync, a heartbeat. Not thread-safe: the session has it under its lock.
+// acknowledgements, a drain, a resync, a heartbeat. Not thread-safe: the session has it under its
+// lock.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -29,6 +31,8 @@ class SessionOutbox {
 
   // What the node may learn in the next session just as well.
   void DropOrders();
+  // The last word, behind the acknowledgements.
+  void AddDrain(std::chrono::nanoseconds come_back, std::string why);
 
   // False: there is nothing to tell. `response` is then empty.
   bool TakeNext(v1::SessionResponse* response);
@@ -38,6 +42,7 @@ class SessionOutbox {
   std::deque<v1::SessionResponse> orders_;  // of all kinds, in the order in which they were given
   std::deque<v1::DetailRequest> questions_;
   std::map<std::int64_t, std::int64_t> acks_;  // by epoch
+  std::unique_ptr<v1::Drain> drain_;
   std::string resync_;
   bool heartbeat_ = false;
 };

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/rpc/live_calls.h"
+#include "controller/rpc/raw_message.h"
 #include "proto/support/status.h"
 
 namespace procctl::controller {
@@ -22,6 +23,8 @@ class UnaryCall : public grpc::ServerUnaryReactor, public LiveCall {
  public:
   // `response` is gRPC's; it lives until OnDone, which waits for Finish.
   explicit UnaryCall(Response* response) : response_(response) {}
+  // Of a raw method.
+  explicit UnaryCall(grpc::ByteBuffer* raw) : raw_(raw) {}
 
   // The call now lives until gRPC is done with it.
   static void Keep(const std::shared_ptr<UnaryCall>& call) {
@@ -31,7 +34,11 @@ class UnaryCall : public grpc::ServerUnaryReactor, public LiveCall {
 
   void Succeed(Response response) {
     if (ended_.exchange(true)) return;
-    *response_ = std::move(response);
+    if (raw_ != nullptr) {
+      *raw_ = BufferOf(response.SerializeAsString());
+    } else {
+      *response_ = std::move(response);
+    }
     Finish(grpc::Status::OK);
   }
   void Fail(const absl::Status& why) {
@@ -50,7 +57,8 @@ class UnaryCall : public grpc::ServerUnaryReactor, public LiveCall {
     self.swap(self_);
   }
 
-  Response* const response_;
+  Response* const response_ = nullptr;
+  grpc::ByteBuffer* const raw_ = nullptr;
   std::atomic<bool> ended_{false};
   absl::Mutex mutex_;
   std::shared_ptr<UnaryCall> self_ ABSL_GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 
 #include "controller/store/commit_log.h"
 #include "controller/store/coordinator.h"
+#include "controller/store/disk_state.h"
 #include "controller/store/history.h"
 
 namespace procctl::controller {
@@ -13,6 +14,9 @@ class Engine {
   virtual Coordinator& coordinator() = 0;
   virtual CommitLog& commit_log() = 0;
   virtual History& history() = 0;
+
+  // Any thread, never blocks.
+  virtual DiskState disk() const = 0;
 
   // Commits what waits, calls all callbacks, and refuses whatever comes later. Blocks; idempotent.
   // With a disk that fails, what waits is given up with UNAVAILABLE: the nodes still have it.

@@ -2,6 +2,7 @@
 // disk, so none may be made from a callback thread of gRPC.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "controller/core/mono_time.h"
 #include "controller/core/order_request.h"
+#include "controller/core/order_standing.h"
 #include "procctl/v1/event.pb.h"
 #include "proto/support/filter.h"
 
@@ -21,6 +23,8 @@ struct LoggedEvent {
   std::int64_t position = 0;
   WallTime received_at;
   v1::Event event;
+  // How far its node's clock was ahead of ours then; empty: not known.
+  std::optional<std::chrono::nanoseconds> skew;
 };
 
 struct EventQuery {
@@ -44,6 +48,30 @@ struct RecordedRequest {
   // The first event that answers each order (AnswerKinds), where there is one, in the order of
   // targets.
   std::vector<v1::Event> answers;
+  WallTime received_at;
+  // Of an order to stop; of all others FINISHED.
+  v1::OrderState state = v1::ORDER_STATE_FINISHED;
+  std::string state_message;
+  // For each target: given to its node's session, or about to be.
+  std::vector<bool> sent;
+};
+
+// An order to stop as a whole, without its targets.
+struct RecordedOrder {
+  std::int64_t number = 0;  // grows
+  OrderStanding standing;
+};
+
+struct OrderQuery {
+  // Only those before this number; 0: from the newest.
+  std::int64_t before = 0;
+  int limit = 100;
+  bool only_running = false;
+};
+
+struct OrderPage {
+  std::vector<RecordedOrder> orders;  // newest first
+  bool more = false;
 };
 
 class History {
@@ -55,11 +83,27 @@ class History {
   virtual absl::StatusOr<EventPage> Query(const EventQuery& query) = 0;
 
   // Records a request with its targets, then calls `done` (same rules as CommitLog::Append).
-  // A request id that is recorded already is left as it is: ALREADY_EXISTS.
+  // A request id that is recorded already is left as it is: ALREADY_EXISTS. An order to stop is
+  // RUNNING from here on; its targets count as sent if it goes at once, and else do not. Refused as
+  // AppendOwn is while too much waits.
   using Recorded = std::function<void(absl::Status)>;
   virtual void RecordRequest(OrderRequest request, WallTime at, Recorded done) = 0;
 
   virtual absl::StatusOr<std::optional<RecordedRequest>> FindRequest(const std::string& id) = 0;
+
+  // Records that targets of an order to stop are about to be sent, or were not after all.
+  virtual void RecordSent(const std::string& request_id, std::vector<size_t> targets, bool sent,
+                          Recorded done) = 0;
+
+  // Records where an order to stop stands.
+  virtual void RecordState(const std::string& request_id, v1::OrderState state,
+                           const std::string& message, Recorded done) = 0;
+
+  // Orders to stop that have not ended, oldest first, with what FindRequest tells of each.
+  virtual absl::StatusOr<std::vector<RecordedRequest>> OpenOrders() = 0;
+
+  // Orders to stop. A page may end early where counting targets is much work.
+  virtual absl::StatusOr<OrderPage> ListOrders(const OrderQuery& query) = 0;
 
   // Ids of recorded requests, newest first, at most `most`.
   virtual absl::StatusOr<std::vector<std::string>> RequestIds(int most) = 0;

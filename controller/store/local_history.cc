@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controller/store/event_sql.h"
+#include "controller/store/order_reads.h"
 #include "controller/store/schema.h"
 #include "controller/store/write_jobs.h"
 #include "spdlog/fmt/fmt.h"
@@ -76,10 +77,10 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
   const Condition condition = EventCondition(query.filter);
   auto lowest = LowestPosition(query, condition, database);
   if (!lowest.ok()) return lowest.status();
-  auto statement = database->Prepare(
-      fmt::format("SELECT position, received_ns, body FROM events WHERE {} AND position >= ? "
-                  "AND received_ns >= ? ORDER BY position LIMIT ?",
-                  condition.sql));
+  auto statement = database->Prepare(fmt::format(
+      "SELECT position, received_ns, body, skew_ns FROM events WHERE {} AND position >= ? "
+      "AND received_ns >= ? ORDER BY position LIMIT ?",
+      condition.sql));
   if (!statement.ok()) return statement.status();
   BindAll(condition, &*statement);
   statement->Bind(*lowest)
@@ -102,70 +103,13 @@ absl::StatusOr<EventPage> ReadPage(const EventQuery& query, Database* database) 
     LoggedEvent& logged = page.events.emplace_back();
     logged.position = statement->Integer(0);
     logged.received_at = FromNanos(statement->Integer(1));
+    if (!statement->IsNull(3)) logged.skew = std::chrono::nanoseconds(statement->Integer(3));
     if (!logged.event.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
       return absl::DataLossError(
           fmt::format("event at position {} cannot be read; restore the database from a backup",
                       logged.position));
     }
   }
-}
-
-absl::StatusOr<std::optional<RecordedRequest>> ReadRequest(const std::string& id,
-                                                           Database* database) {
-  auto head = database->Prepare(
-      "SELECT issuer, grace_ns, time_to_live_ns, reason, act, hold_for_ns FROM requests WHERE "
-      "request_id = ?");
-  if (!head.ok()) return head.status();
-  auto found = head->Bind(id).Step();
-  if (!found.ok()) return found.status();
-  if (!*found) return std::nullopt;
-  RecordedRequest recorded;
-  recorded.request.id = id;
-  recorded.request.issuer = head->Text(0);
-  if (!head->IsNull(1)) recorded.request.grace = std::chrono::nanoseconds(head->Integer(1));
-  if (!head->IsNull(2)) recorded.request.time_to_live = std::chrono::nanoseconds(head->Integer(2));
-  recorded.request.reason = head->Text(3);
-  recorded.request.act = static_cast<Act>(head->Integer(4));
-  if (!head->IsNull(5)) recorded.request.hold_for = std::chrono::nanoseconds(head->Integer(5));
-
-  auto targets = database->Prepare(
-      "SELECT node, slot, boot_id, pid, start_ticks, generation FROM targets WHERE request_id = ? "
-      "ORDER BY target");
-  if (!targets.ok()) return targets.status();
-  targets->Bind(id);
-  for (;;) {
-    auto row = targets->Step();
-    if (!row.ok()) return row.status();
-    if (!*row) break;
-    OrderTarget& target = recorded.request.targets.emplace_back();
-    target.node = targets->Text(0);
-    target.label = targets->Text(1);
-    target.incarnation.set_boot_id(std::string(targets->Text(2)));
-    target.incarnation.set_pid(static_cast<std::int32_t>(targets->Integer(3)));
-    target.incarnation.set_start_ticks(targets->Integer(4));
-    target.incarnation.set_generation(targets->Integer(5));
-    if (IsProgramAct(recorded.request.act) && target.incarnation.generation() == 0) {
-      target.incarnation.Clear();
-      target.any_life = true;
-    }
-  }
-  const std::vector<v1::EventKind>& answers = AnswerKinds(recorded.request.act);
-  const std::vector<int> kinds(answers.begin(), answers.end());
-  for (std::size_t i = 0; i < recorded.request.targets.size(); ++i) {
-    // A node cannot answer for another: the answer must come from the target's own.
-    auto answer = database->Prepare(
-        fmt::format("SELECT body FROM events WHERE order_id = ? AND kind IN ({}) AND node = ? "
-                    "ORDER BY position LIMIT 1",
-                    fmt::join(kinds, ",")));
-    if (!answer.ok()) return answer.status();
-    auto row = answer->Bind(OrderId(id, i)).Bind(recorded.request.targets[i].node).Step();
-    if (!row.ok()) return row.status();
-    if (!*row) continue;
-    const std::string_view body = answer->Text(0);
-    (void)recorded.answers.emplace_back().ParseFromArray(body.data(),
-                                                         static_cast<int>(body.size()));
-  }
-  return recorded;
 }
 
 }  // namespace
@@ -207,12 +151,32 @@ absl::StatusOr<EventPage> LocalHistory::Query(const EventQuery& query) {
 }
 
 void LocalHistory::RecordRequest(OrderRequest request, WallTime at, Recorded done) {
-  writer_->Submit(MakeRecordRequestJob(std::move(request), at, std::move(done)));
+  writer_->SubmitBounded(MakeRecordRequestJob(std::move(request), at, std::move(done)));
 }
 
 absl::StatusOr<std::optional<RecordedRequest>> LocalHistory::FindRequest(const std::string& id) {
   return WithReader<absl::StatusOr<std::optional<RecordedRequest>>>(
       [&](Database* reader) { return ReadRequest(id, reader); });
+}
+
+void LocalHistory::RecordSent(const std::string& request_id, std::vector<size_t> targets, bool sent,
+                              Recorded done) {
+  writer_->Submit(MakeRecordSentJob(request_id, std::move(targets), sent, std::move(done)));
+}
+
+void LocalHistory::RecordState(const std::string& request_id, v1::OrderState state,
+                               const std::string& message, Recorded done) {
+  writer_->Submit(MakeRecordStateJob(request_id, state, message, std::move(done)));
+}
+
+absl::StatusOr<std::vector<RecordedRequest>> LocalHistory::OpenOrders() {
+  return WithReader<absl::StatusOr<std::vector<RecordedRequest>>>(
+      [](Database* reader) { return ReadOpenOrders(reader); });
+}
+
+absl::StatusOr<OrderPage> LocalHistory::ListOrders(const OrderQuery& query) {
+  return WithReader<absl::StatusOr<OrderPage>>(
+      [&](Database* reader) { return ReadOrderPage(query, reader); });
 }
 
 absl::StatusOr<std::vector<std::string>> LocalHistory::RequestIds(int most) {

@@ -21,6 +21,12 @@ class LocalHistory : public History {
   void RecordRequest(OrderRequest request, WallTime at, Recorded done) override;
   absl::StatusOr<std::optional<RecordedRequest>> FindRequest(const std::string& id) override;
   absl::StatusOr<std::vector<std::string>> RequestIds(int most) override;
+  void RecordSent(const std::string& request_id, std::vector<size_t> targets, bool sent,
+                  Recorded done) override;
+  void RecordState(const std::string& request_id, v1::OrderState state, const std::string& message,
+                   Recorded done) override;
+  absl::StatusOr<std::vector<RecordedRequest>> OpenOrders() override;
+  absl::StatusOr<OrderPage> ListOrders(const OrderQuery& query) override;
 
  private:
   // Calls `use` with a connection that nobody else has meanwhile.

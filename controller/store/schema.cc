@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "controller/store/uuid.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
@@ -76,6 +77,9 @@ ALTER TABLE targets ADD COLUMN sent INTEGER NOT NULL DEFAULT 1;
 )sql"};
 static_assert(kSteps.size() + 1 == kSchemaVersion);
 
+// The first whose database has a history_id.
+constexpr int kIdentityVersion = 4;
+
 // FULL: a commit that was acknowledged survives a power cut (WAL with NORMAL may roll it back). No
 // checkpoints inside commits: the engine does them. mmap off: an I/O error must not be a SIGBUS.
 // secure_delete off: Debian compiles it in, and it doubles the writes.
@@ -96,13 +100,16 @@ absl::Status CreateTables(Database* database) {
 }
 
 // A step that fails takes back what came before it: the transaction ends with the connection.
-absl::Status Migrate(int version, Database* database) {
+absl::Status Migrate(int from, Database* database) {
   if (absl::Status begun = database->Execute("BEGIN IMMEDIATE"); !begun.ok()) return begun;
-  for (; version < kSchemaVersion; ++version) {
+  for (int version = from; version < kSchemaVersion; ++version) {
     if (absl::Status done = database->Execute(kSteps[static_cast<size_t>(version) - 1]);
         !done.ok()) {
       return done;
     }
+  }
+  if (from < kIdentityVersion) {
+    if (absl::Status done = RenewHistoryId(database); !done.ok()) return done;
   }
   if (absl::Status done = database->Execute(
           fmt::format("UPDATE meta SET value = {} WHERE key = 'schema_version'", kSchemaVersion));
@@ -151,7 +158,15 @@ absl::StatusOr<Database> OpenForReading(const std::string& path) {
   return database;
 }
 
-absl::StatusOr<std::int64_t> NextOwnEpoch(Database* database) {
+absl::Status UseNoLog(Database* database) {
+  auto mode = database->Ask("PRAGMA journal_mode=DELETE");
+  if (!mode.ok()) return mode.status();
+  return *mode == "delete" ? absl::OkStatus()
+                           : absl::UnavailableError("the write-ahead log is still in use");
+}
+
+absl::StatusOr<StoreIdentity> BeginGeneration(Database* database) {
+  StoreIdentity identity;
   if (absl::Status done =
           database->Execute("UPDATE meta SET value = value + 1 WHERE key = 'own_epoch'");
       !done.ok()) {
@@ -159,9 +174,17 @@ absl::StatusOr<std::int64_t> NextOwnEpoch(Database* database) {
   }
   auto text = database->Ask("SELECT value FROM meta WHERE key = 'own_epoch'");
   if (!text.ok()) return text.status();
-  std::int64_t epoch = 0;
-  std::from_chars(text->data(), text->data() + text->size(), epoch);
-  return epoch;
+  std::from_chars(text->data(), text->data() + text->size(), identity.generation);
+  auto history_id = database->Ask("SELECT value FROM identity WHERE key = 'history_id'");
+  if (!history_id.ok()) return history_id.status();
+  identity.history_id = *std::move(history_id);
+  identity.run = NewUuid();
+  return identity;
+}
+
+absl::Status RenewHistoryId(Database* database) {
+  return database->Execute(fmt::format(
+      "INSERT OR REPLACE INTO identity(key, value) VALUES('history_id', '{}')", NewUuid()));
 }
 
 }  // namespace procctl::controller

@@ -61,6 +61,17 @@ Query& Query::Bind(std::string_view text) {
   return *this;
 }
 
+Query& Query::BindInPlace(std::string_view text) {
+  sqlite3_bind_text64(statement_, ++parameters_, text.data() != nullptr ? text.data() : "",
+                      text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  return *this;
+}
+
+Query& Query::BindBlobInPlace(std::string_view bytes) {
+  sqlite3_bind_blob64(statement_, ++parameters_, bytes.data(), bytes.size(), SQLITE_STATIC);
+  return *this;
+}
+
 Query& Query::BindBlob(std::string_view bytes) {
   sqlite3_bind_blob64(statement_, ++parameters_, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
   return *this;
@@ -144,6 +155,15 @@ absl::StatusOr<Query> Database::Prepare(const std::string& sql) {
     kept.reset(statement);
   }
   return Query(db_.get(), kept.get());
+}
+
+absl::StatusOr<Query> Database::Prepare(const char* sql, sqlite3_stmt** handle) {
+  if (*handle == nullptr) {
+    auto prepared = Prepare(std::string(sql));
+    if (!prepared.ok()) return prepared;
+    *handle = statements_[sql].get();
+  }
+  return Query(db_.get(), *handle);
 }
 
 }  // namespace procctl::controller

@@ -30,6 +30,9 @@ class Query {
   Query& Bind(std::int64_t value);
   Query& Bind(std::string_view text);
   Query& BindBlob(std::string_view bytes);
+  // Not copied: must stay as it is until the Query goes.
+  Query& BindInPlace(std::string_view text);
+  Query& BindBlobInPlace(std::string_view bytes);
   Query& BindNull();
 
   // True: a row is there. False: done.
@@ -58,6 +61,9 @@ class Database {
   absl::StatusOr<std::string> Ask(const std::string& sql);
   // `sql` is prepared once and kept.
   absl::StatusOr<Query> Prepare(const std::string& sql);
+  // For statements that run often: `*handle` (nullptr at first) spares looking `sql` up. Never with
+  // TrimStatements.
+  absl::StatusOr<Query> Prepare(const char* sql, sqlite3_stmt** handle);
   // Forgets prepared statements if they have become many, for who makes texts from filters. No
   // Query of this database may be alive.
   void TrimStatements();

@@ -21,7 +21,7 @@ absl::Status Unusable(const std::string& path, const std::string& why) {
   return absl::FailedPreconditionError(fmt::format("state folder {}: {}", path, why));
 }
 
-absl::Status ClosedFolder(const std::string& path) {
+absl::Status ClosedFolder(const std::string& path, StateDir::Opener opener) {
   std::error_code error;
   const std::filesystem::path folder(path);
   if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
@@ -30,7 +30,8 @@ absl::Status ClosedFolder(const std::string& path) {
   struct stat facts = {};
   if (stat(path.c_str(), &facts) != 0) return Unusable(path, strerror(errno));
   if (!S_ISDIR(facts.st_mode)) return Unusable(path, "is not a folder");
-  if (facts.st_uid != geteuid()) {
+  const bool root = opener == StateDir::Opener::kRootToo && geteuid() == 0;
+  if (facts.st_uid != geteuid() && !root) {
     return Unusable(path,
                     fmt::format("belongs to user {}, this controller runs as user {}; chown it "
                                 "or set state_dir",
@@ -50,12 +51,13 @@ std::string Holder(int fd) {
 
 }  // namespace
 
-absl::StatusOr<StateDir> StateDir::Open(const std::string& path) {
-  if (absl::Status folder = ClosedFolder(path); !folder.ok()) return folder;
+absl::StatusOr<StateDir> StateDir::Open(const std::string& path, Opener opener) {
+  if (absl::Status folder = ClosedFolder(path, opener); !folder.ok()) return folder;
   const std::string lock = path + "/lock";
   const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return Unusable(path, fmt::format("cannot open {}: {}", lock, strerror(errno)));
   StateDir dir(path, fd);
+  if (absl::Status given = dir.GiveToOwner(lock); !given.ok()) return given;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return Unusable(path, fmt::format("flock: {}", strerror(errno)));
     return Unusable(path,
@@ -67,6 +69,17 @@ absl::StatusOr<StateDir> StateDir::Open(const std::string& path) {
   const std::string pid = std::to_string(getpid());
   if (ftruncate(fd, 0) == 0) (void)!pwrite(fd, pid.data(), pid.size(), 0);
   return dir;
+}
+
+absl::Status StateDir::GiveToOwner(const std::string& file) const {
+  struct stat folder = {};
+  if (stat(path_.c_str(), &folder) != 0) return Unusable(path_, strerror(errno));
+  if (folder.st_uid == geteuid()) return absl::OkStatus();
+  if (lchown(file.c_str(), folder.st_uid, folder.st_gid) != 0) {
+    return Unusable(
+        path_, fmt::format("cannot give {} to user {}: {}", file, folder.st_uid, strerror(errno)));
+  }
+  return absl::OkStatus();
 }
 
 StateDir::StateDir(StateDir&& other) noexcept

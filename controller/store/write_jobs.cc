@@ -1,13 +1,21 @@
 #include "controller/store/write_jobs.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "controller/core/event_cursor.h"
+#include "controller/core/event_gap.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
 namespace {
+
+absl::Status Superseded(const std::string& node, std::int64_t session, std::int64_t by) {
+  return absl::AbortedError(
+      fmt::format("session {} of node {} was superseded by session {}", session, node, by));
+}
 
 class ClaimJob : public WriteJob {
  public:
@@ -58,8 +66,13 @@ class EventsJob : public WriteJob {
     if (absl::Status judged = Judge(tables); !judged.ok() || !refused_.ok()) return judged;
     const WallTime now = std::chrono::system_clock::now();
     for (const std::size_t index : fresh_) {
-      if (absl::Status done = tables->InsertEvent(events_[index], now); !done.ok()) return done;
+      if (absl::Status done = tables->InsertEvent(events_[index], now, skew_); !done.ok()) {
+        return done;
+      }
+      result_.positions.push_back(tables->LastPosition());
     }
+    result_.received_at = now;
+    result_.skew = skew_;
     for (const Cursor& cursor : result_.cursors) {
       if (fresh_.empty()) break;
       if (absl::Status done = tables->SetCursor(origin_, cursor); !done.ok()) return done;
@@ -71,6 +84,7 @@ class EventsJob : public WriteJob {
 
   std::string origin_;
   std::vector<v1::Event> events_;
+  std::optional<std::chrono::nanoseconds> skew_;
 
  private:
   using Committed_ = procctl::controller::Committed;
@@ -101,7 +115,18 @@ class EventsJob : public WriteJob {
           return absl::OkStatus();
       }
     }
+    for (Cursor& cursor : result_.cursors) {
+      if (cursor.seq == WriterTables::kAllCommitted) cursor.seq = LastOf(cursor.epoch);
+    }
     return absl::OkStatus();
+  }
+
+  std::int64_t LastOf(std::int64_t epoch) const {
+    std::int64_t last = 0;
+    for (const v1::Event& event : events_) {
+      if (event.id().epoch() == epoch) last = std::max(last, event.id().seq());
+    }
+    return last;
   }
 
   CommitLog::Appended done_;
@@ -118,14 +143,14 @@ class AppendJob : public EventsJob {
         session_epoch_(batch.session_epoch) {
     // A node speaks only for itself, whatever it writes into its events.
     for (v1::Event& event : events_) event.set_node(origin_);
+    skew_ = batch.skew;
   }
 
   absl::Status Run(WriterTables* tables) override {
     auto current = tables->SessionEpoch(origin_);
     if (!current.ok()) return current.status();
     if (*current != session_epoch_) {
-      Refuse(absl::AbortedError(fmt::format("session {} of node {} was superseded by session {}",
-                                            session_epoch_, origin_, *current)));
+      Refuse(Superseded(origin_, session_epoch_, *current));
       return absl::OkStatus();
     }
     return Commit(tables);
@@ -179,6 +204,117 @@ class LoadCursorsJob : public WriteJob {
   std::vector<Cursor> cursors_;
 };
 
+class AcceptGapsJob : public WriteJob {
+ public:
+  AcceptGapsJob(std::string origin, std::int64_t own_epoch, std::string node,
+                std::int64_t session_epoch, std::vector<HeldRange> held, CommitLog::Appended told,
+                CommitLog::Loaded done)
+      : origin_(std::move(origin)),
+        own_epoch_(own_epoch),
+        node_(std::move(node)),
+        session_epoch_(session_epoch),
+        held_(std::move(held)),
+        told_(std::move(told)),
+        done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    auto current = tables->SessionEpoch(node_);
+    if (!current.ok()) return current.status();
+    refused_ =
+        *current == session_epoch_ ? CheckRanges() : Superseded(node_, session_epoch_, *current);
+    gaps_ = procctl::controller::Committed();
+    if (!refused_.ok()) return absl::OkStatus();
+    for (const HeldRange& held : held_) {
+      if (absl::Status done = Accept(held, tables); !done.ok()) return done;
+    }
+    auto cursors = tables->NewestCursors(node_, CommitLog::kMostCursors);
+    if (!cursors.ok()) return cursors.status();
+    cursors_ = *std::move(cursors);
+    return absl::OkStatus();
+  }
+  void Committed() override {
+    if (!refused_.ok()) return done_(refused_);
+    if (!gaps_.fresh.empty()) told_(std::move(gaps_));
+    done_(std::move(cursors_));
+  }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this) + held_.size() * sizeof(HeldRange); }
+  std::size_t Rows() const override { return 1 + held_.size(); }
+
+ private:
+  absl::Status CheckRanges() const {
+    if (held_.size() > CommitLog::kMostCursors) {
+      return absl::InvalidArgumentError(
+          fmt::format("node {} names {} epochs that it holds events of; at most {} are taken",
+                      node_, held_.size(), CommitLog::kMostCursors));
+    }
+    for (const HeldRange& held : held_) {
+      if (held.epoch > 0 && held.first > 0 && held.last >= held.first) continue;
+      return absl::InvalidArgumentError(
+          fmt::format("node {} says that it holds events {} to {} of epoch {}; numbers begin with "
+                      "1 and go up",
+                      node_, held.first, held.last, held.epoch));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Accept(const HeldRange& held, WriterTables* tables) {
+    auto cursor = tables->CursorOf(node_, held.epoch);
+    if (!cursor.ok()) return cursor.status();
+    // Not cursor + 1 < first: the cursor may be the largest number there is.
+    if (*cursor >= held.first - 1) return absl::OkStatus();
+    const WallTime now = std::chrono::system_clock::now();
+    v1::Event event = MakeGap({node_, held.epoch, *cursor + 1, held.first - 1}, now);
+    auto own = tables->CursorOf(origin_, own_epoch_);
+    if (!own.ok()) return own.status();
+    event.mutable_id()->set_origin(origin_);
+    event.mutable_id()->set_epoch(own_epoch_);
+    event.mutable_id()->set_seq(*own + 1);
+    if (absl::Status done = tables->InsertEvent(event, now, std::nullopt); !done.ok()) return done;
+    gaps_.fresh.push_back(std::move(event));
+    gaps_.positions.push_back(tables->LastPosition());
+    gaps_.received_at = now;
+    if (absl::Status done = tables->SetCursor(origin_, {own_epoch_, *own + 1}); !done.ok()) {
+      return done;
+    }
+    return tables->SetCursor(node_, {held.epoch, held.first - 1});
+  }
+
+  std::string origin_;
+  std::int64_t own_epoch_;
+  std::string node_;
+  std::int64_t session_epoch_;
+  std::vector<HeldRange> held_;
+  CommitLog::Appended told_;
+  CommitLog::Loaded done_;
+  absl::Status refused_;
+  procctl::controller::Committed gaps_;
+  std::vector<Cursor> cursors_;
+};
+
+class ForgetJob : public WriteJob {
+ public:
+  ForgetJob(std::string node, Coordinator::Forgotten done)
+      : node_(std::move(node)), done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    auto known = tables->ForgetNode(node_);
+    if (!known.ok()) return known.status();
+    result_ = *known ? absl::OkStatus()
+                     : absl::NotFoundError(fmt::format("node {} was never seen", node_));
+    return absl::OkStatus();
+  }
+  void Committed() override { done_(result_); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this); }
+  std::size_t Rows() const override { return 1; }
+
+ private:
+  std::string node_;
+  Coordinator::Forgotten done_;
+  absl::Status result_;
+};
+
 class RecordRequestJob : public WriteJob {
  public:
   RecordRequestJob(OrderRequest request, WallTime at, History::Recorded done)
@@ -205,6 +341,54 @@ class RecordRequestJob : public WriteJob {
   absl::Status result_;
 };
 
+class RecordSentJob : public WriteJob {
+ public:
+  RecordSentJob(std::string request_id, std::vector<size_t> targets, bool sent,
+                History::Recorded done)
+      : request_id_(std::move(request_id)),
+        targets_(std::move(targets)),
+        sent_(sent),
+        done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    return tables->SetSent(request_id_, targets_, sent_);
+  }
+  void Committed() override { done_(absl::OkStatus()); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this) + sizeof(size_t) * targets_.size(); }
+  std::size_t Rows() const override { return targets_.size(); }
+
+ private:
+  std::string request_id_;
+  std::vector<size_t> targets_;
+  bool sent_;
+  History::Recorded done_;
+};
+
+class RecordStateJob : public WriteJob {
+ public:
+  RecordStateJob(std::string request_id, v1::OrderState state, std::string message,
+                 History::Recorded done)
+      : request_id_(std::move(request_id)),
+        state_(state),
+        message_(std::move(message)),
+        done_(std::move(done)) {}
+
+  absl::Status Run(WriterTables* tables) override {
+    return tables->SetOrderState(request_id_, state_, message_);
+  }
+  void Committed() override { done_(absl::OkStatus()); }
+  void Abandoned(const absl::Status& why) override { done_(why); }
+  std::size_t Bytes() const override { return sizeof(*this) + message_.size(); }
+  std::size_t Rows() const override { return 1; }
+
+ private:
+  std::string request_id_;
+  v1::OrderState state_;
+  std::string message_;
+  History::Recorded done_;
+};
+
 }  // namespace
 
 std::unique_ptr<WriteJob> MakeClaimJob(std::string node, std::int64_t at_least,
@@ -227,9 +411,34 @@ std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded
   return std::make_unique<LoadCursorsJob>(std::move(node), std::move(done));
 }
 
+std::unique_ptr<WriteJob> MakeAcceptGapsJob(std::string origin, std::int64_t own_epoch,
+                                            std::string node, std::int64_t session_epoch,
+                                            std::vector<HeldRange> held, CommitLog::Appended told,
+                                            CommitLog::Loaded done) {
+  return std::make_unique<AcceptGapsJob>(std::move(origin), own_epoch, std::move(node),
+                                         session_epoch, std::move(held), std::move(told),
+                                         std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeForgetJob(std::string node, Coordinator::Forgotten done) {
+  return std::make_unique<ForgetJob>(std::move(node), std::move(done));
+}
+
 std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done) {
   return std::make_unique<RecordRequestJob>(std::move(request), at, std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeRecordSentJob(std::string request_id, std::vector<size_t> targets,
+                                            bool sent, History::Recorded done) {
+  return std::make_unique<RecordSentJob>(std::move(request_id), std::move(targets), sent,
+                                         std::move(done));
+}
+
+std::unique_ptr<WriteJob> MakeRecordStateJob(std::string request_id, v1::OrderState state,
+                                             std::string message, History::Recorded done) {
+  return std::make_unique<RecordStateJob>(std::move(request_id), state, std::move(message),
+                                          std::move(done));
 }
 
 }  // namespace procctl::controller

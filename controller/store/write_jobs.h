@@ -23,7 +23,22 @@ std::unique_ptr<WriteJob> MakeOwnEventsJob(std::string origin, std::int64_t epoc
 
 std::unique_ptr<WriteJob> MakeLoadCursorsJob(std::string node, CommitLog::Loaded done);
 
+// `origin` and `own_epoch`: the controller's own, for the records, which `told` gets when they are
+// committed.
+std::unique_ptr<WriteJob> MakeAcceptGapsJob(std::string origin, std::int64_t own_epoch,
+                                            std::string node, std::int64_t session_epoch,
+                                            std::vector<HeldRange> held, CommitLog::Appended told,
+                                            CommitLog::Loaded done);
+
+std::unique_ptr<WriteJob> MakeForgetJob(std::string node, Coordinator::Forgotten done);
+
 std::unique_ptr<WriteJob> MakeRecordRequestJob(OrderRequest request, WallTime at,
                                                History::Recorded done);
+
+std::unique_ptr<WriteJob> MakeRecordSentJob(std::string request_id, std::vector<size_t> targets,
+                                            bool sent, History::Recorded done);
+
+std::unique_ptr<WriteJob> MakeRecordStateJob(std::string request_id, v1::OrderState state,
+                                             std::string message, History::Recorded done);
 
 }  // namespace procctl::controller

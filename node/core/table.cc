@@ -317,6 +317,7 @@ v1::Slot Table::Row(const Slot& slot) const {
     *row.mutable_progress_silence() = ToProto(Nanos(heart.progress_silence));
   }
   row.set_observe(slot.rules.observe);
+  row.set_program(slot.process->program);
   if (heart.special_limit != 0)
     *row.mutable_special_limit() = ToProto(std::chrono::milliseconds(heart.special_limit));
   return row;

@@ -230,6 +230,7 @@ class Guardian {
     (void)unlink(ControlSocket().c_str());
     for (const MonoTime end = MonoNow() + kFarewell; !link_.Drained() && MonoNow() < end;)
       poller_.Wait(50);
+    link_.SayGoodbye("stopping");
     uplink_.LetGo();
     logger_.LetGo();
     keeper_->Rewrite();

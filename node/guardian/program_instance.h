@@ -131,6 +131,8 @@ class ProgramInstance {
   HeartTerms FirstTerms() const;
   // Its main process in the table, its end watched; `run` is its life.
   absl::StatusOr<Process*> AddProcess(const std::string& run);
+  // `row` is its main process from now on: all hearts of it say so.
+  void Own(Process* row, const std::string& run);
   // Forgets `row` if that fails and nothing else holds it.
   absl::StatusOr<Slot*> AddSlot(Process* row, HeartTerms terms);
   // For the process that was made just now.

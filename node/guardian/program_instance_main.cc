@@ -115,6 +115,7 @@ absl::Status ProgramInstance::ChangeMain(ProcessRef process) {
     if (!ending_) {
       before.program.clear();
       before.run.clear();
+      parts_->table->Changed(before);
       parts_->table->Settle(before);
     }
   }

@@ -129,6 +129,15 @@ HeartTerms ProgramInstance::FirstTerms() const {
   return terms;
 }
 
+void ProgramInstance::Own(Process* row, const std::string& run) {
+  const bool others_show_it = row->program != life_->label();
+  row->program = life_->label();
+  row->run = run;
+  row->stop_signal = life_->spec().stop_signal;
+  // Other hearts of it were in the table before.
+  if (others_show_it) parts_->table->Changed(*row);
+}
+
 absl::StatusOr<Process*> ProgramInstance::AddProcess(const std::string& run) {
   // It may be in the table for other hearts that it has.
   Process* row = parts_->table->Find(process_->identity());
@@ -141,9 +150,7 @@ absl::StatusOr<Process*> ProgramInstance::AddProcess(const std::string& run) {
       return s;
     }
   }
-  row->program = life_->label();
-  row->run = run;
-  row->stop_signal = life_->spec().stop_signal;
+  Own(row, run);
   return row;
 }
 
@@ -165,6 +172,7 @@ absl::StatusOr<Slot*> ProgramInstance::AddSlot(Process* row, HeartTerms terms) {
   Slot* own = parts_->table->AddSlot(*row, std::move(what), WallNow());
   if (own == nullptr) {
     row->program.clear();
+    parts_->table->Changed(*row);
     parts_->table->Settle(*row);
     return absl::ResourceExhaustedError("the heartbeat table is full (heartbeat.max_slots)");
   }

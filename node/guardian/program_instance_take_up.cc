@@ -87,9 +87,7 @@ void ProgramInstance::TakeUpMain() {
 
 void ProgramInstance::TakenUp(Slot& own) {
   const TakingUp how = *std::exchange(taking_up_, std::nullopt);
-  own.process->program = life_->label();
-  own.process->run = life_->run();
-  own.process->stop_signal = life_->spec().stop_signal;
+  Own(own.process, life_->run());
   own.rules.grace = life_->spec().grace;
   if (!how.instead.empty()) {
     if (life_->message() == how.instead) life_->Remark(how.message);

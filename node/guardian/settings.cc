@@ -12,6 +12,7 @@
 #include "node/core/classic_row.h"
 #include "node/guardian/program_settings.h"
 #include "node/guardian/program_slots.h"
+#include "node/guardian/section_checker.h"
 #include "node/os/journal_socket.h"
 #include "node/os/state_files.h"
 #include "proto/support/duration_text.h"
@@ -30,6 +31,10 @@ using std::chrono::seconds;
 constexpr Nanos kLeastScan = milliseconds(10);
 constexpr Nanos kMostTimeout = hours(24 * 30);
 constexpr int64_t kMostSlots = 1'000'000;
+constexpr int64_t kSpoolBytes = int64_t{1} << 30;
+// Less would not hold what one commit writes; more than that no node keeps for anybody.
+constexpr int64_t kLeastSpoolBytes = int64_t{16} << 20;
+constexpr int64_t kMostSpoolBytes = int64_t{1} << 40;
 
 std::string HomeFolder() {
   const char* home = std::getenv("HOME");
@@ -377,6 +382,10 @@ class Checker {
     }
     Count("uplink.spool_events", uplink.spool_events(), 1'000'000, 100'000'000,
           &settings_.spool_events);
+    SectionChecker section("uplink", lines_, faults_);
+    settings_.spool_bytes =
+        section.MaybeSize("spool_size", uplink.spool_size(), kLeastSpoolBytes, kMostSpoolBytes)
+            .value_or(kSpoolBytes);
   }
 
   const v1::NodeConfig& config_;

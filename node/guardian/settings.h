@@ -66,6 +66,7 @@ struct Settings {
   // Absent: the uplink runs as the guardian's own user.
   std::optional<SpawnUser> uplink_user;
   int64_t spool_events = 0;
+  int64_t spool_bytes = 0;
   std::string log_format;
   std::string log_level;
 };

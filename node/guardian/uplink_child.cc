@@ -61,6 +61,7 @@ v1::LinkHello UplinkChild::Hello() {
   hello.set_mode(settings_->enforce ? "enforce" : "observe");
   hello.set_state_dir(settings_->state_dir + "/uplink");
   hello.set_spool_events(settings_->spool_events);
+  hello.set_spool_bytes(settings_->spool_bytes);
   *hello.mutable_connect_timeout() = ToProto(kConnectTimeout);
   if (settings_->controller) {
     const ControllerSettings& controller = *settings_->controller;

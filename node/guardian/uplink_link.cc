@@ -4,7 +4,10 @@
 
 #include <utility>
 
+#include "node/os/clock.h"
 #include "node/os/seqpacket.h"
+#include "proto/support/escape.h"
+#include "spdlog/fmt/fmt.h"
 #include "spdlog/spdlog.h"
 
 namespace procctl::node {
@@ -17,6 +20,8 @@ constexpr size_t kMostBytesDown = 64 * 1024;
 constexpr size_t kMostRemovals = 16384;
 constexpr int kReadBatch = 256;
 constexpr size_t kMostDetails = 64;
+constexpr Nanos kConflictEvery = std::chrono::minutes(1);
+constexpr size_t kMostConflictBytes = 1024;
 
 }  // namespace
 
@@ -137,10 +142,30 @@ void UplinkLink::Take(const std::string& bytes) {
     case v1::LinkDown::kSnapshotRequest:
       StartSnapshot();
       return;
+    case v1::LinkDown::kConflict:
+      RecordConflict(message.conflict().message());
+      return;
     case v1::LinkDown::MESSAGE_NOT_SET:
       spdlog::error("the uplink sent an empty message; dropped");
       return;
   }
+}
+
+void UplinkLink::RecordConflict(const std::string& message) {
+  const MonoTime now = MonoNow();
+  if (now < next_conflict_) return;
+  next_conflict_ = now + kConflictEvery;
+  log_->Record(
+      MakeEvent(v1::EVENT_KIND_IDENTITY_CONFLICT, v1::SEVERITY_ALARM,
+                fmt::format("this node refused a controller: {}",
+                            Printable(std::string_view(message).substr(0, kMostConflictBytes)))));
+}
+
+void UplinkLink::SayGoodbye(const std::string& reason) {
+  if (!fd_) return;
+  v1::LinkUp message;
+  message.mutable_goodbye()->set_reason(reason);
+  (void)SendOne(message);
 }
 
 bool UplinkLink::SendOne(const v1::LinkUp& message) {

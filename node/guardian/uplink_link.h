@@ -53,6 +53,8 @@ class UplinkLink {
   void ProgramChanged(const std::string& label);
   // An answer that came later. Only to the uplink that asked.
   void Answer(v1::DetailReply reply);
+  // Last of all, if there is room for it: an uplink that does not read is not waited for.
+  void SayGoodbye(const std::string& reason);
   // Sends what there is to send, as far as the socket takes it. What the journal has not kept yet
   // it keeps first: an event that was told and is not known any more after a crash would be told
   // again under another number.
@@ -64,6 +66,7 @@ class UplinkLink {
   void OnReady(uint32_t events);
   void ReadAll();
   void Take(const std::string& bytes);
+  void RecordConflict(const std::string& message);
   // Sends one message; false if the socket is full (EPOLLOUT is armed) or the peer is gone.
   bool SendOne(const v1::LinkUp& message);
   bool SendEvents();
@@ -91,6 +94,8 @@ class UplinkLink {
   std::set<int64_t> changed_;
   std::vector<int64_t> removed_;
   std::set<std::string> programs_changed_;
+  // Not before it another conflict is recorded: the uplink's word must not fill the ring.
+  MonoTime next_conflict_;
   // Answers that the socket had no room for.
   std::deque<v1::DetailReply> details_;
 };

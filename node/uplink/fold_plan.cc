@@ -20,4 +20,10 @@ std::vector<Fold> PlanFolds(const std::map<std::int64_t, std::int64_t>& rows_by_
   return folds;
 }
 
+bool FoldByBytes::Take(std::int64_t row_bytes) {
+  ++rows_;
+  bytes_ += row_bytes;
+  return bytes_ >= excess_ + kRecordBytes;
+}
+
 }  // namespace procctl::uplink

@@ -20,4 +20,24 @@ struct Fold {
 std::vector<Fold> PlanFolds(const std::map<std::int64_t, std::int64_t>& rows_by_epoch,
                             std::int64_t limit);
 
+// How many of the oldest rows of an epoch are to become one record so that at least `excess` bytes
+// go: its sizes are given oldest first until it has enough, or there are no more.
+class FoldByBytes {
+ public:
+  // A record is never larger.
+  static constexpr std::int64_t kRecordBytes = 512;
+
+  explicit FoldByBytes(std::int64_t excess) : excess_(excess) {}
+
+  // True: enough.
+  bool Take(std::int64_t row_bytes);
+  // 0: a record would be no smaller than what it stands for.
+  std::int64_t rows() const { return bytes_ > kRecordBytes ? rows_ : 0; }
+
+ private:
+  std::int64_t excess_;
+  std::int64_t rows_ = 0;
+  std::int64_t bytes_ = 0;
+};
+
 }  // namespace procctl::uplink

@@ -29,7 +29,18 @@ Outbox::Outbox(const v1::Welcome& welcome, EventPosition replay_until, RecordOri
       replay_until_(replay_until),
       replay_patience_ends_(now + kReplayPatience),
       heartbeat_interval_(HeartbeatInterval(welcome)),
-      heartbeat_due_(now + Jittered(heartbeat_interval_, unit)) {}
+      heartbeat_due_(now + Jittered(heartbeat_interval_, unit)),
+      report_due_(now + kDigestEvery * Jittered(heartbeat_interval_, unit)),
+      snapshot_not_before_(now + std::clamp<std::chrono::nanoseconds>(
+                                     FromProto(welcome.snapshot_delay()),
+                                     std::chrono::nanoseconds(0), kMaxSnapshotDelay)) {}
+
+void Outbox::Heard(const v1::ControllerHeartbeat& heartbeat, BootTime now) {
+  // One of an older controller says no time.
+  if (!heartbeat.has_clock()) return;
+  heard_ = heartbeat;
+  heard_at_ = now;
+}
 
 bool Outbox::Replaying(BootTime now, const EventWindow& events) {
   if (!replaying_) return false;
@@ -51,6 +62,10 @@ std::optional<v1::SessionRequest> Outbox::Next(const Moment& moment, const Event
     details_.pop_front();
     filled = true;
   }
+  if (!filled && ReportDue(moment.now, *slots)) {
+    TakeHeartbeat(moment, *slots, request.mutable_heartbeat());
+    filled = true;
+  }
   if (!filled && Replaying(moment.now, events)) {
     filled = TakeEvents(moment, events, &request);
     // Patience is with a spool that does not deliver, not with a long backlog.
@@ -65,15 +80,44 @@ std::optional<v1::SessionRequest> Outbox::Next(const Moment& moment, const Event
                  : TakeEvents(moment, events, &request) || TakeSlots(moment.now, slots, &request);
   }
   if (!filled && moment.now >= heartbeat_due_) {
-    v1::NodeHeartbeat* heartbeat = request.mutable_heartbeat();
-    heartbeat->set_revision(slots->told_revision());
-    heartbeat->set_events_waiting(moment.events_waiting);
-    *heartbeat->mutable_clock() = ToProto(moment.wall);
+    TakeHeartbeat(moment, *slots, request.mutable_heartbeat());
     filled = true;
   }
   if (!filled) return std::nullopt;
   heartbeat_due_ = moment.now + Jittered(heartbeat_interval_, moment.unit);
   return request;
+}
+
+bool Outbox::ReportDue(BootTime now, const SlotMirror& slots) const {
+  if (now < report_due_) return false;
+  return Digest(slots).has_value() || now >= report_due_ + kDigestPatience;
+}
+
+std::optional<std::uint64_t> Outbox::Digest(const SlotMirror& slots) const {
+  if (snapshot_number_ == 0 || snapshot_wanted_ || snapshot_rows_.has_value()) return std::nullopt;
+  return slots.ToldDigest();
+}
+
+void Outbox::TakeHeartbeat(const Moment& moment, const SlotMirror& slots,
+                           v1::NodeHeartbeat* heartbeat) {
+  heartbeat->set_revision(slots.told_revision());
+  heartbeat->set_events_waiting(moment.events_waiting);
+  *heartbeat->mutable_clock() = ToProto(moment.wall);
+  heartbeat->set_load_per_mille(moment.load_per_mille);
+  *heartbeat->mutable_lag() = ToProto(moment.lag);
+  if (heard_.has_value()) {
+    *heartbeat->mutable_echo() = heard_->clock();
+    *heartbeat->mutable_echo_age() = ToProto(moment.now - heard_at_);
+  }
+  // One that was late for want of other silence stands for all that did not go out.
+  without_digest_ = moment.now >= report_due_ ? kDigestEvery : without_digest_ + 1;
+  if (without_digest_ >= kDigestEvery) {
+    if (const std::optional<std::uint64_t> digest = Digest(slots)) {
+      heartbeat->set_digest(*digest);
+      without_digest_ = 0;
+    }
+  }
+  report_due_ = moment.now + kDigestEvery * Jittered(heartbeat_interval_, moment.unit);
 }
 
 bool Outbox::TakeEvents(const Moment& moment, const EventWindow& events,
@@ -89,6 +133,7 @@ bool Outbox::TakeSlots(BootTime now, SlotMirror* slots, v1::SessionRequest* requ
   if (!slots->ready()) return false;
   if (slots->overflowed()) snapshot_wanted_ = true;
   if (snapshot_wanted_) {
+    if (now < snapshot_not_before_) return false;
     snapshot_wanted_ = false;
     ++snapshot_number_;
     snapshot_rows_ = slots->BeginSnapshot();
@@ -111,8 +156,11 @@ bool Outbox::TakeSlots(BootTime now, SlotMirror* slots, v1::SessionRequest* requ
 }
 
 BootTime Outbox::WakeAt(const EventWindow& events, const SlotMirror& slots) const {
-  BootTime wake = heartbeat_due_;
+  BootTime wake = report_due_;
+  if (!Digest(slots).has_value()) wake += kDigestPatience;
+  wake = std::min(wake, heartbeat_due_);
   if (const std::optional<BootTime> due = slots.DeltaDueAt()) wake = std::min(wake, *due);
+  if (!replaying_ && snapshot_wanted_ && slots.ready()) wake = std::min(wake, snapshot_not_before_);
   if (replaying_ && events.beyond()) wake = std::min(wake, replay_patience_ends_);
   return wake;
 }

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "node/uplink/host_load.h"
 #include "node/uplink/order_text.h"
+#include "node/uplink/uuid.h"
 #include "node/uplink/welcome_rules.h"
 #include "proto/support/escape.h"
 #include "proto/support/time_convert.h"
@@ -23,15 +25,29 @@ using std::chrono::system_clock;
 // alone.
 constexpr std::chrono::seconds kFenceWait{1};
 constexpr std::int64_t kDefaultSpoolEvents = 1'000'000;
+// Epochs in a Hello.
+constexpr int kMostHeld = 1'000;
+constexpr std::size_t kMostConflicts = 8;
 
 SpoolOptions ToSpoolOptions(const v1::LinkHello& hello) {
   SpoolOptions options;
   options.state_dir = hello.state_dir();
   options.origin = {hello.node_id(), hello.boot_id()};
   options.guardian_epoch = hello.guardian_epoch();
+  options.max_bytes = std::max<std::int64_t>(hello.spool_bytes(), 0);
   options.max_events = hello.spool_events() > 0 ? std::max<std::int64_t>(hello.spool_events(), 2)
                                                 : kDefaultSpoolEvents;
   return options;
+}
+
+// Newest epochs first.
+void FillHeld(const HeldSpans& spans, v1::Hello* hello) {
+  for (auto it = spans.rbegin(); it != spans.rend() && hello->held_size() < kMostHeld; ++it) {
+    v1::HeldEvents* held = hello->add_held();
+    held->set_epoch(it->first);
+    held->set_first(it->second.first);
+    held->set_last(it->second.last);
+  }
 }
 
 }  // namespace
@@ -39,6 +55,7 @@ SpoolOptions ToSpoolOptions(const v1::LinkHello& hello) {
 Relay::Relay(const v1::LinkHello& hello, WakeFd* link_wake)
     : hello_(hello),
       origin_{hello.node_id(), hello.boot_id()},
+      instance_(RandomUuid()),
       link_wake_(link_wake),
       random_(std::random_device{}()),
       spool_(ToSpoolOptions(hello), this) {}
@@ -99,6 +116,11 @@ void Relay::OnDetail(v1::DetailReply reply) {
   ChangedLocked();
 }
 
+void Relay::OnGoodbye(const v1::LinkGoodbye& goodbye) {
+  absl::MutexLock lock(&mutex_);
+  goodbye_.emplace().set_reason(goodbye.reason());
+}
+
 void Relay::OnMalformed() {
   absl::MutexLock lock(&mutex_);
   snapshot_request_ = true;
@@ -135,6 +157,10 @@ std::optional<v1::LinkDown> Relay::NextDown() {
     (void)message.mutable_snapshot_request();
     return message;
   }
+  if (!conflicts_.empty()) {
+    message.mutable_conflict()->set_message(conflicts_.front());
+    return message;
+  }
   return std::nullopt;
 }
 
@@ -156,6 +182,9 @@ void Relay::DownSent(const v1::LinkDown& message) {
       break;
     case v1::LinkDown::kDetail:
       details_.Asked(message.detail());
+      break;
+    case v1::LinkDown::kConflict:
+      conflicts_.pop_front();
       break;
     case v1::LinkDown::MESSAGE_NOT_SET:
       break;
@@ -188,8 +217,11 @@ v1::Hello Relay::BeginSession() {
   hello.add_features("holds");
   hello.add_features("details");
   hello.add_features("programs");
+  hello.add_features("drain");
+  hello.set_instance(instance_);
   absl::MutexLock lock(&mutex_);
-  hello.set_max_session_epoch(max_session_epoch_);
+  if (const std::optional<HeldSpans> held = spool_.Held()) FillHeld(*held, &hello);
+  hello.set_max_session_epoch(fence_.max_session_epoch);
   outbox_.reset();
   details_.Clear();
   slots_.StopTracking();
@@ -197,17 +229,29 @@ v1::Hello Relay::BeginSession() {
   return hello;
 }
 
+absl::Status Relay::JudgeLocked(const v1::Welcome& welcome) {
+  absl::Status status = CheckFence(welcome, fence_);
+  if (status.ok()) return status;
+  const std::string why(status.message());
+  if (conflicts_.size() < kMostConflicts && conflict_notes_.Tell(why, BootClock::now())) {
+    conflicts_.push_back(why);
+    link_wake_->Wake();
+  }
+  return status;
+}
+
 absl::Status Relay::OnWelcome(const v1::Welcome& welcome) {
+  if (absl::Status status = CheckWelcome(welcome); !status.ok()) return status;
+  Fence fence;
   {
     absl::MutexLock lock(&mutex_);
-    if (absl::Status status = CheckWelcome(welcome, max_session_epoch_); !status.ok()) {
-      return status;
-    }
-    max_session_epoch_ = welcome.session_epoch();
+    if (absl::Status status = JudgeLocked(welcome); !status.ok()) return status;
+    NoteWelcome(welcome, &fence_);
+    fence = fence_;
   }
   // Before the session is used: else this node, after a crash, could fall back to a controller that
   // is behind this one. Not under the lock: the disk works meanwhile.
-  if (!spool_.SaveSessionEpoch(welcome.session_epoch(), kFenceWait)) {
+  if (!spool_.SaveFence(fence, kFenceWait)) {
     spdlog::warn("session: epoch {} is not on disk yet; it holds until this uplink ends",
                  welcome.session_epoch());
   }
@@ -215,7 +259,8 @@ absl::Status Relay::OnWelcome(const v1::Welcome& welcome) {
   for (const v1::EventCursor& cursor : welcome.cursors()) {
     AcknowledgeLocked({cursor.epoch(), cursor.seq()});
   }
-  session_epoch_ = welcome.session_epoch();
+  welcome_ = welcome;
+  welcome_.clear_cursors();
   outbox_.emplace(welcome, events_.newest(), origin_, BootClock::now(), UnitLocked());
   WantPageLocked();
   ChangedLocked();
@@ -315,21 +360,43 @@ void Relay::OnResync(const v1::Resync& resync) {
   ChangedLocked();
 }
 
+void Relay::OnHeartbeat(const v1::ControllerHeartbeat& heartbeat) {
+  const BootTime now = BootClock::now();
+  absl::MutexLock lock(&mutex_);
+  if (outbox_.has_value()) outbox_->Heard(heartbeat, now);
+}
+
 std::optional<v1::SessionRequest> Relay::NextRequest() {
   absl::MutexLock lock(&mutex_);
   while (!session_over_) {
+    if (finishing_) {
+      const bool heard = outbox_.has_value();
+      EndLocked();
+      if (!heard || !goodbye_.has_value()) break;
+      v1::SessionRequest request;
+      *request.mutable_goodbye() = *goodbye_;
+      return request;
+    }
     BootTime wake = BootTime::max();
     const BootTime now = BootClock::now();
     if (outbox_.has_value()) {
-      const Outbox::Moment moment{now, system_clock::now(), UnitLocked(), spool_.waiting()};
+      Outbox::Moment moment{now, system_clock::now(), UnitLocked(), spool_.waiting()};
+      if (outbox_->HeartbeatDue(now)) {
+        moment.load_per_mille = LoadPerMille();
+        moment.lag = lag_;
+      }
       std::optional<v1::SessionRequest> request = outbox_->Next(moment, events_, &slots_);
-      if (request.has_value()) return request;
+      if (request.has_value()) {
+        if (request->has_heartbeat()) lag_ = {};
+        return request;
+      }
       wake = outbox_->WakeAt(events_, slots_);
     }
     if (wake == BootTime::max()) {
       changed_.Wait(&mutex_);
     } else {
-      (void)changed_.WaitWithTimeout(&mutex_, absl::FromChrono(wake - now));
+      const bool timed_out = changed_.WaitWithTimeout(&mutex_, absl::FromChrono(wake - now));
+      if (timed_out) NoteLatenessLocked(wake, BootClock::now());
     }
   }
   return std::nullopt;
@@ -343,14 +410,31 @@ void Relay::AwaitDelivered(std::chrono::milliseconds patience) {
   (void)mutex_.AwaitWithTimeout(absl::Condition(&delivered), absl::FromChrono(patience));
 }
 
+void Relay::FinishSession() {
+  absl::MutexLock lock(&mutex_);
+  finishing_ = true;
+  ChangedLocked();
+}
+
 void Relay::EndSession() {
   absl::MutexLock lock(&mutex_);
+  EndLocked();
+}
+
+void Relay::EndLocked() {
   session_over_ = true;
   outbox_.reset();
   details_.Clear();
   slots_.StopTracking();
   ChangedLocked();
 }
+
+void Relay::NoteLateness(BootTime due, BootTime now) {
+  absl::MutexLock lock(&mutex_);
+  NoteLatenessLocked(due, now);
+}
+
+void Relay::NoteLatenessLocked(BootTime due, BootTime now) { lag_ = std::max(lag_, now - due); }
 
 // ---- Spool
 
@@ -360,12 +444,13 @@ void Relay::OnSpoolLoaded(SpoolContent content) {
   received_ = std::max(received_, content.spooled_seq);
   spooled_ = std::max(spooled_, content.spooled_seq);
   for (OrderRecord& order : content.orders) journal_.Note(std::move(order));
-  if (content.max_session_epoch > max_session_epoch_) {
-    max_session_epoch_ = content.max_session_epoch;
-    if (!session_over_ && outbox_.has_value() && session_epoch_ < max_session_epoch_) {
-      spdlog::error(
-          "session: epoch {} is behind {} that the spool, readable at last, holds; ending",
-          session_epoch_, max_session_epoch_);
+  const Fence known = fence_;
+  MergeFence(content.fence, &fence_);
+  if (fence_ != content.fence) (void)spool_.SaveFence(fence_, std::chrono::milliseconds(0));
+  if (fence_ != known && !session_over_ && outbox_.has_value()) {
+    if (absl::Status status = JudgeLocked(welcome_); !status.ok()) {
+      spdlog::error("session: ending, as the spool, readable at last, shows: {}",
+                    std::string(status.message()));
       session_over_ = true;
     }
   }

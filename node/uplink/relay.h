@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <random>
 #include <string>
@@ -18,7 +19,9 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "node/uplink/boot_clock.h"
+#include "node/uplink/conflict_notes.h"
 #include "node/uplink/event_window.h"
+#include "node/uplink/fence.h"
 #include "node/uplink/order_journal.h"
 #include "node/uplink/outbox.h"
 #include "node/uplink/pending_details.h"
@@ -48,6 +51,8 @@ class Relay : public SpoolListener {
   void OnSlots(v1::LinkSlots slots);
   void OnEvents(v1::LinkEvents events);
   void OnDetail(v1::DetailReply reply);
+  // The guardian ends in good order.
+  void OnGoodbye(const v1::LinkGoodbye& goodbye);
   // What could not be understood: rows may be missing, so the guardian is asked for all of them.
   void OnMalformed();
   // True while nothing more can be taken in: leave it with the guardian.
@@ -72,13 +77,19 @@ class Relay : public SpoolListener {
   void OnProgram(v1::ProgramOrder order);
   void OnDetailRequest(v1::DetailRequest request);
   void OnResync(const v1::Resync& resync);
+  void OnHeartbeat(const v1::ControllerHeartbeat& heartbeat);
   // Writer: waits for the next message; nullopt: the session is over.
   std::optional<v1::SessionRequest> NextRequest();
   // Any thread: waits until a controller has committed everything, `patience` at most, and only
   // while there is a session: a node that stops in good order should be seen to.
   void AwaitDelivered(std::chrono::milliseconds patience);
+  // Any thread: NextRequest gives the guardian's Goodbye, if there was one and a controller
+  // listens, and then nullopt.
+  void FinishSession();
   // Any thread: NextRequest gives nullopt from now on.
   void EndSession();
+  // Any thread: something that should have run at `due` runs only now.
+  void NoteLateness(BootTime due, BootTime now);
 
   // ---- The spool's thread.
 
@@ -97,10 +108,16 @@ class Relay : public SpoolListener {
   void AcknowledgeLocked(EventPosition upto) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WantPageLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ChangedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { changed_.Signal(); }
+  void EndLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // OK, or why a controller with a better claim is known; the guardian is told then.
+  absl::Status JudgeLocked(const v1::Welcome& welcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteLatenessLocked(BootTime due, BootTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double UnitLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const v1::LinkHello hello_;
   const RecordOrigin origin_;
+  // Of this life.
+  const std::string instance_;
   WakeFd* const link_wake_;
 
   mutable absl::Mutex mutex_;
@@ -128,10 +145,19 @@ class Relay : public SpoolListener {
   std::int64_t spooled_told_ ABSL_GUARDED_BY(mutex_) = 0;
   bool snapshot_request_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::int64_t max_session_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Refused controllers that the guardian is to record.
+  std::deque<std::string> conflicts_ ABSL_GUARDED_BY(mutex_);
+  ConflictNotes conflict_notes_ ABSL_GUARDED_BY(mutex_);
+
+  Fence fence_ ABSL_GUARDED_BY(mutex_);
   std::optional<Outbox> outbox_ ABSL_GUARDED_BY(mutex_);
-  std::int64_t session_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Who welcomed the present session.
+  v1::Welcome welcome_ ABSL_GUARDED_BY(mutex_);
   bool session_over_ ABSL_GUARDED_BY(mutex_) = true;
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<v1::Goodbye> goodbye_ ABSL_GUARDED_BY(mutex_);
+  // Worst lateness since the last heartbeat.
+  std::chrono::nanoseconds lag_ ABSL_GUARDED_BY(mutex_){0};
 
   Spool spool_;
 };

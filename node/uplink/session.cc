@@ -13,6 +13,7 @@
 #include "proto/support/duration_text.h"
 #include "proto/support/escape.h"
 #include "proto/support/status.h"
+#include "proto/support/time_convert.h"
 #include "proto/support/tls_probe.h"
 #include "spdlog/spdlog.h"
 
@@ -26,6 +27,8 @@ constexpr int kMissedHeartbeats = 3;
 constexpr std::chrono::seconds kWelcomePatience{10};
 constexpr std::chrono::milliseconds kProbeTimeout{1500};
 constexpr std::chrono::seconds kProbeEvery{60};
+// How long a controller may take to end a stream that this side has ended.
+constexpr absl::Duration kPoliteEnd = absl::Seconds(1);
 
 // gRPC's own lines would stand raw among ours; what matters of them Report says.
 void LogOfGrpc(gpr_log_func_args* args) { spdlog::debug("gRPC: {}", args->message); }
@@ -59,9 +62,14 @@ void Session::Start() {
 }
 
 void Session::Stop() {
+  relay_->FinishSession();
   {
     absl::MutexLock lock(&mutex_);
     stop_ = true;
+    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return context_ == nullptr; };
+    if (welcomed_at_.has_value()) {
+      (void)mutex_.AwaitWithTimeout(absl::Condition(&over), kPoliteEnd);
+    }
     if (context_ != nullptr) context_->TryCancel();
   }
   relay_->EndSession();
@@ -90,7 +98,8 @@ void Session::Run() {
     }
     const absl::Status explained = Explain(end);
     const double unit = std::uniform_real_distribution<double>(0, 1)(random_);
-    const std::chrono::milliseconds delay = reconnect_.DelayAfter(explained, end.lasted, unit);
+    const std::chrono::milliseconds delay =
+        reconnect_.DelayAfter({explained, end.lasted, end.within, end.drained}, unit);
     Report(end, explained, delay);
     absl::MutexLock lock(&mutex_);
     if (mutex_.AwaitWithTimeout(absl::Condition(&stop_), absl::FromChrono(delay))) return;
@@ -107,10 +116,11 @@ Session::End Session::RunOne() {
   *first.mutable_hello() = relay_->BeginSession();
   {
     absl::MutexLock lock(&mutex_);
-    if (stop_) return {absl::CancelledError("stopped"), {}};
+    if (stop_) return {.end = absl::CancelledError("stopped")};
     reader_ended_ = false;
     own_reason_ = absl::OkStatus();
     welcomed_at_.reset();
+    drain_.reset();
     patience_ = options_.connect_timeout + kWelcomePatience;
     silent_at_ = BootClock::now() + patience_;
     context_ = &context;
@@ -125,11 +135,12 @@ Session::End Session::RunOne() {
     if (!request.has_value()) break;
     open = stream->Write(*request);
   }
+  if (open) (void)stream->WritesDone();  // If that fails, the reader learns why.
   {
     // A failed write means that the stream is over and the reader is about to learn how; cancelling
     // now could put our CANCELLED in the place of the controller's reason.
     absl::MutexLock lock(&mutex_);
-    (void)mutex_.AwaitWithTimeout(absl::Condition(&reader_ended_), absl::Seconds(1));
+    (void)mutex_.AwaitWithTimeout(absl::Condition(&reader_ended_), kPoliteEnd);
     if (!reader_ended_) context.TryCancel();
   }
   reader.join();
@@ -137,11 +148,19 @@ Session::End Session::RunOne() {
 
   absl::MutexLock lock(&mutex_);
   context_ = nullptr;
-  End end;
-  end.status = own_reason_.ok() ? status : own_reason_;
-  if (end.status.ok()) end.status = absl::UnavailableError("the controller ended the session");
-  if (welcomed_at_.has_value()) end.lasted = BootClock::now() - *welcomed_at_;
-  return end;
+  End tried;
+  tried.end = own_reason_.ok() ? status : own_reason_;
+  if (tried.end.ok()) tried.end = absl::UnavailableError("the controller ended the session");
+  if (drain_.has_value()) {
+    tried.drained = FromProto(drain_->delay());
+    // How the stream ended after that is no news.
+    const std::string reason = Printable(std::string_view(drain_->reason()).substr(0, 200));
+    tried.end = absl::UnavailableError("the controller sent this node away for a while" +
+                                       (reason.empty() ? "" : ": " + reason));
+  }
+  if (welcomed_at_.has_value()) tried.lasted = BootClock::now() - *welcomed_at_;
+  tried.within = within_;
+  return tried;
 }
 
 void Session::Read(Stream* stream) {
@@ -185,6 +204,8 @@ absl::Status Session::Handle(v1::SessionResponse response, bool* welcomed) {
         absl::MutexLock lock(&mutex_);
         welcomed_at_ = BootClock::now();
         patience_ = kMissedHeartbeats * HeartbeatInterval(welcome);
+        within_ =
+            ReconnectWithin(welcome.has_reconnect_within() ? &welcome.reconnect_within() : nullptr);
         silent_at_ = *welcomed_at_ + patience_;
       }
       // The deadline may have come nearer.
@@ -210,8 +231,17 @@ absl::Status Session::Handle(v1::SessionResponse response, bool* welcomed) {
       relay_->OnResync(response.resync());
       break;
     case v1::SessionResponse::kHeartbeat:
-    // Not told to a node that does not name the feature.
-    case v1::SessionResponse::kDrain:
+      relay_->OnHeartbeat(response.heartbeat());
+      break;
+    case v1::SessionResponse::kDrain: {
+      {
+        absl::MutexLock lock(&mutex_);
+        drain_ = response.drain();
+      }
+      // Ends the writer, which ends the stream from our side.
+      relay_->EndSession();
+      break;
+    }
     // From a newer controller: what it means is unknown, that it lives is not.
     case v1::SessionResponse::MESSAGE_NOT_SET:
       break;
@@ -228,16 +258,16 @@ void Session::Cancel(absl::Status why) {
 absl::Status Session::Explain(const End& end) {
   // A refused handshake and a dead port look alike to gRPC ("failed to connect"). One probe a
   // minute tells them apart; a fleet that has lost its controller must not double its handshakes.
-  if (!absl::IsUnavailable(end.status) || end.lasted > std::chrono::nanoseconds(0)) {
+  if (!absl::IsUnavailable(end.end) || end.lasted > std::chrono::nanoseconds(0)) {
     probe_again_at_ = {};
-    return end.status;
+    return end.end;
   }
   const BootTime now = BootClock::now();
   if (now >= probe_again_at_) {
     last_probe_ = ProbeTls(options_.address, options_.server_name, options_.tls, kProbeTimeout);
     probe_again_at_ = now + kProbeEvery;
   }
-  return last_probe_.ok() ? end.status : last_probe_;
+  return last_probe_.ok() ? end.end : last_probe_;
 }
 
 void Session::Report(const End& end, const absl::Status& explained,

@@ -41,7 +41,9 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   void Start();
-  // Cancels what is under way and ends both threads. Waits for a TLS probe that runs (under 2 s).
+  // Ends the session and both threads: a controller that listens hears the guardian's Goodbye, if
+  // there was one, and has a second to end the stream; then it is cancelled. Waits for a TLS probe
+  // that runs (under 2 s).
   void Stop();
 
   // Cancels the session if nothing was heard for too long. Returns when to call again; nullopt:
@@ -50,11 +52,7 @@ class Session {
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>;
-  struct End {
-    absl::Status status;
-    // From Welcome to the end; zero if there was none.
-    std::chrono::nanoseconds lasted{0};
-  };
+  using End = ReconnectRule::Tried;
 
   void Run();
   End RunOne();
@@ -87,6 +85,9 @@ class Session {
   BootTime silent_at_ ABSL_GUARDED_BY(mutex_);
   std::chrono::nanoseconds patience_ ABSL_GUARDED_BY(mutex_){0};
   std::optional<BootTime> welcomed_at_ ABSL_GUARDED_BY(mutex_);
+  std::chrono::milliseconds within_ ABSL_GUARDED_BY(mutex_) = kDefaultReconnectWithin;
+  // The controller sent this node away.
+  std::optional<v1::Drain> drain_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace procctl::uplink

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/support/row_digest.h"
+
 namespace procctl::uplink {
 namespace {
 
@@ -24,6 +26,11 @@ bool AnyUrgent(const Row& row) {
 template <typename Row>
 std::size_t BytesOf(const Row& row) {
   return std::visit([](const auto& message) { return message.ByteSizeLong() + 4; }, row);
+}
+
+template <typename Row>
+std::uint64_t DigestOf(const Row& row) {
+  return std::visit([](const auto& message) { return RowDigest(message); }, row);
 }
 
 template <typename Row>
@@ -110,7 +117,10 @@ void SlotMirror::EndSnapshot(BootTime now) {
 
 void SlotMirror::Upsert(const RowKey& key, Row row, BootTime now) {
   const bool urgent = AnyUrgent(row);
-  rows_[key] = std::move(row);
+  digest_ += DigestOf(row);
+  const auto [it, is_new] = rows_.try_emplace(key);
+  if (!is_new) digest_ -= DigestOf(it->second);
+  it->second = std::move(row);
   Touch(key, urgent, now);
 }
 
@@ -119,6 +129,7 @@ void SlotMirror::Remove(const RowKey& key, BootTime now) {
   if (it == rows_.end()) return;
   // The end of a row that an operator was watching is as urgent as the row was.
   const bool urgent = AnyUrgent(it->second);
+  digest_ -= DigestOf(it->second);
   rows_.erase(it);
   Touch(key, urgent, now);
 }
@@ -170,6 +181,11 @@ void SlotMirror::StopTracking() {
   overflowed_ = false;
   changes_.clear();
   change_of_.clear();
+}
+
+std::optional<std::uint64_t> SlotMirror::ToldDigest() const {
+  if (!tracking_ || !changes_.empty()) return std::nullopt;
+  return digest_;
 }
 
 std::optional<BootTime> SlotMirror::DeltaDueAt() const {

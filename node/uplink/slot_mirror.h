@@ -57,6 +57,9 @@ class SlotMirror {
   // What the controller holds when it has read all that BeginSnapshot and TakeDelta gave.
   std::int64_t told_revision() const { return told_revision_; }
   std::size_t size() const { return rows_.size(); }
+  // Of all rows (row_digest.h) as the controller holds them at told_revision(), if it was told
+  // every change; nullopt while one waits, or nobody listens.
+  std::optional<std::uint64_t> ToldDigest() const;
 
   // Starts a snapshot: the rows to send, in order. Tracks changes from here on.
   std::vector<RowKey> BeginSnapshot();
@@ -93,6 +96,8 @@ class SlotMirror {
   bool staging_ = false;
   bool ready_ = false;
   std::int64_t revision_ = 0;
+  // Sum of the digests of rows_.
+  std::uint64_t digest_ = 0;
 
   bool tracking_ = false;
   bool overflowed_ = false;

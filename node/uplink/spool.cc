@@ -19,6 +19,7 @@ SpooledEvent ToSpooled(const v1::Event& event) {
   spooled.position = PositionOf(event);
   spooled.body = event.SerializeAsString();
   if (event.kind() == v1::EVENT_KIND_VERDICT) spooled.decided_order = event.order_id();
+  spooled.first_seq = FirstSeq(event);
   return spooled;
 }
 
@@ -113,14 +114,23 @@ std::uint64_t Spool::AddIntent(OrderRecord record) {
   return ++last_ticket_;
 }
 
-bool Spool::SaveSessionEpoch(std::int64_t epoch, std::chrono::milliseconds patience) {
+bool Spool::SaveFence(const Fence& fence, std::chrono::milliseconds patience) {
   absl::MutexLock lock(&mutex_);
-  wanted_session_epoch_ = std::max(wanted_session_epoch_, epoch);
-  const auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return saved_session_epoch_ >= wanted_session_epoch_ || broken_;
+  fence_ = fence;
+  const std::int64_t version = ++wanted_fence_;
+  const auto settled = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return saved_fence_ >= version || broken_;
   };
   (void)mutex_.AwaitWithTimeout(absl::Condition(&settled), absl::FromChrono(patience));
-  return saved_session_epoch_ >= epoch;
+  return saved_fence_ >= version;
+}
+
+std::optional<HeldSpans> Spool::Held() const {
+  absl::MutexLock lock(&mutex_);
+  if (!loaded_) return std::nullopt;
+  HeldSpans held = held_;
+  for (const SpooledEvent& event : queue_) AddTo(event, &held);
+  return held;
 }
 
 std::int64_t Spool::waiting() const {
@@ -130,8 +140,7 @@ std::int64_t Spool::waiting() const {
 
 bool Spool::HasWorkLocked() const {
   return !queue_.empty() || covered_seq_ > 0 || !decided_orders_.empty() ||
-         !acknowledged_.empty() || !intents_.empty() ||
-         wanted_session_epoch_ > saved_session_epoch_;
+         !acknowledged_.empty() || !intents_.empty() || wanted_fence_ > saved_fence_;
 }
 
 bool Spool::IdleLocked() const {
@@ -180,8 +189,13 @@ void Spool::OpenLocked() {
     db_ = *std::move(db);
   }
   rows_ = db_->rows();
-  saved_session_epoch_ = content.max_session_epoch;
-  wanted_session_epoch_ = std::max(wanted_session_epoch_, saved_session_epoch_);
+  held_ = db_->held();
+  loaded_ = true;
+  // Where another one is wanted already, the listener merges the two.
+  if (wanted_fence_ == 0) {
+    fence_ = content.fence;
+    saved_fence_ = wanted_fence_ = 1;
+  }
   // Only if the spool could not be opened at first: the guardian sent these again although they
   // were spooled before.
   while (!queue_.empty() && queue_.front().position.epoch == options_.guardian_epoch &&
@@ -214,9 +228,11 @@ void Spool::WriteLocked() {
   batch.acknowledged = std::exchange(acknowledged_, {});
   batch.intents = std::exchange(intents_, {});
   const std::uint64_t ticket = last_ticket_;
-  if (wanted_session_epoch_ > saved_session_epoch_) batch.max_session_epoch = wanted_session_epoch_;
+  const std::int64_t fence = wanted_fence_;
+  if (fence > saved_fence_) batch.fence = fence_;
   // They count as waiting while the disk works.
   rows_ += static_cast<std::int64_t>(count);
+  for (const SpooledEvent& event : batch.events) AddTo(event, &held_);
 
   mutex_.Unlock();
   absl::StatusOr<std::vector<v1::Event>> folded = db_->Apply(batch);
@@ -242,7 +258,8 @@ void Spool::WriteLocked() {
   }
   WorksLocked();
   rows_ = db_->rows();
-  if (batch.max_session_epoch.has_value()) saved_session_epoch_ = *batch.max_session_epoch;
+  held_ = db_->held();
+  if (batch.fence.has_value()) saved_fence_ = fence;
   std::int64_t spooled = batch.covered_seq;
   for (const SpooledEvent& event : batch.events) {
     if (event.position.epoch != options_.guardian_epoch) continue;
@@ -312,6 +329,7 @@ void Spool::WorksLocked() {
 
 void Spool::ReplaceLocked(const absl::Status& why) {
   db_.reset();
+  held_.clear();
   mutex_.Unlock();
   const absl::StatusOr<std::string> aside = SpoolDb::SetAside(options_);
   SpoolContent content;
@@ -329,7 +347,7 @@ void Spool::ReplaceLocked(const absl::Status& why) {
       std::string(why.message()), *aside);
   db_ = *std::move(fresh);
   rows_ = 0;
-  saved_session_epoch_ = 0;
+  saved_fence_ = 0;
   broken_ = false;
   mutex_.Unlock();
   std::vector<v1::Event> rescued = listener_->OnSpoolReplaced();

@@ -1,6 +1,6 @@
 // The spool: what the node must not lose, written by one thread of its own.
 //
-// No caller ever waits for the disk (SaveSessionEpoch: bounded). What cannot be written stays in
+// No caller ever waits for the disk (SaveFence: bounded). What cannot be written stays in
 // memory and is tried again each second; while that lasts nothing is reported as spooled, so the
 // guardian keeps it too. Commits group themselves: whatever came while the last commit ran goes
 // into the next one.
@@ -72,10 +72,13 @@ class Spool {
   // Returns the ticket for OnIntentsWritten.
   std::uint64_t AddIntent(OrderRecord record);
   // Waits until it is on disk. False if that failed or took longer: it will still be written later.
-  bool SaveSessionEpoch(std::int64_t epoch, std::chrono::milliseconds patience);
+  // Each takes the place of the one before.
+  bool SaveFence(const Fence& fence, std::chrono::milliseconds patience);
 
   // Unacknowledged events in the spool and on their way into it.
   std::int64_t waiting() const;
+  // Which they are; nullopt: the disk has not said yet what is on it.
+  std::optional<HeldSpans> Held() const;
 
  private:
   void Run();
@@ -109,10 +112,15 @@ class Spool {
   std::vector<EventPosition> acknowledged_ ABSL_GUARDED_BY(mutex_);
   std::vector<OrderRecord> intents_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t last_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::int64_t wanted_session_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::int64_t saved_session_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The fence to be kept, which one that is, and which one is on disk.
+  Fence fence_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t wanted_fence_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::int64_t saved_fence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<EventWindow::Page> page_ ABSL_GUARDED_BY(mutex_);
   std::int64_t rows_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of the database, with what is on its way into it.
+  HeldSpans held_ ABSL_GUARDED_BY(mutex_);
+  bool loaded_ ABSL_GUARDED_BY(mutex_) = false;
   bool tried_open_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <ctime>
 
-#include "node/uplink/fold_plan.h"
 #include "spdlog/fmt/chrono.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -29,7 +28,16 @@ absl::StatusOr<std::int64_t> ReadOne(sqlite3* db, const char* sql) {
   return *row ? statement->Int(0) : 0;
 }
 
-absl::StatusOr<v1::Event> ParseBody(EventPosition position, std::string_view body) {
+}  // namespace
+
+void AddTo(const SpooledEvent& event, HeldSpans* spans) {
+  const std::int64_t first = event.first_seq > 0 ? event.first_seq : event.position.seq;
+  const auto [span, is_new] = spans->try_emplace(event.position.epoch);
+  if (is_new) span->second.first = first;
+  span->second.last = std::max(span->second.last, event.position.seq);
+}
+
+absl::StatusOr<v1::Event> SpoolDb::ParseBody(EventPosition position, std::string_view body) {
   v1::Event event;
   if (!event.ParseFromArray(body.data(), static_cast<int>(body.size())) ||
       PositionOf(event) != position) {
@@ -38,8 +46,6 @@ absl::StatusOr<v1::Event> ParseBody(EventPosition position, std::string_view bod
   }
   return event;
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<SpoolDb>> SpoolDb::Open(const SpoolOptions& options,
                                                        SpoolContent* content) {
@@ -58,7 +64,9 @@ absl::StatusOr<std::unique_ptr<SpoolDb>> SpoolDb::Open(const SpoolOptions& optio
   // writes to a database that is in order, so a full disk can still be read.
   for (const char* pragma :
        {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
-        "PRAGMA secure_delete=OFF", "PRAGMA journal_size_limit=16777216", "PRAGMA mmap_size=0"}) {
+        "PRAGMA secure_delete=OFF", "PRAGMA journal_size_limit=16777216", "PRAGMA mmap_size=0",
+        // No files outside the spool's own folder, which may be on a disk that hangs.
+        "PRAGMA temp_store=MEMORY"}) {
     if (absl::Status status = Execute(db, pragma); !status.ok()) return status;
   }
   if (absl::Status status = spool->MakeSchema(); !status.ok()) return status;
@@ -114,18 +122,21 @@ absl::Status SpoolDb::Prepare() {
   sql_ = std::make_unique<Statements>();
   const std::pair<std::optional<Statement>*, const char*> all[] = {
       {&sql_->insert_event, "INSERT OR IGNORE INTO events(epoch, seq, body) VALUES(?1, ?2, ?3)"},
-      {&sql_->delete_events, "DELETE FROM events WHERE epoch = ?1 AND seq <= ?2"},
+      {&sql_->delete_events,
+       "DELETE FROM events WHERE epoch = ?1 AND seq <= ?2 RETURNING length(body)"},
       {&sql_->read_events,
        "SELECT epoch, seq, body FROM events WHERE (epoch, seq) > (?1, ?2) "
        "ORDER BY epoch, seq LIMIT ?3"},
       {&sql_->nth_event,
        "SELECT seq, body FROM events WHERE epoch = ?1 ORDER BY seq LIMIT 1 OFFSET ?2"},
+      {&sql_->sizes, "SELECT length(body) FROM events WHERE epoch = ?1 ORDER BY seq"},
       {&sql_->insert_order,
        "INSERT OR IGNORE INTO orders(order_id, guardian_epoch, verdict_seen) VALUES(?1, ?2, ?3)"},
       {&sql_->trim_orders, "DELETE FROM orders WHERE n <= (SELECT max(n) FROM orders) - ?1"},
       {&sql_->decide_order, "UPDATE orders SET verdict_seen = 1 WHERE order_id = ?1"},
       {&sql_->get_meta, "SELECT value FROM meta WHERE key = ?1"},
       {&sql_->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
+      {&sql_->delete_meta, "DELETE FROM meta WHERE key = ?1"},
   };
   for (const auto& [slot, text] : all) {
     absl::StatusOr<Statement> statement = Statement::Prepare(db_.get(), text);
@@ -146,20 +157,11 @@ absl::Status SpoolDb::Load(SpoolContent* content) {
                                            node_id, options_.origin.node_id));
   }
 
-  absl::StatusOr<Statement> count =
-      Statement::Prepare(db_.get(), "SELECT epoch, count(*), max(seq) FROM events GROUP BY epoch");
-  if (!count.ok()) return count.status();
-  for (;;) {
-    const absl::StatusOr<bool> row = count->Step();
-    if (!row.ok()) return row.status();
-    if (!*row) break;
-    rows_by_epoch_[count->Int(0)] = count->Int(1);
-    content->newest = {count->Int(0), count->Int(2)};
-  }
-
-  const absl::StatusOr<std::int64_t> max_session_epoch = GetMeta("max_session_epoch");
-  if (!max_session_epoch.ok()) return max_session_epoch.status();
-  content->max_session_epoch = *max_session_epoch;
+  if (absl::Status status = LoadEvents(content); !status.ok()) return status;
+  if (absl::Status status = LoadBytes(); !status.ok()) return status;
+  absl::StatusOr<Fence> fence = LoadFence();
+  if (!fence.ok()) return fence.status();
+  content->fence = *std::move(fence);
   const absl::StatusOr<std::int64_t> epoch = GetMeta("spooled_epoch");
   if (!epoch.ok()) return epoch.status();
   const absl::StatusOr<std::int64_t> seq = GetMeta("spooled_seq");
@@ -184,6 +186,37 @@ absl::Status SpoolDb::Load(SpoolContent* content) {
   return absl::OkStatus();
 }
 
+absl::Status SpoolDb::LoadEvents(SpoolContent* content) {
+  absl::StatusOr<Statement> count = Statement::Prepare(
+      db_.get(), "SELECT epoch, count(*), min(seq), max(seq) FROM events GROUP BY epoch");
+  if (!count.ok()) return count.status();
+  for (;;) {
+    const absl::StatusOr<bool> row = count->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    rows_by_epoch_[count->Int(0)] = count->Int(1);
+    held_[count->Int(0)] = {count->Int(2), count->Int(3)};
+    content->newest = {count->Int(0), count->Int(3)};
+  }
+  for (auto& [epoch, span] : held_) {
+    const absl::StatusOr<std::int64_t> first = FirstHeld(epoch);
+    if (!first.ok()) return first.status();
+    span.first = *first;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::int64_t> SpoolDb::FirstHeld(std::int64_t epoch) {
+  Statement& nth = *sql_->nth_event;
+  const absl::StatusOr<bool> row = nth.Bind(1, epoch).Bind(2, 0).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return absl::DataLossError("spool: fewer events than were counted");
+  const absl::StatusOr<v1::Event> oldest = ParseBody({epoch, nth.Int(0)}, nth.Bytes(1));
+  nth.Reset();
+  if (!oldest.ok()) return oldest.status();
+  return FirstSeq(*oldest);
+}
+
 std::int64_t SpoolDb::rows() const {
   std::int64_t rows = 0;
   for (const auto& [epoch, count] : rows_by_epoch_) rows += count;
@@ -194,7 +227,7 @@ absl::StatusOr<std::vector<v1::Event>> SpoolDb::Apply(const SpoolBatch& batch) {
   // Intents alone need no fsync: an intent that a power cut takes belongs to a boot that is over,
   // and no process of a later boot matches the order's incarnation. A crash of the uplink alone
   // loses nothing that was committed.
-  const bool full = !batch.events.empty() || batch.max_session_epoch.has_value();
+  const bool full = !batch.events.empty() || batch.fence.has_value();
   if (full != full_sync_) {
     if (absl::Status status =
             Execute(db_.get(), full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
@@ -204,12 +237,16 @@ absl::StatusOr<std::vector<v1::Event>> SpoolDb::Apply(const SpoolBatch& batch) {
     full_sync_ = full;
   }
   const std::map<std::int64_t, std::int64_t> rows_before = rows_by_epoch_;
+  const HeldSpans held_before = held_;
+  const std::int64_t bytes_before = bytes_;
   std::vector<v1::Event> folded;
   absl::Status status = Execute(db_.get(), "BEGIN IMMEDIATE");
   if (status.ok()) status = Write(batch, &folded);
   if (status.ok()) status = Execute(db_.get(), "COMMIT");
   if (status.ok()) return folded;
   rows_by_epoch_ = rows_before;
+  held_ = held_before;
+  bytes_ = bytes_before;
   if (sqlite3_get_autocommit(db_.get()) == 0) {
     (void)Execute(db_.get(), "ROLLBACK");  // The first failure is the one to tell.
   }
@@ -231,12 +268,7 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
   }
   std::int64_t spooled_seq = batch.covered_seq;
   for (const SpooledEvent& event : batch.events) {
-    const absl::Status status = sql_->insert_event->Bind(1, event.position.epoch)
-                                    .Bind(2, event.position.seq)
-                                    .BindBlob(3, event.body)
-                                    .Run();
-    if (!status.ok()) return status;
-    rows_by_epoch_[event.position.epoch] += sqlite3_changes(db_.get());
+    if (absl::Status status = Insert(event); !status.ok()) return status;
     if (event.position.epoch == options_.guardian_epoch) {
       spooled_seq = std::max(spooled_seq, event.position.seq);
     }
@@ -258,61 +290,52 @@ absl::Status SpoolDb::Write(const SpoolBatch& batch, std::vector<v1::Event>* fol
     if (absl::Status status = SetMeta("spooled_seq", spooled_seq); !status.ok()) return status;
   }
   for (const EventPosition upto : batch.acknowledged) {
-    const absl::Status status = sql_->delete_events->Bind(1, upto.epoch).Bind(2, upto.seq).Run();
-    if (!status.ok()) return status;
-    const auto rows = rows_by_epoch_.find(upto.epoch);
-    if (rows == rows_by_epoch_.end()) continue;
-    rows->second -= sqlite3_changes(db_.get());
-    if (rows->second <= 0) rows_by_epoch_.erase(rows);
+    if (absl::Status status = Delete(upto); !status.ok()) return status;
   }
-  if (batch.max_session_epoch.has_value()) {
-    if (absl::Status status = SetMeta("max_session_epoch", *batch.max_session_epoch);
-        !status.ok()) {
-      return status;
-    }
+  if (batch.fence.has_value()) {
+    if (absl::Status status = WriteFence(*batch.fence); !status.ok()) return status;
   }
-  return FoldOldest(folded);
+  if (absl::Status status = FoldOldest(folded); !status.ok()) return status;
+  return batch.events.empty() && batch.acknowledged.empty() ? absl::OkStatus() : WriteBytes();
 }
 
-absl::Status SpoolDb::FoldOldest(std::vector<v1::Event>* folded) {
-  for (const Fold& fold : PlanFolds(rows_by_epoch_, options_.max_events)) {
-    absl::StatusOr<v1::Event> record = FoldOne(fold.epoch, fold.rows);
-    if (!record.ok()) return record.status();
-    folded->push_back(*std::move(record));
-  }
+absl::Status SpoolDb::Insert(const SpooledEvent& event) {
+  const absl::Status status = sql_->insert_event->Bind(1, event.position.epoch)
+                                  .Bind(2, event.position.seq)
+                                  .BindBlob(3, event.body)
+                                  .Run();
+  if (!status.ok()) return status;
+  // It was there: sent again by a guardian that did not hear that it was spooled.
+  if (sqlite3_changes(db_.get()) == 0) return absl::OkStatus();
+  ++rows_by_epoch_[event.position.epoch];
+  bytes_ += static_cast<std::int64_t>(event.body.size());
+  AddTo(event, &held_);
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Event> SpoolDb::FoldOne(std::int64_t epoch, std::int64_t rows) {
-  Statement& nth = *sql_->nth_event;
-  absl::StatusOr<bool> row = nth.Bind(1, epoch).Bind(2, 0).Step();
-  if (!row.ok()) return row.status();
-  if (!*row) return absl::DataLossError("spool: fewer events than were counted");
-  const absl::StatusOr<v1::Event> oldest = ParseBody({epoch, nth.Int(0)}, nth.Bytes(1));
-  nth.Reset();
-  if (!oldest.ok()) return oldest.status();
-  row = nth.Bind(1, epoch).Bind(2, rows - 1).Step();
-  if (!row.ok()) return row.status();
-  if (!*row) return absl::DataLossError("spool: fewer events than were counted");
-  const std::int64_t last = nth.Int(0);
-  nth.Reset();
-
-  v1::Event record = MakeLost(
-      options_.origin, epoch, FirstSeq(*oldest), last,
-      fmt::format("the spool's bound of {} events was reached while no controller took them",
-                  options_.max_events),
-      std::chrono::system_clock::now());
-  if (absl::Status status = sql_->delete_events->Bind(1, epoch).Bind(2, last).Run(); !status.ok()) {
-    return status;
+absl::Status SpoolDb::Delete(EventPosition upto) {
+  Statement& deleted = *sql_->delete_events;
+  deleted.Bind(1, upto.epoch).Bind(2, upto.seq);
+  std::int64_t rows = 0;
+  for (;; ++rows) {
+    const absl::StatusOr<bool> row = deleted.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    bytes_ -= deleted.Int(0);
   }
-  const std::string body = record.SerializeAsString();
-  if (absl::Status status =
-          sql_->insert_event->Bind(1, epoch).Bind(2, last).BindBlob(3, body).Run();
-      !status.ok()) {
-    return status;
+  deleted.Reset();
+  const auto left = rows_by_epoch_.find(upto.epoch);
+  if (rows == 0 || left == rows_by_epoch_.end()) return absl::OkStatus();
+  left->second -= rows;
+  if (left->second > 0) {
+    const absl::StatusOr<std::int64_t> first = FirstHeld(upto.epoch);
+    if (!first.ok()) return first.status();
+    held_[upto.epoch].first = *first;
+    return absl::OkStatus();
   }
-  rows_by_epoch_[epoch] -= rows - 1;
-  return record;
+  rows_by_epoch_.erase(left);
+  held_.erase(upto.epoch);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::Event>> SpoolDb::Read(EventPosition after, std::size_t limit,

@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::chrono::seconds kOpenPatience{2};
 constexpr std::chrono::seconds kLastWords{2};
-constexpr std::chrono::milliseconds kLastDelivery{500};
+constexpr std::chrono::seconds kLastDelivery{1};
 // Packets taken in one go before the other duties have a turn.
 constexpr int kPacketsPerTurn = 64;
 constexpr std::chrono::nanoseconds kMaxConnectTimeout = std::chrono::minutes(2);
@@ -73,7 +73,7 @@ class Loop {
   // Until the guardian's hello; nullopt: the end came first.
   std::optional<v1::LinkHello> AwaitHello();
   void Serve(Relay* relay, Session* session);
-  // False: the guardian has ended.
+  // False: the guardian has ended, or said that it does.
   bool TakeUp(Relay* relay, int packets);
   // False: blocked until the link is writable.
   bool PassDown(Relay* relay);
@@ -150,7 +150,9 @@ void Loop::Serve(Relay* relay, Session* session) {
     if (session != nullptr) until = Earlier(until, session->CheckSilence(BootClock::now()));
     pollfd fds[] = {
         {link_.fd(), link_events, 0}, {wake_.fd(), POLLIN, 0}, {stop_fd_.get(), POLLIN, 0}};
-    if (poll(fds, 3, PollTimeout(until)) < 0) continue;  // EINTR; the rest are bugs of ours.
+    const int ready = poll(fds, 3, PollTimeout(until));
+    if (ready < 0) continue;  // EINTR; the rest are bugs of ours.
+    if (ready == 0 && until.has_value()) relay->NoteLateness(*until, BootClock::now());
     if (fds[2].revents != 0) return;
     if (fds[1].revents != 0) wake_.Drain();
     if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
@@ -191,8 +193,8 @@ bool Loop::TakeUp(Relay* relay, int packets) {
         spdlog::error("link: a second hello of the guardian; left out");
         break;
       case v1::LinkUp::kGoodbye:
-        // Its end closes the link, which ends this program.
-        break;
+        relay->OnGoodbye(received.message.goodbye());
+        return false;
       case v1::LinkUp::MESSAGE_NOT_SET:
         spdlog::error("link: a message that this version does not know; left out");
         break;

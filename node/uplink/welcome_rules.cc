@@ -1,22 +1,31 @@
 #include "node/uplink/welcome_rules.h"
 
+#include <cstddef>
+
 #include "proto/support/version.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::uplink {
+namespace {
 
-absl::Status CheckWelcome(const v1::Welcome& welcome, std::int64_t max_session_epoch) {
+// What is remembered of a controller must stay small, whatever it sends.
+constexpr std::size_t kMostIdentityBytes = 128;
+
+}  // namespace
+
+absl::Status CheckWelcome(const v1::Welcome& welcome) {
   if (welcome.session_epoch() <= 0) {
     return absl::InvalidArgumentError(
         fmt::format("controller \"{}\" sent session epoch {}; it must be greater than zero",
                     welcome.controller_id(), welcome.session_epoch()));
   }
-  if (welcome.session_epoch() < max_session_epoch) {
-    return absl::FailedPreconditionError(fmt::format(
-        "controller \"{}\" sent session epoch {}, but this node was welcomed with {} before: that "
-        "controller is behind (restored from an old backup, or replaced by another); point the "
-        "node at the present controller, or, if this one is to go on, remove the node's spool",
-        welcome.controller_id(), welcome.session_epoch(), max_session_epoch));
+  const bool named = !welcome.history_id().empty();
+  if (named && (welcome.generation() <= 0 || welcome.run().empty() ||
+                welcome.history_id().size() > kMostIdentityBytes ||
+                welcome.run().size() > kMostIdentityBytes)) {
+    return absl::InvalidArgumentError(
+        fmt::format("controller \"{}\" sent a history without a start and run, or too long",
+                    welcome.controller_id()));
   }
   if (welcome.protocol() < kProtocolMin || welcome.protocol() > kProtocolMax) {
     return absl::FailedPreconditionError(

@@ -30,22 +30,41 @@ std::vector<std::string> ChoicesOf(const google::protobuf::EnumDescriptor* type,
 constexpr auto kText = FilterKey::Kind::kText;
 constexpr auto kTexts = FilterKey::Kind::kTexts;
 constexpr auto kNumber = FilterKey::Kind::kNumber;
+constexpr auto kDuration = FilterKey::Kind::kDuration;
+constexpr auto kSize = FilterKey::Kind::kSize;
 constexpr auto kChoice = FilterKey::Kind::kChoice;
+
+// Process 1 is nobody's row.
+constexpr std::int64_t kLeastPid = 2;
 
 }  // namespace
 
 const FilterSchema& NodeFilterSchema() {
   // By number of NodeState, whose descriptor is in a service's file, which the core does not link.
-  static const auto* schema =
-      new FilterSchema{{"node", kText}, {"state", kChoice, {"", "connected", "suspect", "lost"}}};
+  static const auto* schema = new FilterSchema{
+      {"node", kText},
+      {"state", kChoice, {"", "connected", "suspect", "lost", "draining", "forgotten"}},
+      {"version", kText},
+      {"hostname", kText},
+      {"mode", kText},
+  };
   return *schema;
 }
 
 const FilterSchema& SlotFilterSchema() {
   static const auto* schema = new FilterSchema{
-      {"node", kText},  {"name", kText},
-      {"slot", kText},  {"state", kChoice, ChoicesOf(v1::SlotState_descriptor(), "SLOT_STATE_")},
-      {"pid", kNumber}, {"door", kChoice, ChoicesOf(v1::Door_descriptor(), "DOOR_")},
+      {"node", kText},
+      {"name", kText},
+      {"slot", kText},
+      {"state", kChoice, ChoicesOf(v1::SlotState_descriptor(), "SLOT_STATE_")},
+      {"pid", kNumber, {}, kLeastPid},
+      {"door", kChoice, ChoicesOf(v1::Door_descriptor(), "DOOR_")},
+      {"program", kText},
+      {"uid", kNumber},
+      {"age", kDuration},
+      {"silence", kDuration},
+      {"cpu", kNumber},
+      {"memory", kSize},
   };
   return *schema;
 }

@@ -8,10 +8,24 @@
 
 namespace procctl {
 
-enum NodeKey { kNodeKeyNode, kNodeKeyState };
+enum NodeKey { kNodeKeyNode, kNodeKeyState, kNodeKeyVersion, kNodeKeyHostname, kNodeKeyMode };
 const FilterSchema& NodeFilterSchema();
 
-enum SlotKey { kSlotKeyNode, kSlotKeyName, kSlotKeySlot, kSlotKeyState, kSlotKeyPid, kSlotKeyDoor };
+// cpu is in percent of one CPU, memory in bytes.
+enum SlotKey {
+  kSlotKeyNode,
+  kSlotKeyName,
+  kSlotKeySlot,
+  kSlotKeyState,
+  kSlotKeyPid,
+  kSlotKeyDoor,
+  kSlotKeyProgram,
+  kSlotKeyUid,
+  kSlotKeyAge,
+  kSlotKeySilence,
+  kSlotKeyCpu,
+  kSlotKeyMemory
+};
 const FilterSchema& SlotFilterSchema();
 
 enum ProgramKey {

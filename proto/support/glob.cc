@@ -43,6 +43,25 @@ Glob::Glob(std::string_view pattern) {
   }
 }
 
+Glob Glob::Exact(std::string_view text) {
+  Glob glob;
+  for (const char c : text) {
+    // These two would act as wild cards. No name holds any, so nothing can equal this text.
+    glob.pattern_ += c == kAnyText || c == kAnyCharacter ? '\0' : c;
+  }
+  return glob;
+}
+
+Glob Glob::Containing() const {
+  Glob glob;
+  glob.exact_ = false;
+  glob.pattern_ = kAnyText;
+  for (const char c : pattern_ + kAnyText) {
+    if (c != kAnyText || glob.pattern_.back() != kAnyText) glob.pattern_ += c;
+  }
+  return glob;
+}
+
 // Goes back only to the latest *, which is enough and keeps the cost at pattern x text: no pattern
 // can make it exponential.
 bool Glob::Matches(std::string_view text) const {

@@ -13,6 +13,11 @@ namespace procctl {
 class Glob {
  public:
   explicit Glob(std::string_view pattern);
+  // That very text, whatever it holds.
+  static Glob Exact(std::string_view text);
+
+  // Any text that holds what this matches.
+  Glob Containing() const;
 
   bool Matches(std::string_view text) const;
 
@@ -20,10 +25,16 @@ class Glob {
   bool IsExact() const { return exact_; }
   const std::string& exact_text() const { return pattern_; }
 
+  bool MatchesAnyText() const { return pattern_ == "\x01"; }
+
+  bool operator==(const Glob&) const = default;
+
   // The same pattern in SQLite's GLOB dialect.
   std::string ToSqliteGlob() const;
 
  private:
+  Glob() = default;
+
   // Wild cards are kept as two control characters: names never hold any (they are escaped where
   // they come in), so the plain * and ? are free to mean themselves.
   std::string pattern_;

@@ -6,6 +6,8 @@ namespace procctl {
 namespace {
 
 constexpr int kMostMessageBytes = 4 << 20;
+// gRPC's own default, said here because it bounds what a caller can park in every call.
+constexpr int kMostMetadataBytes = 8 << 10;
 
 }  // namespace
 
@@ -17,7 +19,8 @@ std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const TlsPem& tls
   return grpc::SslServerCredentials(options);
 }
 
-void ApplyServerArguments(grpc::ServerBuilder* builder) {
+void ApplyServerArguments(grpc::ServerBuilder* builder,
+                          std::chrono::milliseconds handshake_timeout) {
   // On by default: a second server on the port would start without an error and take half the
   // connections.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -32,7 +35,9 @@ void ApplyServerArguments(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 3);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
   // By default a silent connection may sit in the handshake for two minutes.
-  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                              static_cast<int>(handshake_timeout.count()));
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMostMetadataBytes);
   // Ends only connections without a call: those that a command line left open.
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 600'000);
   // No MAX_CONNECTION_AGE: it would cut node sessions bluntly.

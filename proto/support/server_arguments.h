@@ -4,6 +4,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include <chrono>
 #include <memory>
 
 #include "proto/support/tls_files.h"
@@ -14,6 +15,8 @@ namespace procctl {
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const TlsPem& tls);
 
 // Keepalive, limits and the defaults of gRPC 1.51 that must be off (see the .cc for each reason).
-void ApplyServerArguments(grpc::ServerBuilder* builder);
+// `handshake_timeout`: for TLS and the first frame of HTTP/2.
+void ApplyServerArguments(grpc::ServerBuilder* builder,
+                          std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10));
 
 }  // namespace procctl

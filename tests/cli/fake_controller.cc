@@ -113,6 +113,14 @@ grpc::Status FakeController::ListSlots(grpc::ServerContext*, const v1::ListSlots
   return status;
 }
 
+grpc::Status FakeController::CountSlots(grpc::ServerContext*, const v1::CountSlotsRequest* request,
+                                        v1::CountSlotsResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  count_request = *request;
+  *response = counts;
+  return failure;
+}
+
 grpc::Status FakeController::ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
                                         v1::ListEventsResponse* response) {
   if (request->page_token().empty()) {
@@ -152,6 +160,13 @@ grpc::Status FakeController::Describe(grpc::ServerContext*, const v1::DescribeRe
   return describe_failure;
 }
 
+grpc::Status FakeController::ForgetNode(grpc::ServerContext*, const v1::ForgetNodeRequest* request,
+                                        v1::ForgetNodeResponse*) {
+  const absl::MutexLock lock(&mutex_);
+  forgets.push_back(*request);
+  return forget_failure;
+}
+
 grpc::Status FakeController::HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest* request,
                                        v1::HoldSlotsResponse* response) {
   const absl::MutexLock lock(&mutex_);
@@ -168,6 +183,87 @@ grpc::Status FakeController::KillSlots(grpc::ServerContext* context,
   }
   if (on_kill == nullptr) return {grpc::StatusCode::INTERNAL, "no kill was expected"};
   return on_kill(*request, writer, context);
+}
+
+grpc::Status FakeController::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                                   WatchWriter* writer) {
+  size_t number = 0;
+  {
+    const absl::MutexLock lock(&mutex_);
+    number = watches.size();
+    watches.push_back(*request);
+  }
+  if (on_watch == nullptr) return {grpc::StatusCode::INTERNAL, "no watch was expected"};
+  return on_watch(number, writer, context);
+}
+
+grpc::Status FakeController::PlanKill(grpc::ServerContext*, const v1::PlanKillRequest* request,
+                                      v1::PlanKillResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  plans.push_back(*request);
+  if (!plan_failure.ok()) return plan_failure;
+  const auto add = [&](const v1::KillTarget& target) {
+    v1::PlannedTarget* planned = response->add_targets();
+    *planned->mutable_target() = target;
+    planned->set_state(v1::SLOT_STATE_ALIVE);
+    planned->set_outcome(v1::PLANNED_OUTCOME_STOP);
+    planned->set_batch(1);
+    ++(*response->mutable_outcomes())[v1::PLANNED_OUTCOME_STOP];
+  };
+  for (const v1::KillTarget& target : request->targets()) add(target);
+  for (size_t i = 0; i < slots.size() && request->targets().empty(); ++i) {
+    v1::KillTarget target;
+    target.set_node(slots[i].node());
+    target.set_slot(slots[i].slot().label());
+    *target.mutable_incarnation() = slots[i].slot().incarnation();
+    add(target);
+  }
+  response->set_plan_hash("hash-" + std::to_string(plans.size()));
+  response->set_batches(1);
+  response->set_confirm_needed(!confirm_because.empty());
+  response->set_confirm_because(confirm_because);
+  plan_ = *response;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeController::ApplyKill(grpc::ServerContext* context,
+                                       const v1::ApplyKillRequest* request, KillWriter* writer) {
+  v1::KillSlotsRequest kill;
+  {
+    const absl::MutexLock lock(&mutex_);
+    applied.push_back(*request);
+    if (request->plan_hash() != plan_.plan_hash()) {
+      return {grpc::StatusCode::NOT_FOUND, "no such plan"};
+    }
+    kill.set_request_id(request->request_id());
+    for (const v1::PlannedTarget& target : plan_.targets()) *kill.add_targets() = target.target();
+    kill.set_reason(plans.back().reason());
+  }
+  return KillSlots(context, &kill, writer);
+}
+
+grpc::Status FakeController::WatchOrder(grpc::ServerContext*, const v1::WatchOrderRequest* request,
+                                        KillWriter* writer) {
+  if (on_watch_order == nullptr) return {grpc::StatusCode::NOT_FOUND, "no such order is known"};
+  return on_watch_order(*request, writer);
+}
+
+grpc::Status FakeController::ListOrders(grpc::ServerContext*, const v1::ListOrdersRequest* request,
+                                        v1::ListOrdersResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  for (const v1::OrderStatus& order : order_list) {
+    const bool over = order.state() == v1::ORDER_STATE_FINISHED;
+    if (!request->only_running() || !over) *response->add_orders() = order;
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeController::SteerOrder(grpc::ServerContext*, const v1::SteerOrderRequest* request,
+                                        v1::SteerOrderResponse* response) {
+  const absl::MutexLock lock(&mutex_);
+  steered.push_back(*request);
+  for (const v1::OrderStatus& order : order_list) *response->add_orders() = order;
+  return steer_failure;
 }
 
 grpc::Status FakeController::ListPrograms(grpc::ServerContext*,
@@ -215,6 +311,14 @@ v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request) {
   v1::KillSlotsResponse response;
   response.mutable_accepted()->set_request_id(request.request_id());
   response.mutable_accepted()->set_targets(request.targets_size());
+  return response;
+}
+
+v1::KillSlotsResponse Stands(v1::OrderState state, const std::string& message) {
+  v1::KillSlotsResponse response;
+  response.mutable_status()->set_request_id("r-1");
+  response.mutable_status()->set_state(state);
+  response.mutable_status()->set_message(message);
   return response;
 }
 

@@ -22,6 +22,7 @@ namespace procctl::cli::testing {
 class FakeController : public v1::FleetService::Service {
  public:
   using KillWriter = grpc::ServerWriter<v1::KillSlotsResponse>;
+  using WatchWriter = grpc::ServerWriter<v1::WatchResponse>;
 
   explicit FakeController(const TlsFiles& files);
   ~FakeController() override;
@@ -40,6 +41,7 @@ class FakeController : public v1::FleetService::Service {
   grpc::Status describe_failure = grpc::Status::OK;
   v1::HoldSlotsResponse hold_answer;
   grpc::Status hold_failure = grpc::Status::OK;
+  grpc::Status forget_failure = grpc::Status::OK;
   // The handlers are called one at a time, and may change it.
   std::vector<v1::FleetProgram> programs;
   grpc::Status program_failure = grpc::Status::OK;  // instead of their list
@@ -55,17 +57,34 @@ class FakeController : public v1::FleetService::Service {
   size_t pages_before_failure = 0;
   std::function<grpc::Status(const v1::KillSlotsRequest&, KillWriter*, grpc::ServerContext*)>
       on_kill;
+  // With the number of the watch, from 0.
+  std::function<grpc::Status(size_t, WatchWriter*, grpc::ServerContext*)> on_watch;
+
+  v1::CountSlotsResponse counts;
+
+  // Of each plan.
+  std::string confirm_because;
+  grpc::Status plan_failure = grpc::Status::OK;
+  std::vector<v1::OrderStatus> order_list;
+  grpc::Status steer_failure = grpc::Status::OK;
+  std::function<grpc::Status(const v1::WatchOrderRequest&, KillWriter*)> on_watch_order;
 
   // What it heard.
+  v1::CountSlotsRequest count_request;
+  std::vector<v1::PlanKillRequest> plans;
+  std::vector<v1::ApplyKillRequest> applied;
+  std::vector<v1::SteerOrderRequest> steered;
   std::vector<std::string> filters;
   bool asked_for_usage = false;  // by the last list of slots
   v1::ListEventsRequest events_request;
   std::vector<v1::KillSlotsRequest> kills;
+  std::vector<v1::WatchRequest> watches;
   std::vector<v1::DescribeRequest> descriptions;
   std::vector<v1::HoldSlotsRequest> holds;
   std::vector<std::string> program_filters;
   std::vector<v1::ControlProgramsRequest> orders;
   std::vector<v1::ReadOutputRequest> reads;
+  std::vector<v1::ForgetNodeRequest> forgets;
 
   grpc::Status GetFleet(grpc::ServerContext*, const v1::GetFleetRequest*,
                         v1::GetFleetResponse*) override;
@@ -73,13 +92,28 @@ class FakeController : public v1::FleetService::Service {
                          v1::ListNodesResponse*) override;
   grpc::Status ListSlots(grpc::ServerContext*, const v1::ListSlotsRequest*,
                          v1::ListSlotsResponse*) override;
+  grpc::Status CountSlots(grpc::ServerContext*, const v1::CountSlotsRequest*,
+                          v1::CountSlotsResponse*) override;
   grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest*,
                           v1::ListEventsResponse*) override;
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRequest*,
                         v1::DescribeResponse*) override;
+  grpc::Status ForgetNode(grpc::ServerContext*, const v1::ForgetNodeRequest*,
+                          v1::ForgetNodeResponse*) override;
   grpc::Status HoldSlots(grpc::ServerContext*, const v1::HoldSlotsRequest*,
                          v1::HoldSlotsResponse*) override;
   grpc::Status KillSlots(grpc::ServerContext*, const v1::KillSlotsRequest*, KillWriter*) override;
+  grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, WatchWriter*) override;
+  // Plans what is named, or for a filter all its slots; applies them through on_kill, which sees
+  // them as a kill of the same targets.
+  grpc::Status PlanKill(grpc::ServerContext*, const v1::PlanKillRequest*,
+                        v1::PlanKillResponse*) override;
+  grpc::Status ApplyKill(grpc::ServerContext*, const v1::ApplyKillRequest*, KillWriter*) override;
+  grpc::Status WatchOrder(grpc::ServerContext*, const v1::WatchOrderRequest*, KillWriter*) override;
+  grpc::Status ListOrders(grpc::ServerContext*, const v1::ListOrdersRequest*,
+                          v1::ListOrdersResponse*) override;
+  grpc::Status SteerOrder(grpc::ServerContext*, const v1::SteerOrderRequest*,
+                          v1::SteerOrderResponse*) override;
   grpc::Status ListPrograms(grpc::ServerContext*, const v1::ListProgramsRequest*,
                             v1::ListProgramsResponse*) override;
   grpc::Status ControlPrograms(grpc::ServerContext*, const v1::ControlProgramsRequest*,
@@ -96,7 +130,8 @@ class FakeController : public v1::FleetService::Service {
 
   std::vector<v1::StoredEvent> Matching(const v1::ListEventsRequest& request) const;
 
-  absl::Mutex mutex_;  // calls may overlap
+  absl::Mutex mutex_;                                  // calls may overlap
+  v1::PlanKillResponse plan_ ABSL_GUARDED_BY(mutex_);  // the last one
   size_t pages_given_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
@@ -104,6 +139,9 @@ class FakeController : public v1::FleetService::Service {
 
 // Every order of it is in force.
 void TakeAll(const v1::ControlProgramsRequest& request, v1::ControlProgramsResponse* response);
+
+// What an order's stream says of it as a whole.
+v1::KillSlotsResponse Stands(v1::OrderState state, const std::string& message);
 
 // What a kill's stream says.
 v1::KillSlotsResponse Accepted(const v1::KillSlotsRequest& request);

@@ -74,6 +74,16 @@ TEST(Options, FiltersAddUp) {
   EXPECT_EQ(Good({"events", "--slot", "enc"}).filter, "slot=enc");
 }
 
+TEST(Options, OfWatchAndFollow) {
+  EXPECT_EQ(Good({"watch"}).verb, Verb::kWatch);
+  EXPECT_EQ(Good({"watch", "node=web-* state=hung", "pid!=7", "--name", "enc"}).filter,
+            "name=enc node=web-* state=hung pid!=7");
+  EXPECT_TRUE(Good({"events", "-f", "kind=hung", "--since", "10m", "-n", "5"}).follow);
+  EXPECT_EQ(Good({"events", "-f", "kind=hung"}).filter, "kind=hung");
+  EXPECT_FALSE(Good({"events"}).follow);
+  EXPECT_THAT(Refused({"--local", "watch"}), HasSubstr("only a controller can be watched"));
+}
+
 TEST(Options, OfKill) {
   const Options options = Good({"kill", "a/b", "--reason", "why not", "--grace", "30s", "--yes",
                                 "--dry-run", "--timeout", "2m"});
@@ -103,7 +113,7 @@ TEST(Usage, WhatIsMistypedIsNamedWithWhatWasMeant) {
   EXPECT_EQ(Refused({"lsit"}), "there is no command \"lsit\"; did you mean \"list\"?");
   EXPECT_EQ(Refused({"--controller", "c:1", "evnets"}),
             "there is no command \"evnets\"; did you mean \"events\"?");
-  EXPECT_THAT(Refused({"summon"}), HasSubstr("there are: list, kill, events"));
+  EXPECT_THAT(Refused({"summon"}), HasSubstr("there are: list, count, kill, events"));
   EXPECT_EQ(Refused({"kill", "a/b", "--reson", "x"}),
             "there is no option --reson; did you mean --reason?");
   EXPECT_EQ(Refused({"list", "--control=c:1"}),
@@ -111,7 +121,9 @@ TEST(Usage, WhatIsMistypedIsNamedWithWhatWasMeant) {
   // CLI11 would complain about the word behind it.
   EXPECT_EQ(Refused({"list", "--server", "c:1"}),
             "there is no option --server; see: procctl-cli list --help");
-  EXPECT_EQ(Refused({"kill"}), "targets is required; e.g. procctl-cli kill web-01/encoder");
+  EXPECT_EQ(Refused({"kill"}),
+            "targets is required; e.g. procctl-cli kill web-01/encoder, or -l 'node=web-* "
+            "name=encoder'");
   EXPECT_THAT(Refused({"list", "procesess"}), HasSubstr("see: procctl-cli list --help"));
 }
 

@@ -160,6 +160,19 @@ web-01
   EXPECT_THAT(RenderNode(node), Not(HasSubstr("waiting")));
 }
 
+TEST_F(RenderDetailTest, ANodeSaysHowItFares) {
+  v1::Node node;
+  node.set_state(v1::NODE_STATE_DRAINING);
+  node.set_goodbye("restarting");
+  *node.mutable_skew() = ToProto(-3ms);
+  node.set_load_per_mille(1250);
+  *node.mutable_lag() = ToProto(2ms);
+  EXPECT_THAT(RenderNode(node), AllOf(HasSubstr("Goodbye:       restarting\n"),
+                                      HasSubstr("Clock:         3ms behind the controller's\n"),
+                                      HasSubstr("Load:          1.25 runnable processes per CPU\n"),
+                                      HasSubstr("Uplink's lag:  2ms\n")));
+}
+
 TEST_F(RenderDetailTest, AGuardianItsBrakesAndItsCanary) {
   v1::NodeDetail detail;
   detail.set_guardian_pid(812);

@@ -146,6 +146,23 @@ TEST_F(RenderTest, OfASuspectNodeNoBeatIsClaimed) {
   EXPECT_THAT(RenderSlots(list, false, false), Not(HasSubstr("<2.5s")));
 }
 
+TEST_F(RenderTest, WhatIsNotFreshSaysHowOldItIs) {
+  SlotList list = Fleet();
+  list.slots = {Row("web-01", "api", v1::SLOT_STATE_HUNG, 4120)};
+  EXPECT_THAT(RenderSlots(list, false, false), HasSubstr("hung"));
+  list.slots[0].mutable_age()->set_seconds(41);
+  list.slots[0].set_freshness(v1::FRESHNESS_STALE);
+  EXPECT_THAT(RenderSlots(list, false, false),
+              AllOf(HasSubstr("stale"), HasSubstr("1h  41s  -"), Not(HasSubstr("hung"))));
+  // Of a controller that knows no freshness.
+  list.slots[0].clear_freshness();
+  for (const auto state : {v1::NODE_STATE_SUSPECT, v1::NODE_STATE_LOST, v1::NODE_STATE_DRAINING}) {
+    list.slots[0].set_node_state(state);
+    EXPECT_THAT(RenderSlots(list, false, false),
+                AllOf(HasSubstr("stale"), HasSubstr("1h  41s  -"), Not(HasSubstr("hung"))));
+  }
+}
+
 TEST_F(RenderTest, ColoursAreOnlyWhereAskedFor) {
   EXPECT_THAT(RenderSlots(Fleet(), false, false), Not(HasSubstr("\x1b")));
   EXPECT_THAT(RenderSlots(Fleet(), false, true),
@@ -193,11 +210,34 @@ TEST_F(RenderTest, Nodes) {
   node.mutable_connected_at()->set_seconds(kNoon - 60);
   list.nodes = {node};
   EXPECT_EQ("\n" + RenderNodes(list, false), R"(
-NODE    STATE      AGE  SLOTS  TROUBLE  WAITING  MODE     VERSION  HOST           PEER           SINCE
-web-01  connected  4s   3      1        0        enforce  0.1.0    web\x2001\x1b  10.0.0.1:5000  2026-11-22T11:59:00
+NODE    STATE      AGE  SLOTS  TROUBLE  WAITING  LOAD  MODE     VERSION  HOST           PEER           SINCE                NOTE
+web-01  connected  4s   3      1        0        -     enforce  0.1.0    web\x2001\x1b  10.0.0.1:5000  2026-11-22T11:59:00  -
 
 1 node: 1 connected, 0 suspect, 0 lost. As of 12:00:00
 )");
+}
+
+TEST_F(RenderTest, NodesSayWhatIsNotAsUsual) {
+  NodeList list;
+  v1::Node node;
+  node.set_state(v1::NODE_STATE_DRAINING);
+  node.set_goodbye("restarting\x1b");
+  node.set_load_per_mille(1250);
+  node.mutable_skew()->set_seconds(-7);
+  list.nodes = {node};
+  std::string text = RenderNodes(list, false);
+  EXPECT_THAT(text, HasSubstr("draining"));
+  EXPECT_THAT(text, HasSubstr("restarting\\x1b; clock 7s behind"));
+  EXPECT_THAT(text, HasSubstr("  1.25  "));
+  EXPECT_THAT(text, HasSubstr("0 lost, 1 draining."));
+  list.nodes[0].mutable_skew()->set_seconds(1);
+  list.nodes[0].set_state(v1::NODE_STATE_FORGOTTEN);
+  list.nodes[0].clear_goodbye();
+  text = RenderNodes(list, false);
+  EXPECT_THAT(text, Not(HasSubstr("clock"))) << "exactly 1 s is not over 1 s";
+  EXPECT_THAT(text, HasSubstr("0 lost, 1 forgotten."));
+  list.nodes[0].mutable_skew()->set_nanos(1);
+  EXPECT_THAT(RenderNodes(list, false), HasSubstr("ahead"));
 }
 
 TEST_F(RenderTest, Events) {

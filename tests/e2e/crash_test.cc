@@ -6,73 +6,21 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <map>
-#include <set>
 
+#include "tests/e2e/harness/exactly_once.h"
 #include "tests/e2e/harness/fleet.h"
-#include "tests/e2e/harness/guarded_child.h"
 
 namespace procctl::e2e {
 namespace {
 
-constexpr int kFlashes = 500;  // each is two events: SLOT_REGISTERED and SLOT_CLOSED
-
-// A process that makes 1,000 events in about two seconds.
-Child MakeEvents(const Node& node) {
-  return Child::Fork([&] {
-    for (int i = 0; i < kFlashes; ++i) {
-      procctl_heart heart = PROCCTL_HEART_INIT;
-      // A name of its own each: the same name again would take the slot over, without an event.
-      if (OpenHeart(&heart, node, "flash" + std::to_string(i), 60s) != 0) return 1;
-      procctl_close(&heart);
-      usleep(3000);
-    }
-    usleep(500000);  // closing is seen at the next scan; a process that ends before it is just gone
-    return 0;
-  });
-}
-
-// Every event of the node is there exactly once: seq 1, 2, 3 ... of each epoch, and all that were
-// made.
-void ExpectExactlyOnce(Fleet& fleet, const std::string& node) {
-  std::vector<v1::Event> events;
-  const auto flashes = [&] {
-    size_t count = 0;
-    for (const v1::Event& event : events) {
-      count +=
-          event.name().starts_with("flash") && (event.kind() == v1::EVENT_KIND_SLOT_REGISTERED ||
-                                                event.kind() == v1::EVENT_KIND_SLOT_CLOSED)
-              ? 1
-              : 0;
-    }
-    return count;
-  };
-  EXPECT_TRUE(Eventually(20s,
-                         [&] {
-                           events = fleet.Events();
-                           return flashes() >= 2 * kFlashes;
-                         }))
-      << flashes() << " of " << 2 * kFlashes;
-  EXPECT_EQ(flashes(), static_cast<size_t>(2 * kFlashes));
-
-  std::map<int64_t, std::vector<int64_t>> by_epoch;
-  for (const v1::Event& event : events) {
-    EXPECT_NE(event.kind(), v1::EVENT_KIND_EVENTS_LOST) << event.ShortDebugString();
-    if (event.id().origin() == node) by_epoch[event.id().epoch()].push_back(event.id().seq());
-  }
-  for (const auto& [epoch, numbers] : by_epoch) {
-    for (size_t i = 0; i < numbers.size(); ++i) {
-      ASSERT_EQ(numbers[i], static_cast<int64_t>(i + 1)) << "epoch " << epoch;
-    }
-  }
-}
+constexpr int kFlashes = 500;
 
 TEST(Crash, KilledControllerHasEveryEventExactlyOnceAfterwards) {
   Fleet fleet({"n1"});
   fleet.StartController();
   Node& node = fleet.StartNode("n1");
   fleet.AwaitConnected(1);
-  Child maker = MakeEvents(node);
+  Child maker = MakeEvents(node, kFlashes);
   for (int crash = 0; crash < 2; ++crash) {
     EXPECT_TRUE(Throughout(600ms, [&] { return maker.Running(); }))
         << "it must crash in the middle";
@@ -82,7 +30,7 @@ TEST(Crash, KilledControllerHasEveryEventExactlyOnceAfterwards) {
   const std::optional<int> made = maker.WaitExit(30s);
   ASSERT_TRUE(made && *made == 0);
   fleet.AwaitConnected(1, 20s);
-  ExpectExactlyOnce(fleet, "n1");
+  ExpectExactlyOnce(fleet, "n1", kFlashes);
 }
 
 TEST(Crash, KilledUplinkIsBackInASecondAndNothingIsLost) {
@@ -90,7 +38,7 @@ TEST(Crash, KilledUplinkIsBackInASecondAndNothingIsLost) {
   fleet.StartController();
   Node& node = fleet.StartNode("n1");
   fleet.AwaitConnected(1);
-  Child maker = MakeEvents(node);
+  Child maker = MakeEvents(node, kFlashes);
   EXPECT_TRUE(Throughout(600ms, [&] { return maker.Running(); }));
   const pid_t uplink = node.UplinkPid();
   ASSERT_GT(uplink, 1);
@@ -106,7 +54,7 @@ TEST(Crash, KilledUplinkIsBackInASecondAndNothingIsLost) {
   const std::optional<int> made = maker.WaitExit(30s);
   ASSERT_TRUE(made && *made == 0);
   fleet.AwaitConnected(1, 20s);
-  ExpectExactlyOnce(fleet, "n1");
+  ExpectExactlyOnce(fleet, "n1", kFlashes);
   fleet.AwaitEvent("uplink restarted", 5s, Is(v1::EVENT_KIND_UPLINK_RESTARTED));
 }
 

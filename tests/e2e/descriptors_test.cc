@@ -47,7 +47,8 @@ TEST(Descriptors, ControllerHearsAgainAfterAFloodOfConnections) {
   own.rlim_cur = own.rlim_max;
   setrlimit(RLIMIT_NOFILE, &own);
   Fleet fleet({"n1", "n2", "n3"});
-  fleet.StartController(/*descriptors=*/256);
+  // Descriptors are what this is about, not whose connections they are.
+  fleet.StartController(/*descriptors=*/256, "limits: {connections_per_address: 1000}\n");
   for (const char* id : {"n1", "n2", "n3"}) fleet.StartNode(id);
   fleet.AwaitConnected(3);
   {

@@ -108,6 +108,7 @@ void CheckBounds(const node::Settings& settings) {
     PROCCTL_MUST(names.insert(program.name).second);
   }
   PROCCTL_MUST(settings.spool_events >= 1 && settings.spool_events <= 100'000'000);
+  PROCCTL_MUST(settings.spool_bytes >= 16 << 20 && settings.spool_bytes <= int64_t{1} << 40);
 }
 
 // What else is true of a host is not the file's matter here: no name in it reaches this machine's

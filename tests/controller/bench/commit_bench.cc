@@ -1,7 +1,10 @@
 // Events per second that the local engine commits: COUNT events of NODES nodes in batches of BATCH,
-// each node with one batch on its way at a time, as sessions under load have. Usage:
-// controller_commit_bench [COUNT [NODES [BATCH]]]
+// each node with one batch on its way at a time, as sessions under load have; with what they cost
+// this process (the making of the events included) and how long a batch waited at most. With KEEP,
+// events older than so many milliseconds are dropped at the same time. Usage:
+// controller_commit_bench [COUNT [NODES [BATCH [KEEP]]]]
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
@@ -40,6 +43,8 @@ class Bench {
   Bench(Engine* engine, std::int64_t count, int nodes, int batch)
       : engine_(engine), batch_(batch), per_node_(count / nodes), open_(nodes) {}
 
+  std::chrono::duration<double, std::milli> slowest() const { return slowest_; }
+
   void Run(int nodes) {
     for (int i = 0; i < nodes; ++i) {
       const std::string node = "node-" + std::to_string(i);
@@ -60,14 +65,17 @@ class Bench {
     const std::int64_t last = std::min(per_node_, first + batch_ - 1);
     for (std::int64_t seq = first; seq <= last; ++seq)
       events.events.push_back(MakeVerdict(node, seq));
-    engine_->commit_log().Append(std::move(events),
-                                 [=, this](const absl::StatusOr<Committed>& committed) {
-                                   if (!committed.ok()) abort();
-                                   Next(node, session, last + 1);
-                                 });
+    engine_->commit_log().Append(
+        std::move(events), [=, this, start = std::chrono::steady_clock::now()](
+                               const absl::StatusOr<Committed>& committed) {
+          if (!committed.ok()) abort();
+          slowest_ = std::max(slowest_, std::chrono::steady_clock::now() - start);
+          Next(node, session, last + 1);
+        });
   }
 
   Engine* const engine_;
+  std::chrono::steady_clock::duration slowest_{0};  // the writer's thread only
   const int batch_;
   const std::int64_t per_node_;
   std::atomic<int> open_;
@@ -80,7 +88,9 @@ int Main(int argc, char** argv) {
   const int batch = argc > 3 ? atoi(argv[3]) : 20;
   std::string dir = (std::filesystem::temp_directory_path() / "procctl-bench-XXXXXX").string();
   if (mkdtemp(dir.data()) == nullptr) return 1;
-  auto engine = OpenLocalEngine(dir + "/state", "bench");
+  HistoryLimits limits;
+  if (argc > 4) limits.keep = std::chrono::milliseconds(atoll(argv[4]));
+  auto engine = OpenLocalEngine(dir + "/state", "bench", limits);
   if (!engine.ok()) {
     std::fprintf(stderr, "%s\n", engine.status().ToString().c_str());
     return 1;
@@ -89,9 +99,18 @@ int Main(int argc, char** argv) {
   const auto start = std::chrono::steady_clock::now();
   bench.Run(nodes);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  std::printf("%lld events of %d nodes in batches of %d committed in %.2f s: %.0f per second\n",
-              static_cast<long long>(count), nodes, batch, took.count(),
-              static_cast<double>(count) / took.count());
+  rusage used = {};
+  (void)getrusage(RUSAGE_SELF, &used);
+  const auto micros = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+  };
+  std::printf(
+      "%lld events of %d nodes in batches of %d committed in %.2f s: %.0f per second, %.1f us of "
+      "CPU each, slowest batch %.0f ms\n",
+      static_cast<long long>(count), nodes, batch, took.count(),
+      static_cast<double>(count) / took.count(),
+      (micros(used.ru_utime) + micros(used.ru_stime)) / static_cast<double>(count),
+      bench.slowest().count());
   engine->reset();
   std::filesystem::remove_all(dir);
   return 0;

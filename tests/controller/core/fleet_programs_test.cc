@@ -67,7 +67,7 @@ class FleetProgramsTest : public ::testing::Test {
   }
 
   MonoTime now_{seconds(1000)};
-  Liveness liveness_{LivenessLimits{}, now_};
+  Liveness liveness_{LivenessLimits{.start_grace = seconds(0)}, now_};
   FleetView view_{now_};
 };
 

@@ -44,31 +44,36 @@ class OrderBookTest : public ::testing::Test {
 
 TEST_F(OrderBookTest, AVerdictIsToldOnlyWhenTheRequestIsRecordedToo) {
   ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a"}), false, now_).ok());
-  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/0", "a")).empty());
+  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/0", "a"), now_).empty());
   EXPECT_EQ(book_.Standing("r")[0].phase, KillPhase::kDispatched);
   const auto news = book_.OnRecorded("r");
   ASSERT_EQ(news.size(), 1U);
   EXPECT_TRUE(news[0].progress.done);
   EXPECT_EQ(news[0].progress.verdict, v1::VERDICT_EXITED_ON_TERM);
+  const auto move = book_.Advance("r", now_);
+  ASSERT_TRUE(move.changed.has_value());
+  EXPECT_EQ(move.changed->state, v1::ORDER_STATE_FINISHED);
+  EXPECT_EQ(book_.requests(), 1U) << "until its end is recorded";
+  EXPECT_TRUE(book_.StateRecorded("r", move.changed->state).empty());
   EXPECT_EQ(book_.requests(), 0U) << "a finished request leaves memory";
   EXPECT_EQ(book_.targets(), 0U);
 }
 
 TEST_F(OrderBookTest, ProgressComesInPhasesAndNeverGoesBack) {
   ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a", "b"}), true, now_).ok());
-  EXPECT_EQ(book_.OnCommitted(Make(v1::EVENT_KIND_TERM_SENT, "r/1", "b"))[0].progress.phase,
+  EXPECT_EQ(book_.OnCommitted(Make(v1::EVENT_KIND_TERM_SENT, "r/1", "b"), now_)[0].progress.phase,
             KillPhase::kTermSent);
-  EXPECT_EQ(book_.OnCommitted(Make(v1::EVENT_KIND_KILL_SENT, "r/1", "b"))[0].progress.phase,
+  EXPECT_EQ(book_.OnCommitted(Make(v1::EVENT_KIND_KILL_SENT, "r/1", "b"), now_)[0].progress.phase,
             KillPhase::kKillSent);
-  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_TERM_SENT, "r/1", "b")).empty());
-  EXPECT_EQ(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/1", "b")).size(), 1U);
-  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/1", "b")).empty());
+  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_TERM_SENT, "r/1", "b"), now_).empty());
+  EXPECT_EQ(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/1", "b"), now_).size(), 1U);
+  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/1", "b"), now_).empty());
   EXPECT_EQ(book_.requests(), 1U) << "target 0 is still open";
 }
 
 TEST_F(OrderBookTest, ANodeCannotAnswerForAnother) {
   ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a"}), true, now_).ok());
-  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/0", "b")).empty());
+  EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/0", "b"), now_).empty());
   EXPECT_EQ(book_.requests(), 1U);
 }
 
@@ -76,7 +81,7 @@ TEST_F(OrderBookTest, EventsOfUnknownOrdersAreNobodys) {
   ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a"}), true, now_).ok());
   for (const char* id : {"", "r", "r/", "r/1", "r/x", "/0", "other/0", "r/0/0", "r/-1",
                          "r/99999999999999999999999"}) {
-    EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, id, "a")).empty()) << id;
+    EXPECT_TRUE(book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, id, "a"), now_).empty()) << id;
   }
 }
 
@@ -90,7 +95,7 @@ TEST_F(OrderBookTest, OverdueIsOneNanosecondAfterTimeToLiveGraceAndSlack) {
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news[0].progress.phase, KillPhase::kUnresolved);
   EXPECT_TRUE(news[0].progress.done);
-  EXPECT_EQ(book_.requests(), 0U);
+  EXPECT_EQ(book_.Advance("r", now_).changed->failed, 1);
 }
 
 TEST_F(OrderBookTest, OrdersCarryWhatIsLeftOfTheirTimeToLive) {
@@ -109,7 +114,7 @@ TEST_F(OrderBookTest, OrdersCarryWhatIsLeftOfTheirTimeToLive) {
 
 TEST_F(OrderBookTest, AnOrderWithAVerdictIsNotSentAgain) {
   ASSERT_TRUE(book_.Begin(MakeRequest("r", {"a", "b"}), false, now_).ok());
-  (void)book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/0", "a"));
+  (void)book_.OnCommitted(Make(v1::EVENT_KIND_VERDICT, "r/0", "a"), now_);
   const auto orders = book_.OrdersOf("r", now_);
   ASSERT_EQ(orders.size(), 1U);
   EXPECT_EQ(orders[0].node, "b");
@@ -139,7 +144,13 @@ TEST_F(OrderBookTest, AFullBookRefusesAndSaysWhatToDo) {
   }
   EXPECT_EQ(book_.Begin(MakeRequest("more", {"a"}), false, now_).code(),
             absl::StatusCode::kUnavailable);
-  EXPECT_EQ(book_.Expire(now_ + seconds(3600)).size(), OrderBook::kMostTargets);
+  const MonoTime later = now_ + seconds(3600);
+  EXPECT_EQ(book_.Expire(later).size(), OrderBook::kMostTargets);
+  for (const std::string& id : book_.Ids()) EXPECT_TRUE(book_.Advance(id, later).changed);
+  EXPECT_TRUE(book_.Expire(later + OrderBook::kMostUnrecorded).empty());
+  EXPECT_EQ(book_.targets(), OrderBook::kMostTargets);
+  EXPECT_TRUE(book_.Expire(later + OrderBook::kMostUnrecorded + nanoseconds(1)).empty());
+  EXPECT_EQ(book_.targets(), 0U) << "a store that fails does not fill the book";
   EXPECT_TRUE(book_.Begin(MakeRequest("more", {"a"}), false, now_).ok());
 }
 

@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <set>
+#include <tuple>
 
 #include "proto/support/channel.h"
 #include "proto/support/unique_fd.h"
@@ -125,6 +126,44 @@ TEST_F(ProgramTest, ExplainPrintsAKeyAndRefusesAnUnknownOneWithTwo) {
   EXPECT_THAT(unknown.text(), HasSubstr("did you mean \"lost_after\"?"));
 }
 
+TEST_F(ProgramTest, ReadySaysWhetherAControllerServes) {
+  Program served(Dev());
+  const std::string address = served.Address();
+  ASSERT_FALSE(address.empty()) << served.text();
+  const auto tls = [&](const std::string& who) {
+    const std::string dir = folder_.path() + "/dev/" + who;
+    return std::vector<std::string>{"--ca",  dir + "/ca.crt", "--cert", dir + "/cert.pem",
+                                    "--key", dir + "/key.pem"};
+  };
+  std::vector<std::string> by_address = {"ready", "--address", address};
+  for (const std::string& argument : tls("operator")) by_address.push_back(argument);
+  Program ready(by_address);
+  EXPECT_EQ(WEXITSTATUS(ready.End(0)), 0);
+  EXPECT_EQ(ready.text(), "ready: " + address + "\n");
+
+  const std::string dir = folder_.path() + "/dev/controller";
+  const std::string config = folder_.Write(
+      "c.yaml", "listen: 0.0.0.0" + address.substr(address.rfind(':')) + "\nca: " + dir +
+                    "/ca.crt\ncert: " + dir + "/cert.pem\nkey: " + dir + "/key.pem\n");
+  Program alive({"ready", "--live", "--config", config});
+  EXPECT_EQ(WEXITSTATUS(alive.End(0)), 0);
+  EXPECT_EQ(alive.text(), "alive: 127.0.0.1" + address.substr(address.rfind(':')) + "\n");
+
+  testing::TestFleet other;
+  const TlsFiles foreign = other.Issue(Role::kViewer, "stranger");
+  Program refused({"ready", "--address", address, "--ca", foreign.ca, "--cert", foreign.cert,
+                   "--key", foreign.key});
+  EXPECT_EQ(WEXITSTATUS(refused.End(0)), 1);
+  EXPECT_THAT(refused.text(), ::testing::StartsWith("not ready: the certificate of the "));
+
+  EXPECT_EQ(WEXITSTATUS(served.End(SIGTERM)), 0);
+  Program gone({"ready", "--config", config, "--timeout", "1s", "--wait", "1s"});
+  EXPECT_EQ(WEXITSTATUS(gone.End(0)), 1);
+  EXPECT_THAT(gone.text(), HasSubstr("not ready: "));
+  Program wrong({"ready"});
+  EXPECT_EQ(WEXITSTATUS(wrong.End(0)), 2);
+}
+
 TEST_F(ProgramTest, ASecondOneOnTheSameStateIsRefusedAndTheFirstGoesOn) {
   Program first(Dev());
   const std::string address = first.Address();
@@ -146,6 +185,77 @@ TEST_F(ProgramTest, SigtermEndsItInGoodOrder) {
   EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status) << "\n" << program.text();
   EXPECT_EQ(WEXITSTATUS(status), 0) << program.text();
   EXPECT_EQ(node.End().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ProgramTest, ABackupMadeBesideARunningControllerIsRestoredOnceItHasEnded) {
+  const std::string config =
+      folder_.Write("controller.yaml", "state_dir: " + folder_.path() + "/dev/state\n");
+  const std::string copy = folder_.path() + "/copy.db";
+  Program controller(Dev());
+  const std::string address = controller.Address();
+  ASSERT_FALSE(address.empty()) << controller.text();
+  {
+    FakeNode node(Channel(address, "nodes/a"), "a");
+    ASSERT_TRUE(node.Connect());
+    for (std::int64_t seq = 1; seq <= 20; ++seq) {
+      ASSERT_TRUE(node.SendEvents({node.MakeEvent(5, seq)}));
+    }
+    ASSERT_TRUE(node.AwaitAck(5, 20));
+    Program backup({"backup", copy, "--config", config});
+    EXPECT_EQ(WEXITSTATUS(backup.End(0)), 0) << backup.text();
+    EXPECT_THAT(backup.text(), HasSubstr("copy.db: "));
+    EXPECT_THAT(backup.text(), HasSubstr("checked"));
+    Program again({"backup", copy, "--config", config});
+    EXPECT_EQ(WEXITSTATUS(again.End(0)), 1);
+    EXPECT_THAT(again.text(), HasSubstr("never overwrites"));
+    ASSERT_TRUE(node.SendEvents({node.MakeEvent(5, 21)}));
+    ASSERT_TRUE(node.AwaitAck(5, 21));
+  }
+  Program early({"restore", copy, "--config", config});
+  EXPECT_EQ(WEXITSTATUS(early.End(0)), 1);
+  EXPECT_THAT(early.text(), HasSubstr("another controller (pid"));
+  EXPECT_EQ(WEXITSTATUS(controller.End(SIGTERM)), 0) << controller.text();
+
+  Program restore({"restore", copy, "--config", config});
+  EXPECT_EQ(WEXITSTATUS(restore.End(0)), 0) << restore.text();
+  EXPECT_THAT(restore.text(), HasSubstr("controller.db.replaced-"));
+  Program restored(Dev());
+  const std::string new_address = restored.Address();
+  ASSERT_FALSE(new_address.empty()) << restored.text();
+  FakeNode node(Channel(new_address, "nodes/a"), "a");
+  ASSERT_TRUE(node.Connect());
+  ASSERT_EQ(node.welcome().cursors_size(), 1);
+  EXPECT_EQ(node.welcome().cursors(0).seq(), 20) << "as it was at the time of the backup";
+}
+
+TEST_F(ProgramTest, BackupAndRestoreTellWhatTheyLack) {
+  const std::string config =
+      folder_.Write("controller.yaml", "state_dir: " + folder_.path() + "/state\n");
+  for (const auto& [arguments, code, text] :
+       {std::tuple{std::vector<std::string>{"backup"}, 2, "file"},
+        std::tuple{std::vector<std::string>{"restore", "x"}, 2, "--config"},
+        std::tuple{std::vector<std::string>{"backup", "x", "--config", "/no/such"}, 2, "/no/such"},
+        std::tuple{std::vector<std::string>{"backup", folder_.path() + "/x", "--config", config}, 1,
+                   "there is no database"},
+        std::tuple{std::vector<std::string>{"restore", folder_.path() + "/x", "--config", config},
+                   1, "No such file"}}) {
+    Program program(arguments);
+    EXPECT_EQ(WEXITSTATUS(program.End(0)), code) << program.text();
+    EXPECT_THAT(program.text(), HasSubstr(text));
+  }
+}
+
+TEST_F(ProgramTest, ADamagedDatabaseIsNotServedAndTheTextSaysWhatToDo) {
+  {
+    Program first(Dev());
+    ASSERT_FALSE(first.Address().empty()) << first.text();
+    ASSERT_EQ(WEXITSTATUS(first.End(SIGTERM)), 0);
+  }
+  (void)folder_.Write("dev/state/controller.db", std::string(100'000, 'x'));
+  Program program(Dev());
+  EXPECT_EQ(WEXITSTATUS(program.End(0)), 1) << program.text();
+  EXPECT_THAT(program.text(), HasSubstr("is damaged"));
+  EXPECT_THAT(program.text(), HasSubstr("procctl-controller restore"));
 }
 
 TEST_F(ProgramTest, KilledThreeTimesDuringAThousandEventsItHasEachOnce) {

@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "procctl/v1/config.pb.h"
+#include "proto/support/yaml_config.h"
 #include "tests/proto/test_fleet.h"
 
 namespace procctl::controller {
@@ -35,8 +41,14 @@ TEST_F(SettingsTest, WhatIsAbsentHasItsDefault) {
   EXPECT_EQ(settings->server.listen, "0.0.0.0:7443");
   EXPECT_EQ(settings->server.state_dir, "/var/lib/procctl-controller");
   EXPECT_EQ(settings->server.heartbeat_interval, std::chrono::seconds(10));
-  EXPECT_EQ(settings->server.liveness.suspect_after, std::chrono::seconds(30));
+  EXPECT_EQ(settings->server.liveness.suspect_after, std::chrono::seconds(25));
   EXPECT_EQ(settings->server.liveness.lost_after, std::chrono::seconds(45));
+  EXPECT_EQ(settings->server.liveness.start_grace, std::chrono::minutes(3));
+  EXPECT_EQ(settings->server.liveness.forget_after, std::chrono::hours(24 * 7));
+  EXPECT_EQ(settings->server.connections.per_address, 64);
+  EXPECT_EQ(settings->server.connections.handshake_timeout, std::chrono::seconds(10));
+  EXPECT_EQ(settings->server.memory, 0);
+  EXPECT_TRUE(settings->server.orders_without_disk);
   EXPECT_FALSE(settings->server.reflection);
   EXPECT_EQ(settings->max_connections, 0);
   EXPECT_EQ(settings->server.identity.role, Role::kController);
@@ -63,6 +75,86 @@ TEST_F(SettingsTest, EachRefusalNamesLineAndRemedy) {
               StartsWith("c.yaml:2: lost_after: "));
   EXPECT_THAT(Refusal("max_connections: 3\n"), HasSubstr("16 to 1000000"));
   EXPECT_THAT(Refusal("listen: 127.0.0.1:1\n"), HasSubstr("procctl-controller init"));
+}
+
+TEST_F(SettingsTest, TheExampleIsGoodAndNamesEveryKey) {
+  std::ifstream file(PROCCTL_EXAMPLES_DIR "/controller.yaml");
+  const std::string example((std::istreambuf_iterator<char>(file)), {});
+  // All but the certificates, which are the test's own.
+  std::string text = Certificates();
+  std::istringstream all(example);
+  for (std::string line; std::getline(all, line);) {
+    const std::string key = line.substr(0, line.find(':'));
+    if (key != "ca" && key != "cert" && key != "key") text += line + "\n";
+  }
+  const auto settings = ReadSettings(folder_.Write("c.yaml", text));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  v1::ControllerConfig config;
+  ConfigLines lines;
+  ConfigFaults faults("c.yaml");
+  ASSERT_TRUE(ParseYamlConfig("c.yaml", text, &config, &lines, &faults).ok());
+  const auto expect_all = [&](const google::protobuf::Descriptor& section,
+                              const std::string& prefix) {
+    for (int i = 0; i < section.field_count(); ++i) {
+      EXPECT_TRUE(lines.contains(prefix + section.field(i)->name())) << section.field(i)->name();
+    }
+  };
+  expect_all(*v1::ControllerConfig::descriptor(), "");
+  expect_all(*v1::HistoryConfig::descriptor(), "history.");
+  expect_all(*v1::ControllerLimits::descriptor(), "limits.");
+}
+
+TEST_F(SettingsTest, LimitsAreTaken) {
+  const auto settings = ReadSettings(folder_.Write(
+      "c.yaml",
+      Certificates() +
+          "start_grace: 0s\nforget_after: 0s\nhistory: {keep: 0s, max_size: 0, check: 0s}\n"
+          "limits: {connections_per_address: 1, handshake_timeout: 2m, memory: 1.5G, watches: 7, "
+          "operator_targets: 2, admin_targets: 3, operator_targets_at_most: 4, "
+          "admin_targets_at_most: 5, orders_without_disk: refuse}\n"));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  const ServerOptions& server = settings->server;
+  EXPECT_EQ(server.liveness.start_grace, std::chrono::seconds(0));
+  EXPECT_EQ(server.liveness.forget_after, std::chrono::seconds(0));
+  EXPECT_EQ(server.history.keep, std::chrono::seconds(0));
+  EXPECT_EQ(server.history.max_bytes, 0);
+  EXPECT_EQ(server.history.check, std::chrono::seconds(0));
+  EXPECT_EQ(server.connections.per_address, 1);
+  EXPECT_EQ(server.connections.handshake_timeout, std::chrono::minutes(2));
+  EXPECT_EQ(server.memory, 3LL << 29);
+  EXPECT_EQ(server.watches, 7);
+  EXPECT_EQ(server.order_limits.operator_targets, 2);
+  EXPECT_EQ(server.order_limits.admin_targets, 3);
+  EXPECT_EQ(server.order_limits.operator_at_most, 4);
+  EXPECT_EQ(server.order_limits.admin_at_most, 5);
+  EXPECT_FALSE(server.orders_without_disk);
+}
+
+TEST_F(SettingsTest, LimitsOutOfBoundsAreRefused) {
+  const std::string rest = Certificates();
+  const std::pair<const char*, const char*> refused[] = {
+      {"max_connections: 0\n", "c.yaml:1: max_connections: must be 16 to"},
+      {"start_grace: 25h\n", "c.yaml:1: start_grace: must be at most 24h"},
+      {"forget_after: 45s\n", "c.yaml:1: forget_after: forgotten after 45s must be more"},
+      {"history: {keep: 59m}\n", "c.yaml:1: history.keep: must be at least 1h"},
+      {"history: {max_size: 15M}\n", "c.yaml:1: history.max_size: 15M is too little; use at "},
+      {"history: {max_size: 10GB}\n", "c.yaml:1: history.max_size: "},
+      {"history: {check: 61m}\n", "c.yaml:1: history.check: must be at most 1h"},
+      {"limits: {connections_per_address: 0}\n",
+       "c.yaml:1: limits.connections_per_address: 0 is not 1 to 1000000; leave it out for 64"},
+      {"limits: {handshake_timeout: 999ms}\n", "c.yaml:1: limits.handshake_timeout: "},
+      {"limits: {handshake_timeout: 121s}\n", "c.yaml:1: limits.handshake_timeout: "},
+      {"limits: {memory: 0}\n", "c.yaml:1: limits.memory: 0 is too little; use at least 128M"},
+      {"limits: {memory: 127M}\n", "c.yaml:1: limits.memory: 127M is too little"},
+      {"limits: {watches: -1}\n", "c.yaml:1: limits.watches: -1 is not 1 to"},
+      {"limits: {operator_targets: 1001}\n",
+       "c.yaml:1: limits.operator_targets: 1001 targets without a confirmation are more than the "
+       "1000 of limits.operator_targets_at_most"},
+      {"limits: {admin_targets_at_most: 499}\n", "c.yaml:1: limits.admin_targets_at_most: 500 "},
+      {"limits: {orders_without_disk: maybe}\n", "c.yaml:1: limits.orders_without_disk: must "},
+      {"limits: {orders_without_disk: \"\"}\n", "c.yaml:1: limits.orders_without_disk: must "},
+  };
+  for (const auto& [text, why] : refused) EXPECT_THAT(Refusal(text + rest), StartsWith(why));
 }
 
 TEST_F(SettingsTest, AllFaultsAreToldAtOnce) {

@@ -40,6 +40,7 @@ class AcceptLoopTest : public ServerTest {
 // for some, and the real one is never reached.
 TEST_F(AcceptLoopTest, WhatIsOverTheLimitIsShedAtOnceAndTheServerStaysReachable) {
   options_.descriptor_limit = 160;
+  options_.connections.per_address = 1000;
   Start();
   auto node = Node("web-01");
   ASSERT_TRUE(node->Connect());

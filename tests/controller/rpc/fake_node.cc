@@ -31,6 +31,7 @@ bool FakeNode::Connect(const std::string& claims) {
   hello->set_hostname("host-of-" + id_);
   hello->set_mode("enforce");
   for (const std::string& feature : features_) hello->add_features(feature);
+  hello->MergeFrom(hello_);
   v1::SessionResponse response;
   // A failed write means that the stream has ended: the read says so.
   (void)stream_->Write(request);
@@ -53,6 +54,23 @@ bool FakeNode::SendEvents(const std::vector<v1::Event>& events) {
   v1::SessionRequest request;
   for (const v1::Event& event : events) *request.mutable_events()->add_events() = event;
   return Send(request);
+}
+
+bool FakeNode::SendHeartbeat(const v1::NodeHeartbeat& heartbeat) {
+  v1::SessionRequest request;
+  *request.mutable_heartbeat() = heartbeat;
+  return Send(request);
+}
+
+bool FakeNode::SendGoodbye(const std::string& reason) {
+  v1::SessionRequest request;
+  request.mutable_goodbye()->set_reason(reason);
+  return Send(request);
+}
+
+v1::SessionResponse FakeNode::ReceiveAny() {
+  v1::SessionResponse response;
+  return stream_->Read(&response) ? response : v1::SessionResponse();
 }
 
 v1::SessionResponse FakeNode::Receive() {

@@ -22,6 +22,9 @@ class FakeNode {
   // What its Hello names; before Connect.
   void set_features(std::vector<std::string> features) { features_ = std::move(features); }
 
+  // What its Hello says beyond that; before Connect.
+  v1::Hello* mutable_hello() { return &hello_; }
+
   // Hello as `claims` (default: its own id), then Welcome. False: the stream ended; see End().
   bool Connect(const std::string& claims = "");
   const v1::Welcome& welcome() const { return welcome_; }
@@ -30,6 +33,11 @@ class FakeNode {
   bool SendSnapshot(const std::vector<v1::Slot>& slots, std::int64_t revision = 1);
   bool SendEvents(const std::vector<v1::Event>& events);
 
+  bool SendHeartbeat(const v1::NodeHeartbeat& heartbeat);
+  bool SendGoodbye(const std::string& reason);
+
+  // The next message; nothing set at the end of the stream.
+  v1::SessionResponse ReceiveAny();
   // The next message, heartbeats left out; nothing set at the end of the stream.
   v1::SessionResponse Receive();
   // Reads until the acknowledgement of `seq`.
@@ -55,6 +63,7 @@ class FakeNode {
   std::unique_ptr<v1::NodeService::Stub> stub_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
   std::vector<std::string> features_ = {"holds", "details", "programs"};
+  v1::Hello hello_;
   v1::Welcome welcome_;
   bool ended_ = false;
 };

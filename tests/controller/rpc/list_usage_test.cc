@@ -206,6 +206,46 @@ TEST_F(ListUsageTest, BeyondTheMostAtATimeAListComesWithoutUsage) {
   EXPECT_THAT(Texts(after), ElementsAre("web-01/a 700")) << "there is room again";
 }
 
+TEST_F(ListUsageTest, AFilterByUsageAsksTheNodesAndDropsWhatDoesNotMatch) {
+  auto one = NodeWith("web-01", {MakeSlot("a", 7), MakeSlot("b", 8), MakeSlot("c", 9)});
+  auto two = NodeWith("web-02", {MakeSlot("a", 11)});
+  auto silent = NodeWith("web-03", {MakeSlot("a", 12)});
+  ASSERT_TRUE(silent->End().ok());
+  std::thread guardians([&] {
+    const v1::DetailRequest question = Question(one.get());
+    EXPECT_THAT(question.usage().generations(), ElementsAre(7, 8)) << "c cannot match";
+    v1::DetailReply reply = Reply(question);
+    reply.mutable_usage()->mutable_rows(0)->mutable_usage()->set_cpu_percent(80);
+    EXPECT_TRUE(one->SendDetail(reply));
+    EXPECT_TRUE(two->SendDetail(Reply(Question(two.get()))));
+  });
+  v1::ListSlotsRequest request;
+  request.set_filter("(cpu>50 OR memory>=1100) slot!=c");
+  const List list = ListSlots(request);
+  guardians.join();
+  EXPECT_THAT(Texts(list), ElementsAre("web-01/a 700", "web-02/a 1100"));
+  EXPECT_EQ(list.response.summary().slots(), 5);
+  EXPECT_EQ(list.response.next_page_token(), "");
+}
+
+TEST_F(ListUsageTest, AFilterByUsageBeyondTheMostAtATimeIsRefused) {
+  auto node = NodeWith("web-01", {MakeSlot("a", 7)});
+  std::deque<List> lists(ListUsageCall<v1::ListSlotsResponse>::kMost);
+  std::vector<std::thread> callers;
+  for (List& list : lists) callers.emplace_back([this, &list] { list = ListSlots(); });
+  std::vector<v1::DetailRequest> questions;
+  while (questions.size() < lists.size()) questions.push_back(Question(node.get()));
+  v1::ListSlotsRequest request;
+  request.set_filter("memory>1");
+  const List refused = ListSlots(request);
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(refused.status.error_message(), HasSubstr("try again"));
+  for (const v1::DetailRequest& question : questions) {
+    EXPECT_TRUE(node->SendDetail(Reply(question)));
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
 TEST_F(ListUsageTest, WrongArgumentsAreRefused) {
   v1::ListSlotsRequest request;
   request.set_with_usage(true);

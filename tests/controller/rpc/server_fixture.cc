@@ -1,10 +1,23 @@
 #include "tests/controller/rpc/server_fixture.h"
 
+#include <cctype>
 #include <chrono>
+#include <thread>
 
 #include "proto/support/channel.h"
 
 namespace procctl::controller {
+
+namespace {
+
+// As filters spell it.
+std::string LowerState(v1::NodeState state) {
+  std::string name = v1::NodeState_Name(state).substr(std::string("NODE_STATE_").size());
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+}  // namespace
 
 Call::Call() {
   set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
@@ -72,6 +85,36 @@ std::vector<v1::Event> ServerTest::Events(const std::string& filter) {
     if (response.next_page_token().empty()) return events;
     request.set_page_token(response.next_page_token());
   }
+}
+
+v1::Node ServerTest::FindNode(const std::string& node, const std::string& filter) {
+  v1::ListNodesRequest request;
+  v1::ListNodesResponse response;
+  request.set_filter(filter);
+  Call call;
+  const grpc::Status status = Caller(Role::kViewer)->ListNodes(&call, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  for (const v1::Node& row : response.nodes()) {
+    if (row.id() == node) return row;
+  }
+  return {};
+}
+
+bool ServerTest::Await(const std::function<bool()>& holds) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return true;
+}
+
+bool ServerTest::AwaitState(const std::string& node, v1::NodeState state) {
+  return Await([&] { return FindNode(node, "state=" + LowerState(state)).state() == state; });
+}
+
+bool ServerTest::AwaitEvents(const std::string& filter, size_t count) {
+  return Await([&] { return Events(filter).size() >= count; });
 }
 
 v1::KillSlotsRequest ServerTest::KillRequest(const std::string& id,

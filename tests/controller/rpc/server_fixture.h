@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,14 @@ class ServerTest : public ::testing::Test {
   // "node/label state" of all slots that match.
   std::vector<std::string> Slots(const std::string& filter = "");
   std::vector<v1::Event> Events(const std::string& filter = "");
+  // Empty id: there is no such node among those that match.
+  v1::Node FindNode(const std::string& node, const std::string& filter = "");
+  // Looks again and again; false: it did not come to hold within half a minute.
+  static bool Await(const std::function<bool()>& holds);
+  // False: it did not come to that within half a minute.
+  bool AwaitState(const std::string& node, v1::NodeState state);
+  // So many events that match are committed; false: not within half a minute.
+  bool AwaitEvents(const std::string& filter, size_t count);
 
   v1::KillSlotsRequest KillRequest(const std::string& id, const std::vector<std::string>& nodes);
   struct Kill {

@@ -4,8 +4,11 @@
 
 #include <filesystem>
 #include <future>
+#include <random>
+#include <string_view>
 #include <utility>
 
+#include "controller/core/event_gap.h"
 #include "proto/support/filter_schemas.h"
 
 namespace procctl::controller {
@@ -28,6 +31,37 @@ std::vector<std::int64_t> Seqs(const std::vector<v1::Event>& events) {
   for (const v1::Event& event : events) seqs.push_back(event.id().seq());
   return seqs;
 }
+
+// An event as a filter sees it.
+struct EventSubject {
+  const v1::Event& event;
+  std::string_view Text(int key) const {
+    switch (static_cast<EventKey>(key)) {
+      case kEventKeyNode:
+        return event.node();
+      case kEventKeySlot:
+        return event.slot();
+      case kEventKeyName:
+        return event.name();
+      case kEventKeyOrder:
+        return event.order_id();
+      case kEventKeyProgram:
+        return event.program();
+      case kEventKeyRun:
+        return event.run();
+      default:
+        return "";
+    }
+  }
+  std::int64_t Number(int key) const {
+    return key == kEventKeyPid ? event.incarnation().pid() : event.kill();
+  }
+  int Choice(int key) const {
+    return key == kEventKeyKind    ? static_cast<int>(event.kind())
+           : key == kEventKeyCause ? static_cast<int>(event.cause())
+                                   : static_cast<int>(event.verdict());
+  }
+};
 
 OrderRequest MakeRequest(const std::string& id, const std::vector<std::string>& nodes) {
   OrderRequest request;
@@ -110,6 +144,20 @@ std::vector<Cursor> EngineConformance::Cursors(const std::string& node) {
   return cursors.value_or(std::vector<Cursor>());
 }
 
+absl::StatusOr<std::vector<Cursor>> EngineConformance::AcceptGaps(const std::string& node,
+                                                                  std::int64_t session,
+                                                                  std::vector<HeldRange> held) {
+  std::promise<absl::StatusOr<std::vector<Cursor>>> result;
+  engine_->commit_log().AcceptGaps(node, session, std::move(held), Into(&result));
+  return result.get_future().get();
+}
+
+absl::Status EngineConformance::Forget(const std::string& node) {
+  std::promise<absl::Status> result;
+  engine_->coordinator().Forget(node, Into(&result));
+  return result.get_future().get();
+}
+
 absl::Status EngineConformance::Record(const OrderRequest& request) {
   std::promise<absl::Status> result;
   engine_->history().RecordRequest(request, std::chrono::system_clock::now(), Into(&result));
@@ -153,6 +201,86 @@ TEST_P(EngineConformance, NodesEverClaimedAreKnown) {
   Claim("b");
   Reopen();
   EXPECT_EQ(*engine_->coordinator().KnownNodes(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_P(EngineConformance, AForgottenNodeIsKnownAgainWhenItIsClaimedAndStaysFenced) {
+  Claim("a");
+  Claim("b");
+  const std::int64_t session = Claim("a");
+  ASSERT_TRUE(Append("a", session, Range("a", 7, 1, 2)).ok());
+  ASSERT_TRUE(Forget("a").ok());
+  EXPECT_TRUE(absl::IsNotFound(Forget("never claimed")));
+  Reopen();
+  EXPECT_EQ(*engine_->coordinator().KnownNodes(), (std::vector<std::string>{"b"}));
+  EXPECT_EQ(Cursors("a"), (std::vector<Cursor>{{7, 2}}));
+  EXPECT_EQ(Claim("a"), session + 1);
+  EXPECT_EQ(*engine_->coordinator().KnownNodes(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_P(EngineConformance, EachStartIsAGreaterGenerationOfTheSameHistory) {
+  const StoreIdentity first = engine_->coordinator().identity();
+  EXPECT_EQ(first.history_id.size(), 36U);
+  EXPECT_GT(first.generation, 0);
+  Reopen();
+  const StoreIdentity second = engine_->coordinator().identity();
+  EXPECT_EQ(second.history_id, first.history_id);
+  EXPECT_GT(second.generation, first.generation);
+  EXPECT_NE(second.run, first.run);
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_NODE_LOST);
+  ASSERT_TRUE(AppendOwn({event}).ok());
+  EXPECT_EQ(Events("kind=node_lost"),
+            (std::vector<std::string>{"@test " + std::to_string(second.generation) + "/1"}));
+}
+
+TEST_P(EngineConformance, WhatNobodyHoldsAnyMoreIsAGapOnRecordAndTheNodeGoesOn) {
+  const std::int64_t session = Claim("a");
+  ASSERT_TRUE(Append("a", session, Range("a", 7, 1, 3)).ok());
+  const std::vector<HeldRange> held = {{9, 5, 6}, {8, 1, 4}, {7, 11, 20}};
+  const auto cursors = AcceptGaps("a", session, held);
+  ASSERT_TRUE(cursors.ok()) << cursors.status();
+  EXPECT_EQ(*cursors, (std::vector<Cursor>{{9, 4}, {7, 10}})) << "8 begins where we stand";
+  EXPECT_EQ(*AcceptGaps("a", session, held), *cursors) << "told once";
+  Reopen();
+  EXPECT_EQ(Cursors("a"), *cursors);
+  EventQuery query;
+  query.filter = *Filter::Parse("kind=gap node=a", EventFilterSchema());
+  const auto page = engine_->history().Query(query);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->events.size(), 2U);
+  EXPECT_EQ(GapOf(page->events[0].event), (EventGap{"a", 9, 1, 4}));
+  EXPECT_EQ(GapOf(page->events[1].event), (EventGap{"a", 7, 4, 10}));
+  EXPECT_EQ(page->events[0].event.id().origin(), "@test");
+  EXPECT_EQ(page->events[1].event.severity(), v1::SEVERITY_ALARM);
+  EXPECT_TRUE(Append("a", Claim("a"), Range("a", 7, 11, 20)).ok());
+}
+
+TEST_P(EngineConformance, GapsAreToldOnlyByTheSessionThatOwnsTheNode) {
+  const std::int64_t old_session = Claim("a");
+  const std::int64_t session = Claim("a");
+  EXPECT_TRUE(absl::IsAborted(AcceptGaps("a", old_session, {{7, 5, 9}}).status()));
+  for (const HeldRange& bad : {HeldRange{0, 1, 2}, {7, 0, 2}, {7, 3, 2}, {-1, 1, 1}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(AcceptGaps("a", session, {{8, 4, 5}, bad}).status()));
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      AcceptGaps("a", session, std::vector<HeldRange>(CommitLog::kMostCursors + 1, {7, 1, 1}))
+          .status()));
+  EXPECT_TRUE(Events().empty());
+  EXPECT_TRUE(AcceptGaps("a", session, {})->empty());
+}
+
+TEST_P(EngineConformance, TheClocksDifferenceIsKeptWhereItIsKnown) {
+  const std::int64_t session = Claim("a");
+  std::promise<absl::StatusOr<Committed>> result;
+  engine_->commit_log().Append(
+      {"a", session, Range("a", 7, 1, 1), std::chrono::nanoseconds(-1'500'000'007)}, Into(&result));
+  ASSERT_TRUE(result.get_future().get().ok());
+  ASSERT_TRUE(Append("a", session, Range("a", 7, 2, 2)).ok());
+  const auto page = engine_->history().Query({});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->events.size(), 2U);
+  EXPECT_EQ(page->events[0].skew, std::chrono::nanoseconds(-1'500'000'007));
+  EXPECT_EQ(page->events[1].skew, std::nullopt);
 }
 
 TEST_P(EngineConformance, ABatchIsCommittedWithItsCursor) {
@@ -318,6 +446,87 @@ TEST_P(EngineConformance, EventsCanBeFilteredByEveryKey) {
   EXPECT_EQ(Events("slot=encoder.?").size(), 3U);
   EXPECT_EQ(Events("node=a kind=hung slot=encoder.2"), (std::vector<std::string>{"a 7/1"}));
   EXPECT_TRUE(Events("name=';drop*").empty());
+}
+
+TEST_P(EngineConformance, AFilterMeansInTheStoreWhatItMeansInMemory) {
+  const std::int64_t session = Claim("a");
+  std::mt19937 random(4242);
+  const auto pick = [&](const auto& of) -> const auto& {
+    return of[std::uniform_int_distribution<size_t>(0, std::size(of) - 1)(random)];
+  };
+  const std::vector<std::string> texts = {"", "web", "web.2", "a(b)", "*x", "\"q\"", "caf\xc3\xa9"};
+  const std::vector<std::int64_t> kills = {0, 0, 5, 7, 1'099'511'627'777};
+  std::vector<v1::Event> events;
+  for (std::int64_t seq = 1; seq <= 60; ++seq) {
+    v1::Event& event = events.emplace_back(MakeEvent("a", 7, seq));
+    event.set_slot(pick(texts));
+    event.set_name(pick(texts));
+    event.set_order_id(pick(texts));
+    event.set_program(pick(texts));
+    event.set_run(pick(texts));
+    event.set_kill(pick(kills));
+    event.mutable_incarnation()->set_pid(static_cast<int>(pick(kills) % 100));
+    event.set_kind(pick(std::vector<v1::EventKind>{v1::EVENT_KIND_HUNG, v1::EVENT_KIND_VERDICT,
+                                                   static_cast<v1::EventKind>(1999)}));
+    event.set_cause(pick(std::vector<v1::Cause>{v1::CAUSE_UNSPECIFIED, v1::CAUSE_OPERATOR}));
+  }
+  ASSERT_TRUE(Append("a", session, events).ok());
+
+  const std::vector<std::string> terms = {"slot=web*",
+                                          "name=\"\"",
+                                          "name!=\"a(b)\"",
+                                          "order=web",
+                                          "order=\"\"",
+                                          "order!=web",
+                                          "order:e",
+                                          "program=web,*x",
+                                          "program!=\"*x\"",
+                                          "program=?eb*",
+                                          "run=\"\\\"q\\\"\"",
+                                          "run=caf?",
+                                          "run!=*",
+                                          "kill=0",
+                                          "kill>0",
+                                          "kill>=5",
+                                          "kill<7",
+                                          "kill<=5",
+                                          "kill!=5,7",
+                                          "kill=5,7",
+                                          "kill>=0",
+                                          "pid>5",
+                                          "pid<=7",
+                                          "kind=hung",
+                                          "kind!=hung,verdict",
+                                          "kind=*",
+                                          "cause=operator",
+                                          "cause!=operator",
+                                          "node=a",
+                                          "node=b"};
+  const auto& make = [&](const auto& self, int depth) -> std::string {
+    std::string text;
+    const int parts = std::uniform_int_distribution<int>(1, 3)(random);
+    for (int i = 0; i < parts; ++i) {
+      if (i > 0) text += pick(std::vector<std::string>{" ", " AND ", " OR "});
+      text += pick(std::vector<std::string>{"", "", "NOT ", "-"});
+      const bool deeper = depth < 3 && std::uniform_int_distribution<int>(0, 2)(random) == 0;
+      text += deeper ? "(" + self(self, depth + 1) + ")" : pick(terms);
+    }
+    return text;
+  };
+  for (int round = 0; round < 400; ++round) {
+    // Terms alone first: what breaks there is easier to read.
+    const std::string text = static_cast<size_t>(round) < terms.size()
+                                 ? terms[static_cast<size_t>(round)]
+                                 : make(make, 0);
+    const auto filter = Filter::Parse(text, EventFilterSchema());
+    ASSERT_TRUE(filter.ok()) << filter.status();
+    std::vector<std::string> expected;
+    for (const v1::Event& event : events) {
+      if (!filter->Matches(EventSubject{event})) continue;
+      expected.push_back("a 7/" + std::to_string(event.id().seq()));
+    }
+    ASSERT_EQ(Events(text), expected) << text;
+  }
 }
 
 TEST_P(EngineConformance, PagesTogetherAreTheWholeLogInOrder) {

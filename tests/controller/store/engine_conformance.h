@@ -35,6 +35,9 @@ class EngineConformance : public ::testing::TestWithParam<EngineKind> {
                                    std::vector<v1::Event> events);
   absl::StatusOr<Committed> AppendOwn(std::vector<v1::Event> events);
   std::vector<Cursor> Cursors(const std::string& node);
+  absl::StatusOr<std::vector<Cursor>> AcceptGaps(const std::string& node, std::int64_t session,
+                                                 std::vector<HeldRange> held);
+  absl::Status Forget(const std::string& node);
   absl::Status Record(const OrderRequest& request);
   // "node epoch/seq" of all that match, read in pages.
   std::vector<std::string> Events(std::string_view filter = "", int page = 1000);

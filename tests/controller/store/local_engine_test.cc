@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "controller/store/sqlite.h"
 #include "tests/controller/store/engine_conformance.h"
@@ -81,7 +82,7 @@ CREATE TABLE targets(
 INSERT INTO meta VALUES('schema_version', 1), ('own_epoch', 4);
 INSERT INTO nodes VALUES('a', 9);
 INSERT INTO cursors VALUES('a', 7, 1);
-INSERT INTO requests VALUES(1, 'r', 'operator/alice', 5, NULL, NULL, 'stuck');
+INSERT INTO requests VALUES(1, 'r', 'operator/alice', strftime('%s') * 1000000000, NULL, NULL, 'stuck');
 INSERT INTO targets VALUES('r', 0, 'a', 'encoder', 'boot', 4242, 99, 7);
 )sql";
 
@@ -99,7 +100,8 @@ class MigrationTest : public EngineConformance {
     const absl::Status made = database->Execute(kVersionOne);
     ASSERT_TRUE(made.ok()) << made;
     auto insert = database->Prepare(
-        "INSERT INTO events VALUES(1, 'a', 7, 1, 5, 'a', 'encoder.2', 'encoder', 1001, 20, 0, 0, "
+        "INSERT INTO events VALUES(1, 'a', 7, 1, strftime('%s') * 1000000000, 'a', 'encoder.2', "
+        "'encoder', 1001, 20, 0, 0, "
         "NULL, ?)");
     ASSERT_TRUE(insert.ok()) << insert.status();
     ASSERT_TRUE(insert->BindBlob(MakeEvent("a", 7, 1).SerializeAsString()).Run().ok());
@@ -137,7 +139,8 @@ TEST_P(MigrationTest, ADatabaseOfTheFirstReleaseIsBroughtUpToDateWithAllItHolds)
   engine_.reset();
   auto database = Raw();
   ASSERT_TRUE(database.ok());
-  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "3");
+  EXPECT_EQ(*database->Ask("SELECT value FROM meta WHERE key = 'schema_version'"), "4");
+  EXPECT_EQ(database->Ask("SELECT value FROM identity WHERE key = 'history_id'")->size(), 36U);
   // By number, label or run, events are found without reading the whole log.
   for (const auto& [condition, index] :
        {std::pair{"kill IN (?)", "events_kill"}, std::pair{"program = ?", "events_program"},
@@ -165,6 +168,25 @@ TEST_P(MigrationTest, OneThatFailsHalfwayLeavesTheOldDatabaseAsItWas) {
             "0");
   ASSERT_TRUE(database->Execute("DROP INDEX events_kill").ok());
   EXPECT_TRUE(Open(dir_).ok());
+}
+
+TEST_P(LocalEngineTest, TheLogIsMovedIntoTheDatabaseAndBeginsAnew) {
+  const std::int64_t session = Claim("a");
+  const auto size = [&](const char* ending) {
+    return std::filesystem::file_size(dir_ + "/controller.db" + ending);
+  };
+  std::int64_t seq = 0;
+  // Twice what makes it worthwhile to begin the log anew, each time; it ends long before.
+  for (int i = 0; i < 400 && size("") < (64U << 20); ++i) {
+    std::vector<v1::Event> events;
+    for (int k = 0; k < 20; ++k) {
+      events.push_back(MakeEvent("a", 7, ++seq));
+      events.back().mutable_evidence()->set_note(std::string(30'000, 'x'));
+    }
+    ASSERT_TRUE(Append("a", session, std::move(events)).ok());
+  }
+  EXPECT_GE(size(""), 64U << 20) << "after " << seq << " events";
+  EXPECT_LT(size("-wal"), 180U << 20);
 }
 
 // The child appends and reports each acknowledged number through a pipe until it is killed;

@@ -68,9 +68,10 @@ pid_t Node::ChildPid(const std::string& comm) {
   return -1;
 }
 
-Fleet::Fleet(const std::vector<std::string>& node_ids)
-    : folder_(MakeFolder("/tmp")), runtime_(MakeFolder(FolderInMemory())) {
+Fleet::Fleet(const std::vector<std::string>& node_ids, const SplitNetwork* network)
+    : network_(network), folder_(MakeFolder("/tmp")), runtime_(MakeFolder(FolderInMemory())) {
   pki_ = folder_ + "/pki";
+  controller_state_ = folder_ + "/controller";
   // A copy that any user can execute: the build may lie in a home folder that is closed to others,
   // and the uplink runs as nobody.
   fs::copy_file(Program("procctl-uplink"), folder_ + "/procctl-uplink");
@@ -86,7 +87,7 @@ Fleet::Fleet(const std::vector<std::string>& node_ids)
                "--controller",
                "ctl",
                "--host",
-               "127.0.0.1,localhost",
+               "127.0.0.1,localhost," + SplitNetwork::ControllerHost(),
                "--operator",
                "tester",
                "--viewer",
@@ -126,13 +127,17 @@ std::string Fleet::Issue(const CertificateRequest& request) {
   return folder;
 }
 
-void Fleet::StartController(int descriptors) {
+void Fleet::StartController(int descriptors, const std::string& yaml) {
   controller_.Kill();
-  const std::string config = folder_ + "/controller.yaml";
-  WriteFile(config, "listen: " + (address_.empty() ? "127.0.0.1:0" : address_) +
-                        "\nstate_dir: " + folder_ + "/controller" + TlsYaml(ControllerTls(), "\n") +
-                        "\nlog: {level: debug, format: text}\n");
+  const std::string config = ControllerConfig();
+  const std::string host = network_ != nullptr ? SplitNetwork::ControllerHost() : "127.0.0.1";
+  const std::string state =
+      yaml.find("state_dir:") == std::string::npos ? "\nstate_dir: " + controller_state_ : "";
+  WriteFile(config, "listen: " + (address_.empty() ? host + ":0" : address_) + state +
+                        TlsYaml(ControllerTls(), "\n") + "\nlog: {level: debug, format: text}\n" +
+                        yaml);
   Launch launch;
+  if (network_ != nullptr) launch.prepare = network_->ControllerSide();
   launch.argv = {Program("procctl-controller"), "--config", config};
   launch.out = folder_ + "/controller.out";
   launch.err = folder_ + "/controller.log";
@@ -140,6 +145,12 @@ void Fleet::StartController(int descriptors) {
   WriteFile(launch.out, "");
   controller_ = Child(std::move(launch));
   address_ = controller_.AwaitLine("listening on ", 15s);
+}
+
+void Fleet::StopController() {
+  controller_.Signal(SIGTERM);
+  const std::optional<int> status = controller_.WaitExit(20s);
+  if (!status || *status != 0) throw HarnessError("the controller did not end well");
 }
 
 void Fleet::WriteConfig(const Node& node) const {
@@ -244,6 +255,7 @@ Finished Fleet::RawCli(std::vector<std::string> arguments, std::chrono::millisec
   Launch launch;
   launch.argv = std::move(arguments);
   launch.argv.insert(launch.argv.begin(), Program("procctl-cli"));
+  if (network_ != nullptr) launch.prepare = network_->ControllerSide();
   return RunToEnd(std::move(launch), limit);
 }
 
@@ -261,6 +273,7 @@ Launch Fleet::LastingCli(const std::string& name, std::vector<std::string> argum
   for (const std::string& option : TlsOptions(OperatorTls())) launch.argv.push_back(option);
   launch.out = folder_ + "/" + name + ".out";
   launch.err = folder_ + "/" + name + ".err";
+  if (network_ != nullptr) launch.prepare = network_->ControllerSide();
   return launch;
 }
 

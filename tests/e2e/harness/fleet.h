@@ -13,6 +13,7 @@
 #include "procctl/v1/event.pb.h"
 #include "procctl/v1/fleet_service.pb.h"
 #include "tests/e2e/harness/child.h"
+#include "tests/e2e/harness/split_network.h"
 #include "tests/e2e/harness/wait.h"
 
 namespace procctl::e2e {
@@ -73,11 +74,13 @@ class Fleet {
  public:
   // Makes the certificates: one controller, an operator, a viewer and the nodes named. No names, no
   // certificates: then there can be nodes without a controller only.
-  explicit Fleet(const std::vector<std::string>& node_ids);
+  // With `network` the controller and procctl-cli live on its controller side; nodes live where
+  // NodeOptions::prepare puts them.
+  explicit Fleet(const std::vector<std::string>& node_ids, const SplitNetwork* network = nullptr);
   ~Fleet();
 
-  // Starts it, or starts it again on the same port and state.
-  void StartController(int descriptors = 0);
+  // Starts it, or starts it again on the same port and state. `yaml` is added to its configuration.
+  void StartController(int descriptors = 0, const std::string& yaml = "");
   Child& controller() { return controller_; }
   const std::string& address() const { return address_; }
   std::string ControllerLog() const { return ReadFile(folder_ + "/controller.log"); }
@@ -99,6 +102,11 @@ class Fleet {
   Finished RawCli(std::vector<std::string> arguments, std::chrono::milliseconds limit = 60s);
   // The same as the operator, for one that goes on until the test has seen enough. Its output is
   // taken by the files NAME.out and NAME.err of the test's folder.
+  // Where the controller keeps its state, from its next start on.
+  void SetControllerState(const std::string& folder) { controller_state_ = folder; }
+  std::string ControllerConfig() const { return folder_ + "/controller.yaml"; }
+  // SIGTERM, and waits for its end; throws if that is not a good one.
+  void StopController();
   Launch LastingCli(const std::string& name, std::vector<std::string> arguments) const;
 
   // Through `procctl-cli ... -o json`; they throw when it fails.
@@ -126,11 +134,13 @@ class Fleet {
  private:
   void WriteConfig(const Node& node) const;
 
+  const SplitNetwork* const network_;
   std::string folder_;
   // Runtime folders lie in memory, as /run does: there a guardian keeps what the next one takes up.
   std::string runtime_;
   std::string pki_;
   std::string address_;
+  std::string controller_state_;
   int issued_ = 0;
   Child controller_;
   std::map<std::string, std::unique_ptr<Node>> nodes_;

@@ -46,6 +46,24 @@ TEST_F(ProgramTakeover, GoesOnInTheSameProcessAndSlot) {
   EXPECT_EQ(pid(), before);
   ASSERT_NE(guardian_->slot(), nullptr);
   EXPECT_EQ(guardian_->slot()->generation, generation);
+  EXPECT_EQ(guardian_->table().Row(*guardian_->slot()).program(), "web");
+}
+
+TEST_F(ProgramTakeover, EveryHeartOfItsProcessNamesTheProgram) {
+  Begin(MakeSpec({"/bin/sleep", "1000"}));
+  ASSERT_TRUE(guardian_->UntilRunning());
+  Slot* own = guardian_->slot();
+  EXPECT_EQ(guardian_->table().Row(*own).program(), "web");
+  Table::NewSlot what;
+  what.name = "worker";
+  what.door = v1::DOOR_NATIVE;
+  what.terms.timeout = std::chrono::hours(1);
+  what.page = std::make_shared<procctl_page>();
+  const Slot* other = guardian_->table().AddSlot(*own->process, std::move(what), {});
+  ASSERT_NE(other, nullptr);
+  const v1::Slot row = guardian_->table().Row(*other);
+  EXPECT_EQ(row.name(), "worker");
+  EXPECT_EQ(row.program(), "web");
 }
 
 TEST_F(ProgramTakeover, OutOfDescriptorsNothingIsTakenAsGoneAndNothingStarted) {

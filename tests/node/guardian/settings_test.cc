@@ -54,6 +54,24 @@ TEST_F(SettingsTest, DefaultsAreTheDocumentedOnes) {
   EXPECT_FALSE(settings->controller);
 }
 
+TEST_F(SettingsTest, TheSpoolIsBoundedBySizeToo) {
+  EXPECT_EQ(Read("node: a\n")->spool_bytes, int64_t{1} << 30);
+  const auto with = [&](const std::string& size) {
+    const std::string file = dir_ + "/spool.yaml";
+    std::ofstream(file) << "node: a\nruntime_dir: " << dir_ << "/run\nstate_dir: " << dir_
+                        << "/state\nuplink: {path: /bin/true, user: root, spool_size: " << size
+                        << "}\n";
+    return ReadSettings(file);
+  };
+  EXPECT_EQ(with("512M")->spool_bytes, int64_t{512} << 20);
+  EXPECT_EQ(with("16M")->spool_bytes, int64_t{16} << 20);
+  EXPECT_EQ(with("1T")->spool_bytes, int64_t{1} << 40);
+  EXPECT_THAT(std::string(with("15M").status().message()),
+              HasSubstr("spool.yaml:4: uplink.spool_size: 15M is not between 16M and 1T"));
+  EXPECT_THAT(std::string(with("2T").status().message()), HasSubstr("not between"));
+  EXPECT_THAT(std::string(with("many").status().message()), HasSubstr("uplink.spool_size"));
+}
+
 TEST_F(SettingsTest, EveryRefusalNamesTheLineAndTheWayOut) {
   EXPECT_THAT(Refusal(""), HasSubstr("add for example: node: web-01"));
   EXPECT_THAT(Refusal("node: Web_01\n"), HasSubstr("node.yaml:4: node: \"Web_01\" is not an id"));

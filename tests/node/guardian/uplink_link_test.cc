@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
 #include "node/os/seqpacket.h"
 
@@ -51,16 +53,20 @@ class UplinkLinkTest : public ::testing::Test {
     EXPECT_EQ(Events(), 0);
   }
 
+  // Everything that was sent to the uplink and not read yet.
+  std::vector<v1::LinkUp> Sent() {
+    std::vector<v1::LinkUp> messages;
+    for (;;) {
+      const auto packet = Receive(uplink_.get(), 128 * 1024);
+      if (!packet.ok()) return messages;
+      EXPECT_TRUE(messages.emplace_back().ParseFromString(packet->bytes));
+    }
+  }
   // How many events the uplink finds in what was sent to it.
   int Events() {
     int events = 0;
-    for (;;) {
-      const auto packet = Receive(uplink_.get(), 128 * 1024);
-      if (!packet.ok()) return events;
-      v1::LinkUp message;
-      EXPECT_TRUE(message.ParseFromString(packet->bytes));
-      events += message.events().events_size();
-    }
+    for (const v1::LinkUp& message : Sent()) events += message.events().events_size();
+    return events;
   }
   void Say(const v1::LinkDown& message) {
     ASSERT_TRUE(Send(uplink_.get(), message.SerializeAsString()).ok());
@@ -101,6 +107,43 @@ TEST_F(UplinkLinkTest, WhatWaitedForItsTurnIsKeptThoughTheUplinkSpeaksFirst) {
   Say(spooled);
   ASSERT_EQ(Events(), 1);
   EXPECT_EQ(journal_.waiting(), 0);
+}
+
+TEST_F(UplinkLinkTest, ARefusedControllerIsRecordedOnceAMinuteHoweverOftenTheUplinkSaysSo) {
+  v1::LinkDown conflict;
+  conflict.mutable_conflict()->set_message("controller \"c\" is behind\n" +
+                                           std::string(10'000, 'x'));
+  Say(conflict);
+  Say(conflict);
+  std::vector<v1::Event> events;
+  for (const v1::LinkUp& message : Sent()) {
+    events.insert(events.end(), message.events().events().begin(), message.events().events().end());
+  }
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].kind(), v1::EVENT_KIND_IDENTITY_CONFLICT);
+  EXPECT_EQ(events[0].severity(), v1::SEVERITY_ALARM);
+  EXPECT_NE(events[0].message().find("refused a controller: controller \"c\" is behind"),
+            std::string::npos)
+      << events[0].message();
+  EXPECT_EQ(events[0].message().find('\n'), std::string::npos) << "what it says is shown to people";
+  EXPECT_LT(events[0].message().size(), 2'000U);
+}
+
+TEST_F(UplinkLinkTest, GoodbyeIsTheLastMessageOfAll) {
+  log_.Record(MakeEvent(v1::EVENT_KIND_GUARDIAN_STOPPED, v1::SEVERITY_WARNING, "stopped"));
+  link_.Pump();
+  link_.SayGoodbye("stopping");
+  link_.Disconnect();
+  const std::vector<v1::LinkUp> sent = Sent();
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[0].events().events_size(), 1);
+  EXPECT_EQ(sent[1].goodbye().reason(), "stopping");
+}
+
+TEST_F(UplinkLinkTest, WithoutAnUplinkGoodbyeGoesNowhere) {
+  link_.Disconnect();
+  link_.SayGoodbye("stopping");
+  EXPECT_TRUE(Sent().empty());
 }
 
 }  // namespace

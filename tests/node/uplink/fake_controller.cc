@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "node/uplink/event_numbers.h"
+#include "proto/support/row_digest.h"
 #include "proto/support/server_arguments.h"
 #include "proto/support/time_convert.h"
 
@@ -70,6 +71,13 @@ grpc::Status FakeController::Session(grpc::ServerContext* context, Stream* strea
     welcome->set_protocol(1);
     welcome->set_controller_id("ctl-1");
     *welcome->mutable_heartbeat_interval() = ToProto(behaviour.heartbeat);
+    welcome->set_history_id(behaviour.history_id);
+    welcome->set_generation(behaviour.generation);
+    welcome->set_run(behaviour.run);
+    *welcome->mutable_reconnect_within() = ToProto(behaviour.reconnect_within);
+    if (behaviour.snapshot_delay.count() > 0) {
+      *welcome->mutable_snapshot_delay() = ToProto(behaviour.snapshot_delay);
+    }
     for (const auto& [epoch, seq] : committed_) {
       v1::EventCursor* cursor = welcome->add_cursors();
       cursor->set_epoch(epoch);
@@ -84,7 +92,7 @@ grpc::Status FakeController::Session(grpc::ServerContext* context, Stream* strea
     while (
         !mutex_.AwaitWithTimeout(absl::Condition(&over), absl::FromChrono(behaviour.heartbeat))) {
       v1::SessionResponse response;
-      (void)response.mutable_heartbeat();
+      *response.mutable_heartbeat()->mutable_clock() = ToProto(std::chrono::system_clock::now());
       if (behaviour.sends_heartbeats) WriteLocked(response);
     }
   });
@@ -97,6 +105,7 @@ grpc::Status FakeController::Session(grpc::ServerContext* context, Stream* strea
   {
     absl::MutexLock lock(&mutex_);
     end = end_;
+    if (!end.has_value() && !context->IsCancelled()) ++ended_by_node_;
     if (context_ == context) {
       context_ = nullptr;
       stream_ = nullptr;
@@ -125,20 +134,31 @@ void FakeController::TakeLocked(const v1::SessionRequest& request) {
       details_.push_back(request.detail());
       break;
     case v1::SessionRequest::kGoodbye:
+      goodbyes_.push_back(request.goodbye().reason());
       break;
     case v1::SessionRequest::kHeartbeat:
-      ++heartbeats_;
-      if (revision_ >= 0 && request.heartbeat().revision() != revision_) {
-        BreachLocked("a heartbeat names revision " +
-                     std::to_string(request.heartbeat().revision()) + ", held is " +
-                     std::to_string(revision_));
-      }
+      TakeHeartbeatLocked(request.heartbeat());
       break;
     case v1::SessionRequest::kHello:
     case v1::SessionRequest::MESSAGE_NOT_SET:
       BreachLocked("an unexpected message");
       break;
   }
+}
+
+void FakeController::TakeHeartbeatLocked(const v1::NodeHeartbeat& heartbeat) {
+  ++heartbeats_;
+  last_heartbeat_ = heartbeat;
+  if (revision_ >= 0 && heartbeat.revision() != revision_) {
+    BreachLocked("a heartbeat names revision " + std::to_string(heartbeat.revision()) +
+                 ", held is " + std::to_string(revision_));
+  }
+  if (!heartbeat.has_digest()) return;
+  ++digests_;
+  std::uint64_t held = 0;
+  for (const auto& [generation, slot] : slots_) held += RowDigest(slot);
+  for (const auto& [label, program] : programs_) held += RowDigest(program);
+  if (heartbeat.digest() != held) BreachLocked("a digest of other rows than are held");
 }
 
 void FakeController::TakeEventsLocked(const v1::EventBatch& batch) {
@@ -254,6 +274,14 @@ void FakeController::SendResync() {
   WriteLocked(response);
 }
 
+void FakeController::SendDrain(std::chrono::milliseconds delay, const std::string& reason) {
+  v1::SessionResponse response;
+  *response.mutable_drain()->mutable_delay() = ToProto(delay);
+  response.mutable_drain()->set_reason(reason);
+  absl::MutexLock lock(&mutex_);
+  WriteLocked(response);
+}
+
 void FakeController::EndSession(const grpc::Status& status) {
   absl::MutexLock lock(&mutex_);
   // The reading thread returns it at the node's next message, its heartbeat at the latest.
@@ -321,6 +349,26 @@ std::int64_t FakeController::Snapshots() const {
 int FakeController::Heartbeats() const {
   absl::MutexLock lock(&mutex_);
   return heartbeats_;
+}
+
+int FakeController::Digests() const {
+  absl::MutexLock lock(&mutex_);
+  return digests_;
+}
+
+v1::NodeHeartbeat FakeController::LastHeartbeat() const {
+  absl::MutexLock lock(&mutex_);
+  return last_heartbeat_;
+}
+
+std::vector<std::string> FakeController::Goodbyes() const {
+  absl::MutexLock lock(&mutex_);
+  return goodbyes_;
+}
+
+int FakeController::EndedByNode() const {
+  absl::MutexLock lock(&mutex_);
+  return ended_by_node_;
 }
 
 std::string FakeController::Breaches() const {

@@ -39,6 +39,12 @@ class FakeController final : public v1::NodeService::Service {
     bool commits = true;
     // Takes effect at once: committed, but not acknowledged.
     bool acknowledges = true;
+    // The database it runs on; none: a controller before that was said.
+    std::string history_id;
+    std::int64_t generation = 0;
+    std::string run;
+    std::chrono::milliseconds reconnect_within{100};
+    std::chrono::milliseconds snapshot_delay{0};
   };
   void Set(const Behaviour& behaviour);
 
@@ -48,6 +54,7 @@ class FakeController final : public v1::NodeService::Service {
   void AskDetail(std::int64_t request, std::int64_t generation);
   void Ask(const v1::DetailRequest& request);
   void SendResync();
+  void SendDrain(std::chrono::milliseconds delay, const std::string& reason);
   // Ends the present session with that status.
   void EndSession(const grpc::Status& status);
   // Forgets everything but the sessions.
@@ -68,6 +75,12 @@ class FakeController final : public v1::NodeService::Service {
   std::map<std::string, v1::Program> Programs() const;
   std::int64_t Snapshots() const;
   int Heartbeats() const;
+  // Heartbeats with a digest; one that is not of the rows held here is a breach.
+  int Digests() const;
+  v1::NodeHeartbeat LastHeartbeat() const;
+  std::vector<std::string> Goodbyes() const;
+  // Sessions that the node ended in good order.
+  int EndedByNode() const;
   std::vector<v1::DetailReply> Details() const;
   // Events that name an order, in the order of their commits.
   std::vector<v1::Event> Answers() const;
@@ -84,6 +97,8 @@ class FakeController final : public v1::NodeService::Service {
 
   void TakeLocked(const v1::SessionRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeEventsLocked(const v1::EventBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeHeartbeatLocked(const v1::NodeHeartbeat& heartbeat)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeSlotsLocked(const v1::SessionRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteLocked(const v1::SessionResponse& response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BreachLocked(const std::string& what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -102,6 +117,10 @@ class FakeController final : public v1::NodeService::Service {
   std::vector<v1::Hello> hellos_ ABSL_GUARDED_BY(mutex_);
   std::string breaches_ ABSL_GUARDED_BY(mutex_);
   int heartbeats_ ABSL_GUARDED_BY(mutex_) = 0;
+  int digests_ ABSL_GUARDED_BY(mutex_) = 0;
+  v1::NodeHeartbeat last_heartbeat_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> goodbyes_ ABSL_GUARDED_BY(mutex_);
+  int ended_by_node_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<v1::DetailReply> details_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::Event> answers_ ABSL_GUARDED_BY(mutex_);
 

@@ -188,6 +188,7 @@ bool FakeGuardian::Pump(const std::function<bool()>& done, std::chrono::millisec
       if (message.has_order()) orders_.push_back(message.order());
       if (message.has_hold()) holds_.push_back(message.hold());
       if (message.has_program()) program_orders_.push_back(message.program());
+      if (message.has_conflict()) conflicts_.push_back(message.conflict().message());
       if (message.has_detail()) details_.push_back(message.detail());
       if (message.has_snapshot_request()) {
         ++snapshot_requests_;

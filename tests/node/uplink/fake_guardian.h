@@ -61,6 +61,8 @@ class FakeGuardian {
   const std::vector<v1::LinkHoldOrder>& holds() const { return holds_; }
   const std::vector<v1::LinkProgramOrder>& programs() const { return program_orders_; }
   const std::vector<v1::DetailRequest>& details() const { return details_; }
+  // Refused controllers that it was told of.
+  const std::vector<std::string>& conflicts() const { return conflicts_; }
   int snapshot_requests() const { return snapshot_requests_; }
   std::string Log() const;
 
@@ -84,6 +86,7 @@ class FakeGuardian {
   std::vector<v1::LinkHoldOrder> holds_;
   std::vector<v1::LinkProgramOrder> program_orders_;
   std::vector<v1::DetailRequest> details_;
+  std::vector<std::string> conflicts_;
   int snapshot_requests_ = 0;
 };
 

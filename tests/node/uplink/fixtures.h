@@ -94,6 +94,16 @@ inline v1::Welcome MakeWelcome(std::int64_t session_epoch,
   return welcome;
 }
 
+// Of a controller on a database with an identity.
+inline v1::Welcome WelcomeOf(const std::string& history, std::int64_t generation,
+                             const std::string& run, std::int64_t session_epoch = 1) {
+  v1::Welcome welcome = MakeWelcome(session_epoch);
+  welcome.set_history_id(history);
+  welcome.set_generation(generation);
+  welcome.set_run(run);
+  return welcome;
+}
+
 // A moment of the tests' own clock.
 inline BootTime At(std::chrono::nanoseconds since_start) {
   return BootTime(std::chrono::hours(1) + since_start);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "proto/support/row_digest.h"
 #include "tests/node/uplink/fixtures.h"
 
 namespace procctl::uplink {
@@ -200,6 +201,178 @@ TEST_F(OutboxTest, ASpoolThatDoesNotDeliverHoldsUpTheSlotsOnlyForAMoment) {
   const auto request = next();
   ASSERT_TRUE(request.has_value());
   EXPECT_TRUE(request->has_snapshot_chunk());
+}
+
+// ---- What heartbeats say
+
+class HeartbeatTest : public OutboxTest {
+ protected:
+  // The next message, which must be a heartbeat.
+  v1::NodeHeartbeat NextHeartbeat() {
+    const auto request =
+        outbox_->Next({At(now_), {}, 0.5, 7, 250, milliseconds(3)}, events_, &slots_);
+    EXPECT_TRUE(request.has_value() && request->has_heartbeat());
+    return request.has_value() ? request->heartbeat() : v1::NodeHeartbeat();
+  }
+  void ConnectWithOneSlot() {
+    slots_.Apply(Snapshot({MakeSlot(1)}), At(now_));
+    Connect(MakeWelcome(1));
+    EXPECT_EQ(Next(), "snapshot 1 last");
+  }
+};
+
+TEST_F(HeartbeatTest, EverySixthHoldsADigestOfTheRowsAtItsRevision) {
+  ConnectWithOneSlot();
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 1; i < kDigestEvery; ++i) {
+      Advance(seconds(10));
+      EXPECT_FALSE(NextHeartbeat().has_digest()) << round << " " << i;
+    }
+    Advance(seconds(10));
+    const v1::NodeHeartbeat heartbeat = NextHeartbeat();
+    ASSERT_TRUE(heartbeat.has_digest());
+    EXPECT_EQ(heartbeat.digest(), RowDigest(MakeSlot(1)));
+    EXPECT_EQ(heartbeat.revision(), slots_.revision());
+  }
+}
+
+TEST_F(HeartbeatTest, WhileAChangeWaitsThereIsNoDigestAndTheNextHeartbeatHoldsIt) {
+  ConnectWithOneSlot();
+  for (int i = 1; i < kDigestEvery; ++i) {
+    Advance(seconds(10));
+    (void)NextHeartbeat();
+  }
+  // A new snapshot is owed, and the guardian's rows change under it.
+  outbox_->RequestSnapshot();
+  const auto snapshot = outbox_->Next({At(now_), {}, 0.5, 0}, events_, &slots_);
+  ASSERT_TRUE(snapshot.has_value() && snapshot->has_snapshot_chunk());
+  Advance(seconds(10));
+  slots_.Apply(Change({MakeSlot(1, v1::SLOT_STATE_QUIET)}), At(now_));
+  EXPECT_FALSE(NextHeartbeat().has_digest());
+  Advance(kDeltaDelay);
+  EXPECT_EQ(Next(), "delta 2");
+  Advance(seconds(10));
+  const v1::NodeHeartbeat heartbeat = NextHeartbeat();
+  ASSERT_TRUE(heartbeat.has_digest());
+  EXPECT_EQ(heartbeat.digest(), RowDigest(MakeSlot(1, v1::SLOT_STATE_QUIET)));
+  EXPECT_EQ(heartbeat.revision(), 2);
+}
+
+TEST_F(HeartbeatTest, ANodeThatIsNeverSilentSaysItAfterSixIntervals) {
+  ConnectWithOneSlot();
+  int heartbeats = 0;
+  int digests = 0;
+  for (int second = 1; second <= 125; ++second) {
+    Advance(seconds(1));
+    events_.Add(MakeEvent(1, second));
+    for (;;) {
+      const auto request = outbox_->Next({At(now_), {}, 0.5, 0}, events_, &slots_);
+      if (!request.has_value()) break;
+      heartbeats += request->has_heartbeat() ? 1 : 0;
+      digests += request->heartbeat().has_digest() ? 1 : 0;
+    }
+    EXPECT_GT(outbox_->WakeAt(events_, slots_), At(now_));
+    events_.Acknowledge({1, second});
+  }
+  EXPECT_EQ(heartbeats, 2);
+  EXPECT_EQ(digests, 2);
+}
+
+TEST_F(HeartbeatTest, RowsThatNeverRestHoldItUpForASecondOnly) {
+  ConnectWithOneSlot();
+  Advance(seconds(60) - milliseconds(1));
+  // A delta is owed at every moment from here on, and never due.
+  int state = 1;
+  const auto change = [&] {
+    slots_.Apply(Change({MakeSlot(1, static_cast<v1::SlotState>(1 + state++ % 2))}), At(now_));
+  };
+  const auto next = [&] { return outbox_->Next({At(now_), {}, 0.5, 0}, events_, &slots_); };
+  change();
+  ASSERT_TRUE(next()->has_heartbeat()) << "of the silence before";
+  Advance(kDeltaDelay);
+  EXPECT_TRUE(next()->has_delta());
+  nanoseconds waited{0};
+  bool told = false;
+  for (int step = 0; step < 7'000 && !told; ++step) {
+    change();
+    Advance(milliseconds(10));
+    if (const auto request = next()) told = request->has_heartbeat();
+    waited += milliseconds(10);
+  }
+  ASSERT_TRUE(told);
+  EXPECT_LE(waited, seconds(61));
+}
+
+TEST_F(HeartbeatTest, TheControllersClockIsGivenBackWithItsAge) {
+  ConnectWithOneSlot();
+  Advance(seconds(10));
+  EXPECT_FALSE(NextHeartbeat().has_echo()) << "nothing was heard";
+  outbox_->Heard(v1::ControllerHeartbeat(), At(now_));
+  Advance(seconds(10));
+  EXPECT_FALSE(NextHeartbeat().has_echo()) << "an older controller says no time";
+  v1::ControllerHeartbeat heard;
+  heard.mutable_clock()->set_seconds(1'700'000'000);
+  outbox_->Heard(heard, At(now_));
+  Advance(seconds(10));
+  const v1::NodeHeartbeat heartbeat = NextHeartbeat();
+  EXPECT_EQ(heartbeat.echo().seconds(), 1'700'000'000);
+  EXPECT_EQ(heartbeat.echo_age().seconds(), 10);
+}
+
+TEST_F(HeartbeatTest, LoadAndLagAreTold) {
+  ConnectWithOneSlot();
+  EXPECT_FALSE(outbox_->HeartbeatDue(At(now_)));
+  Advance(seconds(10));
+  EXPECT_TRUE(outbox_->HeartbeatDue(At(now_)));
+  const v1::NodeHeartbeat heartbeat = NextHeartbeat();
+  EXPECT_EQ(heartbeat.load_per_mille(), 250);
+  EXPECT_EQ(heartbeat.lag().nanos(), 3'000'000);
+}
+
+// ---- When the rows go out
+
+TEST_F(OutboxTest, TheSnapshotWaitsForItsTimeAndTheRestDoesNot) {
+  slots_.Apply(Snapshot({MakeSlot(1)}), At(now_));
+  events_.Add(MakeEvent(1, 1));
+  v1::Welcome welcome = MakeWelcome(1);
+  welcome.mutable_snapshot_delay()->set_seconds(15);
+  Connect(welcome);
+  EXPECT_EQ(Next(), "events 1-1");
+  EXPECT_EQ(Next(), "");
+  Advance(seconds(10));
+  EXPECT_EQ(Next(), "heartbeat");
+  events_.Add(MakeEvent(1, 2));
+  slots_.Apply(Change({MakeSlot(2)}), At(now_));
+  EXPECT_EQ(Next(), "events 2-2");
+  EXPECT_EQ(Next(), "");
+  EXPECT_EQ(outbox_->WakeAt(events_, slots_), At(seconds(15)));
+  Advance(seconds(5) - nanoseconds(1));
+  EXPECT_EQ(Next(), "");
+  Advance(nanoseconds(1));
+  EXPECT_EQ(Next(), "snapshot 1 last");
+  EXPECT_EQ(Next(), "") << "what changed before it is in it";
+}
+
+TEST_F(OutboxTest, AResyncDoesNotWaitForTheTimeOfTheSnapshot) {
+  slots_.Apply(Snapshot({MakeSlot(1)}), At(now_));
+  v1::Welcome welcome = MakeWelcome(1);
+  welcome.mutable_snapshot_delay()->set_seconds(15);
+  Connect(welcome);
+  EXPECT_EQ(Next(), "");
+  outbox_->RequestSnapshot();
+  EXPECT_EQ(Next(), "snapshot 1 last");
+  Advance(seconds(15));
+  EXPECT_EQ(Next(), "heartbeat") << "and not a second one";
+}
+
+TEST_F(OutboxTest, ADelayOfTheSnapshotIsBounded) {
+  slots_.Apply(Snapshot({MakeSlot(1)}), At(now_));
+  v1::Welcome welcome = MakeWelcome(1);
+  welcome.mutable_snapshot_delay()->set_seconds(86'400);
+  Connect(welcome);
+  Advance(kMaxSnapshotDelay);
+  EXPECT_EQ(Next(), "heartbeat");
+  EXPECT_EQ(Next(), "snapshot 1 last");
 }
 
 }  // namespace

@@ -2,8 +2,11 @@
 #include "node/uplink/relay.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <thread>
 
 #include "proto/support/time_convert.h"
@@ -160,6 +163,138 @@ TEST_F(RelayTest, AWelcomeThatIsBehindLeavesTheSessionUnused) {
   relay_.EndSession();
   EXPECT_EQ(relay_.BeginSession().max_session_epoch(), 7);
   EXPECT_TRUE(absl::IsFailedPrecondition(relay_.OnWelcome(MakeWelcome(6))));
+}
+
+TEST_F(RelayTest, AControllerThatIsBehindIsRefusedToldToTheGuardianAndTheRightOneAccepted) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(WelcomeOf("db", 3, "a", 1)).ok());
+  relay_.EndSession();
+  (void)relay_.BeginSession();
+  EXPECT_TRUE(absl::IsFailedPrecondition(relay_.OnWelcome(WelcomeOf("db", 2, "z", 2))));
+  relay_.EndSession();
+  (void)relay_.BeginSession();
+  EXPECT_TRUE(absl::IsFailedPrecondition(relay_.OnWelcome(WelcomeOf("db", 3, "b", 2))));
+  relay_.EndSession();
+  // Once each, however often the node comes back to them.
+  (void)relay_.BeginSession();
+  EXPECT_TRUE(absl::IsFailedPrecondition(relay_.OnWelcome(WelcomeOf("db", 2, "z", 3))));
+  std::vector<std::string> told;
+  while (const auto down = relay_.NextDown()) {
+    if (down->has_conflict()) told.push_back(down->conflict().message());
+    relay_.DownSent(*down);
+  }
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_NE(told[0].find("start 2 of database db"), std::string::npos) << told[0];
+  EXPECT_NE(told[1].find("two controllers"), std::string::npos) << told[1];
+  relay_.EndSession();
+  (void)relay_.BeginSession();
+  EXPECT_TRUE(relay_.OnWelcome(WelcomeOf("db", 3, "a", 4)).ok());
+  relay_.EndSession();
+  (void)relay_.BeginSession();
+  EXPECT_TRUE(relay_.OnWelcome(WelcomeOf("db", 4, "c", 5)).ok());
+}
+
+TEST(RelayFence, SurvivesTheUplink) {
+  procctl::testing::TemporaryFolder folder;
+  WakeFd wake;
+  {
+    Relay relay(MakeLinkHello(folder.path()), &wake);
+    relay.spool().Start(seconds(5));
+    (void)relay.BeginSession();
+    ASSERT_TRUE(relay.OnWelcome(WelcomeOf("db", 3, "a", 7)).ok());
+    relay.EndSession();
+    ASSERT_TRUE(relay.spool().Stop(seconds(10)));
+  }
+  Relay relay(MakeLinkHello(folder.path()), &wake);
+  relay.spool().Start(seconds(5));
+  EXPECT_EQ(relay.BeginSession().max_session_epoch(), 7);
+  EXPECT_TRUE(absl::IsFailedPrecondition(relay.OnWelcome(WelcomeOf("db", 2, "z", 8))));
+  EXPECT_TRUE(relay.OnWelcome(WelcomeOf("db", 3, "a", 9)).ok());
+  relay.EndSession();
+  ASSERT_TRUE(relay.spool().Stop(seconds(10)));
+}
+
+// A disk that cannot be read at first knows better than the session that began meanwhile.
+TEST(RelayFence, ASpoolThatIsReadLateEndsASessionWithAControllerThatIsBehind) {
+  procctl::testing::TemporaryFolder folder;
+  const std::string there = folder.path() + "/there";
+  ASSERT_EQ(mkdir(there.c_str(), 0700), 0);
+  WakeFd wake;
+  {
+    Relay relay(MakeLinkHello(there), &wake);
+    relay.spool().Start(seconds(5));
+    (void)relay.BeginSession();
+    ASSERT_TRUE(relay.OnWelcome(WelcomeOf("db", 3, "a", 1)).ok());
+    relay.EndSession();
+    ASSERT_TRUE(relay.spool().Stop(seconds(10)));
+  }
+  const std::string away = folder.path() + "/away";
+  ASSERT_EQ(rename(there.c_str(), away.c_str()), 0);
+  Relay relay(MakeLinkHello(there), &wake);
+  relay.spool().Start(seconds(5));
+  const v1::Hello hello = relay.BeginSession();
+  EXPECT_EQ(hello.held_size(), 0);
+  ASSERT_TRUE(relay.OnWelcome(WelcomeOf("db", 2, "z", 2)).ok()) << "memory decides";
+  ASSERT_TRUE(relay.OnWelcome(WelcomeOf("db2", 1, "y", 3)).ok()) << "and nobody is shut out";
+  ASSERT_TRUE(relay.OnWelcome(WelcomeOf("db", 2, "z", 4)).ok());
+  ASSERT_EQ(rename(away.c_str(), there.c_str()), 0);
+  // The writer is told that it is over.
+  EXPECT_FALSE(relay.NextRequest().has_value());
+  (void)relay.BeginSession();
+  EXPECT_TRUE(absl::IsFailedPrecondition(relay.OnWelcome(WelcomeOf("db", 2, "z", 5))));
+  EXPECT_TRUE(relay.OnWelcome(WelcomeOf("db2", 1, "y", 6)).ok());
+  relay.EndSession();
+  ASSERT_TRUE(relay.spool().Stop(seconds(10)));
+}
+
+TEST_F(RelayTest, HelloSaysWhoseLifeItIsWhatItUnderstandsAndWhatItHolds) {
+  const v1::Hello first = relay_.BeginSession();
+  EXPECT_EQ(first.instance().size(), 36U);
+  EXPECT_EQ(first.held_size(), 0);
+  EXPECT_EQ(std::count(first.features().begin(), first.features().end(), "drain"), 1);
+  relay_.OnEvents(Events(1, 5));
+  const v1::Hello second = relay_.BeginSession();
+  EXPECT_EQ(second.instance(), first.instance()) << "one life";
+  ASSERT_EQ(second.held_size(), 1);
+  EXPECT_EQ(second.held(0).epoch(), 1);
+  EXPECT_EQ(second.held(0).first(), 1);
+  EXPECT_EQ(second.held(0).last(), 5);
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1, {{1, 3}})).ok());
+  const auto acknowledged = [&] {
+    const v1::Hello hello = relay_.BeginSession();
+    return hello.held_size() == 1 && hello.held(0).first() == 4 && hello.held(0).last() == 5;
+  };
+  while (!acknowledged()) std::this_thread::yield();
+  procctl::testing::TemporaryFolder other;
+  Relay next(MakeLinkHello(other.path()), &wake_);
+  EXPECT_NE(next.BeginSession().instance(), first.instance());
+}
+
+TEST_F(RelayTest, TheGuardiansGoodbyeIsTheLastMessage) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  v1::LinkGoodbye goodbye;
+  goodbye.set_reason("stopping");
+  relay_.OnGoodbye(goodbye);
+  relay_.FinishSession();
+  const auto request = relay_.NextRequest();
+  ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(request->goodbye().reason(), "stopping");
+  EXPECT_FALSE(relay_.NextRequest().has_value());
+}
+
+TEST_F(RelayTest, WithoutTheGuardiansWordTheSessionEndsWithoutGoodbye) {
+  (void)relay_.BeginSession();
+  ASSERT_TRUE(relay_.OnWelcome(MakeWelcome(1)).ok());
+  relay_.FinishSession();
+  EXPECT_FALSE(relay_.NextRequest().has_value());
+}
+
+TEST_F(RelayTest, NobodyIsToldGoodbyeWhoHasNotWelcomedThisNode) {
+  (void)relay_.BeginSession();
+  relay_.OnGoodbye({});
+  relay_.FinishSession();
+  EXPECT_FALSE(relay_.NextRequest().has_value());
 }
 
 // Link, writer, reader and spool at once, with sessions that break: every event arrives once, in

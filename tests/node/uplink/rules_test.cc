@@ -1,4 +1,4 @@
-// The small deciders: folds, orders, welcomes, reconnects.
+// The small deciders: folds, orders, welcomes.
 #include <gtest/gtest.h>
 
 #include "google/protobuf/unknown_field_set.h"
@@ -7,7 +7,6 @@
 #include "node/uplink/order_text.h"
 #include "node/uplink/pending_details.h"
 #include "node/uplink/pending_orders.h"
-#include "node/uplink/reconnect_rule.h"
 #include "node/uplink/time_to_live.h"
 #include "node/uplink/unjournaled_orders.h"
 #include "node/uplink/welcome_rules.h"
@@ -20,6 +19,20 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
+
+TEST(FoldByBytes, TakesTheOldestUntilTheRecordAndTheExcessFit) {
+  FoldByBytes fold(1'000);
+  EXPECT_FALSE(fold.Take(1'000));
+  EXPECT_FALSE(fold.Take(511));
+  EXPECT_TRUE(fold.Take(1));
+  EXPECT_EQ(fold.rows(), 3);
+}
+
+TEST(FoldByBytes, WhatIsNoLargerThanARecordStays) {
+  FoldByBytes fold(1'000);
+  EXPECT_FALSE(fold.Take(FoldByBytes::kRecordBytes));
+  EXPECT_EQ(fold.rows(), 0);
+}
 
 // ---- Folds
 
@@ -362,58 +375,24 @@ TEST(OrderText, AnOrderIdIsShortPrintableAscii) {
 
 // ---- Welcome
 
-TEST(WelcomeRules, AnEqualOrHigherSessionEpochIsGood) {
-  EXPECT_TRUE(CheckWelcome(MakeWelcome(5), 5).ok());
-  EXPECT_TRUE(CheckWelcome(MakeWelcome(6), 5).ok());
-}
-
-TEST(WelcomeRules, ALowerSessionEpochIsRefusedAndBothAreNamed) {
-  const absl::Status status = CheckWelcome(MakeWelcome(4), 5);
-  EXPECT_TRUE(absl::IsFailedPrecondition(status));
-  EXPECT_NE(status.message().find("session epoch 4"), absl::string_view::npos) << status;
-  EXPECT_NE(status.message().find("welcomed with 5"), absl::string_view::npos) << status;
-}
-
 TEST(WelcomeRules, NonsenseIsRefused) {
-  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(0), 0)));
-  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(1, {{0, 3}}), 0)));
-  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(1, {{1, -3}}), 0)));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(0))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(1, {{0, 3}}))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(MakeWelcome(1, {{1, -3}}))));
   v1::Welcome newer = MakeWelcome(1);
   newer.set_protocol(2);
-  EXPECT_TRUE(absl::IsFailedPrecondition(CheckWelcome(newer, 0)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckWelcome(newer)));
 }
 
-// ---- Reconnect
-
-constexpr double kAlmostOne = 0.999999;
-
-TEST(ReconnectRule, DelaysDoubleUpToHalfAMinute) {
-  ReconnectRule rule;
-  const absl::Status gone = absl::UnavailableError("gone");
-  EXPECT_LE(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), milliseconds(500));
-  EXPECT_GT(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), milliseconds(900));
-  for (int i = 0; i < 20; ++i) (void)rule.DelayAfter(gone, nanoseconds(0), kAlmostOne);
-  EXPECT_GT(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), milliseconds(29'900));
-  EXPECT_LE(rule.DelayAfter(gone, nanoseconds(0), kAlmostOne), seconds(30));
-  EXPECT_EQ(rule.DelayAfter(gone, nanoseconds(0), 0.0), milliseconds(0));
-}
-
-TEST(ReconnectRule, OnlyASessionOfTenSecondsStartsAfresh) {
-  ReconnectRule rule;
-  const absl::Status gone = absl::AbortedError("superseded");
-  for (int i = 0; i < 20; ++i) (void)rule.DelayAfter(gone, nanoseconds(0), kAlmostOne);
-  EXPECT_GT(rule.DelayAfter(gone, kHealthySession - nanoseconds(1), kAlmostOne), seconds(29));
-  EXPECT_LE(rule.DelayAfter(gone, kHealthySession, kAlmostOne), milliseconds(500));
-}
-
-TEST(ReconnectRule, WhatAPersonMustMendIsTriedSeldom) {
-  for (const absl::Status& status :
-       {absl::PermissionDeniedError("x"), absl::UnauthenticatedError("x"),
-        absl::FailedPreconditionError("x")}) {
-    ReconnectRule rule;
-    EXPECT_GE(rule.DelayAfter(status, nanoseconds(0), 0.0), seconds(15));
-    EXPECT_LE(rule.DelayAfter(status, nanoseconds(0), kAlmostOne), seconds(30));
-  }
+TEST(WelcomeRules, AHistoryIsNamedWholeOrNotAtAll) {
+  EXPECT_TRUE(CheckWelcome(MakeWelcome(1)).ok()) << "a controller before this protocol";
+  EXPECT_TRUE(CheckWelcome(WelcomeOf("db", 1, "a")).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(WelcomeOf("db", 0, "a"))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(WelcomeOf("db", -1, "a"))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(WelcomeOf("db", 1, ""))));
+  EXPECT_TRUE(CheckWelcome(WelcomeOf(std::string(128, 'd'), 1, std::string(128, 'r'))).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(WelcomeOf(std::string(129, 'd'), 1, "a"))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckWelcome(WelcomeOf("db", 1, std::string(129, 'r')))));
 }
 
 }  // namespace

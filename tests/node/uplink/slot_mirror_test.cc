@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "proto/support/row_digest.h"
 #include "tests/node/uplink/fixtures.h"
 
 namespace procctl::uplink {
@@ -318,6 +323,70 @@ TEST_F(SlotMirrorTest, AProgramWithoutALabelIsLeftOutAndCounted) {
   *snapshot.add_program_upserts() = MakeProgram("web");
   EXPECT_EQ(mirror_.Apply(snapshot, At(nanoseconds(0))), 1);
   EXPECT_EQ(mirror_.size(), 1U);
+}
+
+// ---- Digest
+
+std::uint64_t DigestOf(const std::vector<v1::Slot>& slots,
+                       const std::vector<v1::Program>& programs = {}) {
+  std::uint64_t sum = 0;
+  for (const v1::Slot& slot : slots) sum += RowDigest(slot);
+  for (const v1::Program& program : programs) sum += RowDigest(program);
+  return sum;
+}
+
+TEST_F(SlotMirrorTest, TheDigestIsOfWhatTheControllerWasToldAndAbsentWhileAChangeWaits) {
+  mirror_.Apply(Snapshot({MakeSlot(1), MakeSlot(2)}), At(nanoseconds(0)));
+  EXPECT_EQ(mirror_.ToldDigest(), std::nullopt) << "nobody was told anything";
+  (void)mirror_.BeginSnapshot();
+  EXPECT_EQ(mirror_.ToldDigest(), DigestOf({MakeSlot(1), MakeSlot(2)}));
+  v1::LinkSlots change = Change({MakeSlot(2, v1::SLOT_STATE_HUNG), MakeSlot(3)}, {1});
+  *change.add_program_upserts() = MakeProgram("web");
+  mirror_.Apply(change, At(nanoseconds(0)));
+  EXPECT_EQ(mirror_.ToldDigest(), std::nullopt);
+  (void)mirror_.TakeDelta();
+  EXPECT_EQ(mirror_.ToldDigest(),
+            DigestOf({MakeSlot(2, v1::SLOT_STATE_HUNG), MakeSlot(3)}, {MakeProgram("web")}));
+  v1::LinkSlots gone = Change({}, {2, 3});
+  gone.add_program_removes("web");
+  mirror_.Apply(gone, At(nanoseconds(0)));
+  (void)mirror_.TakeDelta();
+  EXPECT_EQ(mirror_.ToldDigest(), 0U);
+  mirror_.StopTracking();
+  EXPECT_EQ(mirror_.ToldDigest(), std::nullopt);
+}
+
+TEST_F(SlotMirrorTest, TheDigestFollowsRandomChangesAndSnapshotsOfTheGuardian) {
+  std::mt19937_64 random(20'260'802);
+  std::map<std::int64_t, v1::Slot> rows;
+  mirror_.Apply(Snapshot({}), At(nanoseconds(0)));
+  (void)mirror_.BeginSnapshot();
+  for (int step = 0; step < 500; ++step) {
+    std::vector<v1::Slot> upserts;
+    std::vector<std::int64_t> removes;
+    for (std::uint64_t i = random() % 4; i > 0; --i) {
+      const auto generation = static_cast<std::int64_t>(1 + random() % 20);
+      if (random() % 3 == 0) {
+        rows.erase(generation);
+        removes.push_back(generation);
+        continue;
+      }
+      if (std::count(removes.begin(), removes.end(), generation) > 0) continue;
+      rows[generation] = MakeSlot(generation, static_cast<v1::SlotState>(1 + random() % 6));
+      upserts.push_back(rows[generation]);
+    }
+    if (random() % 10 == 0) {
+      upserts.clear();
+      for (const auto& [generation, row] : rows) upserts.push_back(row);
+      mirror_.Apply(Snapshot(upserts), At(nanoseconds(0)));
+    } else {
+      mirror_.Apply(Change(upserts, removes), At(nanoseconds(0)));
+    }
+    while (mirror_.DeltaDueAt().has_value()) (void)mirror_.TakeDelta();
+    std::uint64_t sum = 0;
+    for (const auto& [generation, row] : rows) sum += RowDigest(row);
+    ASSERT_EQ(mirror_.ToldDigest(), sum) << "step " << step;
+  }
 }
 
 }  // namespace

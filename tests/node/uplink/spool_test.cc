@@ -50,11 +50,11 @@ TEST(SpoolDb, WhatWasCommittedIsThereAfterReopening) {
     SpoolBatch batch = Events(1, 1, 5);
     batch.events.push_back(Spooled(MakeVerdict(1, 6, "r/1")));
     batch.intents = {{"r/1", 1, false}, {"r/2", 1, false}};
-    batch.max_session_epoch = 77;
+    batch.fence = Fence{77, {{"db", 3, "a"}, {"older", 1, "b"}}};
     ASSERT_TRUE(db->Apply(batch).ok());
   }
   auto db = OpenDb(Options(dir), &content);
-  EXPECT_EQ(content.max_session_epoch, 77);
+  EXPECT_EQ(content.fence, (Fence{77, {{"db", 3, "a"}, {"older", 1, "b"}}}));
   EXPECT_EQ(content.spooled_seq, 6);
   EXPECT_EQ(content.newest, (EventPosition{1, 6}));
   EXPECT_EQ(db->rows(), 6);
@@ -244,18 +244,19 @@ TEST(Spool, WhatIsAcknowledgedBeforeItIsWrittenIsRememberedAllTheSame) {
   EXPECT_TRUE(content.orders[0].verdict_seen);
 }
 
-TEST(Spool, ASessionEpochIsOnDiskWhenSaveReturns) {
+TEST(Spool, AFenceIsOnDiskWhenSaveReturns) {
   Folder dir;
   Listener listener;
   {
     Spool spool(Options(dir), &listener);
     spool.Start(seconds(5));
-    EXPECT_TRUE(spool.SaveSessionEpoch(9, seconds(5)));
+    EXPECT_TRUE(spool.SaveFence({9, {{"db", 2, "a"}, {"old", 1, "b"}}}, seconds(5)));
+    EXPECT_TRUE(spool.SaveFence({10, {{"db", 3, "c"}}}, seconds(5)));
     EXPECT_TRUE(spool.Stop(seconds(5)));
   }
   SpoolContent content;
   (void)OpenDb(Options(dir), &content);
-  EXPECT_EQ(content.max_session_epoch, 9);
+  EXPECT_EQ(content.fence, (Fence{10, {{"db", 3, "c"}}}));
 }
 
 TEST(Spool, PagesReachFromTheDiskIntoWhatIsNotWrittenYet) {
@@ -322,8 +323,8 @@ TEST(Spool, AFolderThatComesLateIsUsedThen) {
   spool.Start(seconds(5));
   EXPECT_EQ(listener.loads, 0);
   for (int seq = 1; seq <= 3; ++seq) spool.Add(MakeEvent(1, seq));
-  EXPECT_FALSE(spool.SaveSessionEpoch(4, seconds(5)));  // It is known to fail: no waiting.
-  spool.Request({{}, {1, 3}, 10});                      // From memory alone.
+  EXPECT_FALSE(spool.SaveFence({4, {}}, seconds(5)));  // It is known to fail: no waiting.
+  spool.Request({{}, {1, 3}, 10});                     // From memory alone.
   ASSERT_TRUE(listener.Await([&] { return listener.paged; }));
   EXPECT_EQ(listener.page.size(), 3u);
   EXPECT_EQ(listener.spooled, 0);
@@ -332,7 +333,7 @@ TEST(Spool, AFolderThatComesLateIsUsedThen) {
   ASSERT_TRUE(spool.Stop(seconds(5)));
   SpoolContent content;
   (void)OpenDb(options, &content);
-  EXPECT_EQ(content.max_session_epoch, 4);
+  EXPECT_EQ(content.fence.max_session_epoch, 4);
 }
 
 TEST(Spool, ADatabaseDamagedUnderWayIsReplacedAndMemoryIsWrittenAgain) {
@@ -375,6 +376,153 @@ TEST(Spool, ADatabaseDamagedUnderWayIsReplacedAndMemoryIsWrittenAgain) {
   ASSERT_EQ(events->size(), 3u);
   EXPECT_EQ(events->at(1).id().seq(), 2);
   EXPECT_EQ(events->at(2).id().seq(), 20'001);
+}
+
+// ---- By bytes
+
+// About a kilobyte.
+v1::Event LargeEvent(std::int64_t epoch, std::int64_t seq) {
+  v1::Event event = MakeEvent(epoch, seq);
+  event.set_message(std::string(1'000, 'm'));
+  return event;
+}
+
+SpoolBatch LargeEvents(std::int64_t epoch, std::int64_t first, std::int64_t last) {
+  SpoolBatch batch;
+  for (std::int64_t seq = first; seq <= last; ++seq) {
+    batch.events.push_back(Spooled(LargeEvent(epoch, seq)));
+  }
+  return batch;
+}
+
+std::int64_t BytesOf(const std::vector<v1::Event>& events) {
+  std::size_t bytes = 0;
+  for (const v1::Event& event : events) bytes += event.ByteSizeLong();
+  return static_cast<std::int64_t>(bytes);
+}
+
+TEST(SpoolDb, BeyondItsBytesTheOldestBecomeOneRecord) {
+  Folder dir;
+  SpoolContent content;
+  SpoolOptions options = Options(dir, 100'000);
+  options.max_bytes = 20'000;
+  std::int64_t first_kept = 0;
+  {
+    auto db = OpenDb(options, &content);
+    for (int seq = 1; seq <= 100; seq += 5) {
+      ASSERT_TRUE(db->Apply(LargeEvents(1, seq, seq + 4)).ok());
+      EXPECT_LE(db->bytes(), 20'000);
+    }
+    const auto events = db->Read({}, 1'000, 1 << 20);
+    ASSERT_TRUE(events.ok());
+    EXPECT_EQ(db->bytes(), BytesOf(*events));
+    const v1::Event& record = events->front();
+    EXPECT_EQ(record.kind(), v1::EVENT_KIND_EVENTS_LOST);
+    EXPECT_EQ(record.lost().first_seq(), 1);
+    first_kept = record.lost().last_seq() + 1;
+    EXPECT_GT(events->size(), 15U) << "no more than must";
+    for (std::size_t i = 1; i < events->size(); ++i) {
+      EXPECT_EQ((*events)[i].id().seq(), record.lost().last_seq() + static_cast<std::int64_t>(i));
+    }
+    EXPECT_EQ(events->back().id().seq(), 100);
+    EXPECT_EQ(db->held(), (HeldSpans{{1, {1, 100}}})) << "the record accounts for the lost ones";
+  }
+  // The count survives.
+  auto db = OpenDb(options, &content);
+  const auto events = db->Read({}, 1'000, 1 << 20);
+  ASSERT_TRUE(events.ok());
+  EXPECT_EQ(db->bytes(), BytesOf(*events));
+  EXPECT_EQ(db->held(), (HeldSpans{{1, {1, 100}}}));
+  SpoolBatch ack;
+  ack.acknowledged = {{1, first_kept}};
+  ASSERT_TRUE(db->Apply(ack).ok());
+  EXPECT_EQ(db->held(), (HeldSpans{{1, {first_kept + 1, 100}}}));
+  ack.acknowledged = {{1, 100}};
+  ASSERT_TRUE(db->Apply(ack).ok());
+  EXPECT_EQ(db->bytes(), 0);
+  EXPECT_TRUE(db->held().empty());
+}
+
+TEST(SpoolDb, OlderEpochsGiveTheirBytesFirstAndAreNeverJoined) {
+  Folder dir;
+  SpoolContent content;
+  SpoolOptions options = Options(dir, 100'000, 3);
+  options.max_bytes = 8'000;
+  auto db = OpenDb(options, &content);
+  ASSERT_TRUE(db->Apply(LargeEvents(1, 1, 3)).ok());
+  ASSERT_TRUE(db->Apply(LargeEvents(2, 1, 3)).ok());
+  ASSERT_TRUE(db->Apply(LargeEvents(3, 1, 5)).ok());
+  const auto events = db->Read({}, 1'000, 1 << 20);
+  ASSERT_TRUE(events.ok());
+  EXPECT_LE(db->bytes(), 8'000);
+  EXPECT_EQ((*events)[0].id().epoch(), 1);
+  EXPECT_EQ((*events)[0].lost().last_seq(), 3);
+  EXPECT_EQ((*events)[1].id().epoch(), 2);
+  EXPECT_EQ(events->back().id().epoch(), 3);
+  EXPECT_EQ(events->back().id().seq(), 5);
+}
+
+TEST(SpoolDb, OneEventLargerThanTheBoundBecomesARecordOfItself) {
+  Folder dir;
+  SpoolContent content;
+  SpoolOptions options = Options(dir);
+  options.max_bytes = 5'000;
+  auto db = OpenDb(options, &content);
+  v1::Event huge = MakeEvent(1, 1);
+  huge.set_message(std::string(30'000, 'm'));
+  SpoolBatch batch;
+  batch.events = {Spooled(huge)};
+  const auto folded = db->Apply(batch);
+  ASSERT_TRUE(folded.ok());
+  ASSERT_EQ(folded->size(), 1U);
+  EXPECT_EQ(folded->front().lost().first_seq(), 1);
+  EXPECT_EQ(folded->front().lost().last_seq(), 1);
+  EXPECT_LE(db->bytes(), 5'000);
+  // A record alone is as small as it gets.
+  ASSERT_TRUE(db->Apply(Events(1, 2, 2)).ok());
+  EXPECT_EQ(db->rows(), 2);
+}
+
+TEST(SpoolDb, ASpoolThatAnOlderUplinkWroteToIsCountedAnew) {
+  Folder dir;
+  SpoolContent content;
+  std::int64_t bytes = 0;
+  {
+    auto db = OpenDb(Options(dir), &content);
+    ASSERT_TRUE(db->Apply(LargeEvents(1, 1, 5)).ok());
+    bytes = db->bytes();
+  }
+  {
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open((dir.path() + "/spool.db").c_str(), &raw), SQLITE_OK);
+    const DatabasePtr owned(raw);
+    ASSERT_TRUE(Execute(raw, "DELETE FROM meta WHERE key LIKE 'bytes%'").ok());
+  }
+  const auto db = OpenDb(Options(dir), &content);
+  ASSERT_NE(db, nullptr);
+  EXPECT_EQ(db->bytes(), bytes);
+}
+
+TEST(Spool, SaysWhatItHoldsOnceTheDiskHasSaidSo) {
+  Folder dir;
+  Listener listener;
+  SpoolOptions options = Options(dir);
+  options.state_dir += "/late";
+  Spool spool(options, &listener);
+  spool.Start(seconds(5));
+  spool.Add(MakeEvent(1, 1));
+  EXPECT_EQ(spool.Held(), std::nullopt) << "more may lie on the disk";
+  ASSERT_EQ(mkdir(options.state_dir.c_str(), 0700), 0);
+  ASSERT_TRUE(listener.Await([&] { return listener.loads == 1; }));
+  spool.Add(MakeEvent(1, 2));
+  EXPECT_EQ(spool.Held(), (HeldSpans{{1, {1, 2}}}));
+  ASSERT_TRUE(listener.Await([&] { return listener.spooled == 2; }));
+  EXPECT_EQ(spool.Held(), (HeldSpans{{1, {1, 2}}}));
+  spool.Acknowledge({1, 1});
+  spool.Add(MakeLost({kNode, kBoot}, 1, 3, 9, "a test wants it", {}));
+  ASSERT_TRUE(listener.Await([&] { return listener.spooled == 9; }));
+  EXPECT_EQ(spool.Held(), (HeldSpans{{1, {2, 9}}}));
+  ASSERT_TRUE(spool.Stop(seconds(5)));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "node/uplink/spool_db.h"
 #include "proto/support/time_convert.h"
 #include "tests/node/uplink/fixture_run.h"
+#include "tests/node/uplink/uplink_fixture.h"
 
 namespace procctl::uplink {
 namespace {
@@ -30,48 +31,6 @@ Numbers Range(std::int64_t first, std::int64_t last) {
   for (std::int64_t n = first; n <= last; ++n) numbers.push_back(n);
   return numbers;
 }
-
-class UplinkTest : public ::testing::Test {
- protected:
-  UplinkTest()
-      : controller_(procctl::testing::Read(Fleet().Controller())),
-        hello_(MakeHello(folder_.path())) {}
-
-  // Controller first, so that its port is known.
-  void Run() {
-    controller_.Start();
-    RunWithoutController();
-  }
-  void RunWithoutController() {
-    if (controller_.address() != "127.0.0.1:0")
-      hello_.set_controller_address(controller_.address());
-    MakeGuardian();
-    guardian_->Start();
-  }
-  void MakeGuardian() {
-    guardian_ = std::make_unique<FakeGuardian>(hello_, folder_.path() + "/log");
-  }
-  // Reserves a port, without a controller on it.
-  void ControllerIsAway() {
-    controller_.Start();
-    controller_.Stop();
-  }
-
-  bool Soon(const std::function<bool()>& done) { return guardian_->Pump(done); }
-  bool Logged(const std::string& text) {
-    return Soon([&] { return guardian_->Log().find(text) != std::string::npos; });
-  }
-
-  void TearDown() override {
-    EXPECT_EQ(controller_.Breaches(), "");
-    if (HasFailure() && guardian_ != nullptr) std::fputs(guardian_->Log().c_str(), stderr);
-  }
-
-  procctl::testing::TemporaryFolder folder_;
-  FakeController controller_;
-  v1::LinkHello hello_;
-  std::unique_ptr<FakeGuardian> guardian_;
-};
 
 // ---- Session
 
@@ -89,6 +48,8 @@ TEST_F(UplinkTest, TellsTheControllerWhoItIsAndEverythingItHas) {
   EXPECT_EQ(hello.guardian_epoch(), 1);
   EXPECT_EQ(hello.max_session_epoch(), 0);
   EXPECT_EQ(hello.mode(), "enforce");
+  EXPECT_EQ(hello.instance().size(), 36u);
+  EXPECT_THAT(hello.features(), ::testing::Contains("drain"));
   EXPECT_EQ(controller_.StoredEvents(), 20u);
 }
 
@@ -351,7 +312,7 @@ TEST_F(UplinkTest, DetailsAreAskedOfTheGuardianAndAnsweredToTheOneWhoAsked) {
   Run();
   ASSERT_TRUE(Soon([&] { return controller_.Welcomed() == 1; }));
   EXPECT_THAT(controller_.Hellos()[0].features(),
-              ::testing::ElementsAre("holds", "details", "programs"));
+              ::testing::ElementsAre("holds", "details", "programs", "drain"));
   controller_.AskDetail(501, 7);
   controller_.AskDetail(502, 0);
   ASSERT_TRUE(Soon([&] { return guardian_->details().size() == 2; }));
@@ -484,6 +445,22 @@ TEST_F(UplinkTest, AFullSpoolFoldsTheOldestIntoARecord) {
   ASSERT_EQ(controller_.Lost().size(), 1u);
   EXPECT_EQ(controller_.Lost()[0].lost().first_seq(), 1);
   EXPECT_EQ(controller_.Lost()[0].lost().last_seq(), 901);
+}
+
+TEST_F(UplinkTest, ASpoolFullByBytesFoldsTheOldestIntoARecord) {
+  hello_.set_spool_bytes(20'000);
+  ControllerIsAway();
+  RunWithoutController();
+  guardian_->Record(1'000);
+  ASSERT_TRUE(Soon([&] { return guardian_->spooled() == 1'000; }));
+  controller_.Start();
+  ASSERT_TRUE(Soon([&] { return controller_.Committed(1) == 1'000; }));
+  ASSERT_EQ(controller_.Lost().size(), 1u);
+  EXPECT_EQ(controller_.Lost()[0].lost().first_seq(), 1);
+  EXPECT_EQ(controller_.Lost()[0].lost().last_seq(),
+            1'001 - static_cast<std::int64_t>(controller_.StoredEvents()));
+  EXPECT_THAT(controller_.Lost()[0].message(), ::testing::HasSubstr("bound of 19.5K"));
+  EXPECT_GT(controller_.StoredEvents(), 100u) << "no more than must";
 }
 
 TEST_F(UplinkTest, WithoutAControllerItOnlySpools) {
