@@ -27,6 +27,8 @@ namespace {
 
 constexpr int kBacklog = 4096;
 constexpr int kCrowdedPauseMs = 5;
+// Handshakes begun at a time: some ten milliseconds of two cores.
+constexpr int kBetweenBreaths = 8;
 constexpr int kMostInARow = 256;
 // No stream is given a larger window. gRPC's threads read a connection until nothing is left to
 // read, and do nothing else meanwhile: a kernel that holds megabytes for one flooding peer would
@@ -116,7 +118,9 @@ AcceptLoop::AcceptLoop(Parts parts, int descriptor_limit, const ConnectionLimits
 
 AcceptLoop::~AcceptLoop() { Stop(); }
 
-void AcceptLoop::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor) {
+void AcceptLoop::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor,
+                       std::function<void()> breathe) {
+  breathe_ = std::move(breathe);
   acceptor_ = std::move(acceptor);
   thread_ = std::thread([this] { Loop(); });
 }
@@ -221,6 +225,9 @@ void AcceptLoop::HandOver(UniqueFd connection) {
   parameters.listener_fd = listener_.get();
   parameters.fd = connection.Release();
   acceptor_->HandleNewConnection(&parameters);
+  if (++since_breath_ < kBetweenBreaths) return;
+  since_breath_ = 0;
+  breathe_();
 }
 
 void AcceptLoop::UseReserve() {

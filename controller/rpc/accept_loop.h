@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -39,8 +40,10 @@ class AcceptLoop {
   const std::string& address() const { return address_; }
 
   // Begins to accept. Once, after the server has started (before that gRPC closes what it is
-  // handed).
-  void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor);
+  // handed). `breathe` is called after every few connections and returns once gRPC's threads have
+  // caught up: they make the handshakes, and orders wait behind those.
+  void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor,
+             std::function<void()> breathe);
 
   // Stops accepting and closes the listener; idempotent.
   void Stop();
@@ -91,6 +94,8 @@ class AcceptLoop {
   std::thread thread_;
   std::array<std::atomic<std::int64_t>, kShedReasons.size()> shed_ = {};
   // The loop's thread only.
+  std::function<void()> breathe_;
+  int since_breath_ = 0;
   ShedLog shed_log_;
   int failures_ = 0;
 };

@@ -33,6 +33,8 @@ constexpr int kMostRememberedRequests = 1'000'000;
 // With its callback threads so far behind a controller has not heard what nodes say: their silence
 // is not counted. A few ticks.
 constexpr std::chrono::seconds kDeaf{1};
+// However busy they are, newcomers are let in.
+constexpr std::chrono::milliseconds kMostBreath{50};
 // The accept loop is the first to close whoever stalls: it counts and tells them.
 constexpr std::chrono::seconds kHandshakeMargin{1};
 // Below, gRPC could not even hold its connections.
@@ -159,7 +161,7 @@ class ServerImpl final : public Server {
       answers_.Tick();
       details_.Tick();
     });
-    accept_loop_->Start(std::move(acceptor));
+    accept_loop_->Start(std::move(acceptor), [this] { keep_awake_->AwaitAnswer(kMostBreath); });
     return absl::OkStatus();
   }
 
