@@ -368,5 +368,11 @@ TEST(FilterSchemas, EveryEventKindCanBeFilteredBy) {
   EXPECT_EQ(SlotFilterSchema()[kSlotKeyDoor].choices[v1::DOOR_CLASSIC], "classic");
 }
 
+TEST(Filter, NeighboursThatChangedPlacesAreRecognised) {
+  const auto slip = Filter::Parse("nmae=x", SlotFilterSchema());
+  EXPECT_NE(slip.status().ToString().find("did you mean name?"), std::string::npos)
+      << slip.status();
+}
+
 }  // namespace
 }  // namespace procctl
