@@ -2,14 +2,22 @@
 
 namespace procctl::controller {
 
-std::optional<NewcomerBook::Id> NewcomerBook::Add(const PeerKey& peer, MonoTime now) {
+std::variant<NewcomerBook::Id, NewcomerBook::Refusal> NewcomerBook::Add(const PeerKey& peer,
+                                                                        MonoTime now) {
+  const auto shunned = shunned_.find(peer.address);
+  if (shunned != shunned_.end() && now < shunned->second) return Refusal::kShunned;
   const auto count = of_address_.find(peer.address);
-  if (count != of_address_.end() && count->second >= limits_.per_address) return std::nullopt;
+  if (count != of_address_.end() && count->second >= limits_.per_address) return Refusal::kTooMany;
   ++of_address_[peer.address];
   const Id id = ++last_;
   entries_.emplace(id, Entry{peer, now});
   by_connection_.emplace(peer.connection, id);
   return id;
+}
+
+void NewcomerBook::Shun(const std::string& address, MonoTime now, MonoTime until) {
+  absl::erase_if(shunned_, [&](const auto& entry) { return entry.second <= now; });
+  shunned_[address] = until;
 }
 
 std::vector<NewcomerBook::Id> NewcomerBook::Settle(std::string_view connection) {
@@ -44,13 +52,13 @@ std::optional<MonoTime> NewcomerBook::NextDeadline() const {
   return entries_.begin()->second.since + limits_.handshake_timeout;
 }
 
-std::size_t NewcomerBook::CountSince(MonoTime since, std::size_t most) const {
-  std::size_t count = 0;
+std::vector<NewcomerBook::Id> NewcomerBook::NewestSince(MonoTime since, std::size_t most) const {
+  std::vector<Id> newest;
   for (auto entry = entries_.rbegin();
-       entry != entries_.rend() && count < most && entry->second.since > since; ++entry) {
-    ++count;
+       entry != entries_.rend() && newest.size() < most && entry->second.since > since; ++entry) {
+    newest.push_back(entry->first);
   }
-  return count;
+  return newest;
 }
 
 void NewcomerBook::Erase(absl::btree_map<Id, Entry>::iterator entry) {

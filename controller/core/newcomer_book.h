@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -35,8 +36,12 @@ class NewcomerBook {
 
   explicit NewcomerBook(const ConnectionLimits& limits) : limits_(limits) {}
 
-  // Empty: the address has its share. `now` never goes back.
-  std::optional<Id> Add(const PeerKey& peer, MonoTime now);
+  // `now` never goes back.
+  enum class Refusal { kTooMany, kShunned };
+  std::variant<Id, Refusal> Add(const PeerKey& peer, MonoTime now);
+
+  // Nobody of this address (PeerKey::address) is taken in before `until`.
+  void Shun(const std::string& address, MonoTime now, MonoTime until);
 
   // The newcomers that this connection was: none, or one; two only where a peer uses one port
   // towards two of our addresses.
@@ -51,8 +56,8 @@ class NewcomerBook {
   // Empty: nobody is new. Overdue is who is looked at after it.
   std::optional<MonoTime> NextDeadline() const;
 
-  // How many came after `since`, counted up to `most`.
-  std::size_t CountSince(MonoTime since, std::size_t most) const;
+  // Those that came after `since`, the newest first, at most `most`.
+  std::vector<Id> NewestSince(MonoTime since, std::size_t most) const;
 
   std::size_t size() const { return entries_.size(); }
 
@@ -70,6 +75,7 @@ class NewcomerBook {
   absl::btree_set<std::pair<std::string, Id>> by_connection_;
   // Never 0.
   absl::flat_hash_map<std::string, int> of_address_;
+  absl::flat_hash_map<std::string, MonoTime> shunned_;
 };
 
 }  // namespace procctl::controller

@@ -14,9 +14,9 @@
 
 namespace procctl::controller {
 
-enum class ShedReason { kDescriptors, kAddress, kHandshake };
+enum class ShedReason { kDescriptors, kAddress, kHandshake, kShunned };
 inline constexpr std::array kShedReasons = {ShedReason::kDescriptors, ShedReason::kAddress,
-                                            ShedReason::kHandshake};
+                                            ShedReason::kHandshake, ShedReason::kShunned};
 
 class ShedLog {
  public:

@@ -27,8 +27,6 @@ namespace {
 
 constexpr int kBacklog = 4096;
 constexpr int kCrowdedPauseMs = 5;
-// Handshakes begun at a time: some ten milliseconds of two cores.
-constexpr int kBetweenBreaths = 8;
 constexpr int kMostInARow = 256;
 // No stream is given a larger window. gRPC's threads read a connection until nothing is left to
 // read, and do nothing else meanwhile: a kernel that holds megabytes for one flooding peer would
@@ -118,9 +116,7 @@ AcceptLoop::AcceptLoop(Parts parts, int descriptor_limit, const ConnectionLimits
 
 AcceptLoop::~AcceptLoop() { Stop(); }
 
-void AcceptLoop::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor,
-                       std::function<void()> breathe) {
-  breathe_ = std::move(breathe);
+void AcceptLoop::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor) {
   acceptor_ = std::move(acceptor);
   thread_ = std::thread([this] { Loop(); });
 }
@@ -210,6 +206,9 @@ void AcceptLoop::TakeIn(UniqueFd connection, const sockaddr_storage& peer) {
     case Newcomers::Answer::kTooManyOfAddress:
       connection.Reset();
       return Shed(ShedReason::kAddress, 1, &peer);
+    case Newcomers::Answer::kShunned:
+      connection.Reset();
+      return Shed(ShedReason::kShunned, 1, &peer);
     case Newcomers::Answer::kNoDescriptor:
       connection.Reset();
       return Shed(ShedReason::kDescriptors, 1, &peer);
@@ -225,9 +224,6 @@ void AcceptLoop::HandOver(UniqueFd connection) {
   parameters.listener_fd = listener_.get();
   parameters.fd = connection.Release();
   acceptor_->HandleNewConnection(&parameters);
-  if (++since_breath_ < kBetweenBreaths) return;
-  since_breath_ = 0;
-  breathe_();
 }
 
 void AcceptLoop::UseReserve() {
@@ -273,6 +269,13 @@ void AcceptLoop::TellShed() {
       case ShedReason::kHandshake:
         spdlog::warn("closed {} connections that began no call within {}", line.count,
                      FormatDuration(limits_.handshake_timeout));
+        break;
+      case ShedReason::kShunned:
+        spdlog::warn(
+            "closed {} new connections, the last from {}: one of its address was cut in the last "
+            "{} "
+            "s because it began calls without end; see what runs there",
+            line.count, line.last_address, Newcomers::kShunTime.count());
         break;
     }
   }

@@ -8,7 +8,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -40,10 +39,8 @@ class AcceptLoop {
   const std::string& address() const { return address_; }
 
   // Begins to accept. Once, after the server has started (before that gRPC closes what it is
-  // handed). `breathe` is called after every few connections and returns once gRPC's threads have
-  // caught up: they make the handshakes, and orders wait behind those.
-  void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor,
-             std::function<void()> breathe);
+  // handed).
+  void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor);
 
   // Stops accepting and closes the listener; idempotent.
   void Stop();
@@ -94,8 +91,6 @@ class AcceptLoop {
   std::thread thread_;
   std::array<std::atomic<std::int64_t>, kShedReasons.size()> shed_ = {};
   // The loop's thread only.
-  std::function<void()> breathe_;
-  int since_breath_ = 0;
   ShedLog shed_log_;
   int failures_ = 0;
 };

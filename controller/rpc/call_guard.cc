@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "controller/rpc/clocks.h"
 #include "controller/rpc/peer_key.h"
 #include "controller/rpc/process_gauges.h"
 #include "proto/support/escape.h"
@@ -21,10 +22,7 @@ class CountedCall final : public grpc::experimental::Interceptor {
  public:
   CountedCall(std::shared_ptr<CallGuard> guard, std::string peer)
       : guard_(std::move(guard)), peer_(std::move(peer)) {
-    if (!guard_->Begun(peer_)) return;
-    const bool found = CutConnection(peer_);
-    spdlog::warn("{} began over {} calls without letting one end; {}", Escape(peer_),
-                 CallGuard::kMostUnfinished, found ? "its connection is cut" : "it is gone");
+    if (guard_->Begun(peer_)) guard_->Cut(peer_, MonoNow());
   }
   ~CountedCall() override { guard_->Ended(peer_); }
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
@@ -60,17 +58,26 @@ bool IsWith(int fd, const std::string& connection) {
 
 bool CallGuard::Begun(const std::string& peer) {
   absl::MutexLock lock(&mutex_);
-  Connection& connection = connections_[peer];
-  if (++connection.unfinished <= kMostUnfinished || connection.is_cut) return false;
-  connection.is_cut = true;
-  cut_.fetch_add(1, std::memory_order_relaxed);
-  return true;
+  return ++connections_[peer] > kMostUnfinished;
 }
 
 void CallGuard::Ended(const std::string& peer) {
   absl::MutexLock lock(&mutex_);
   const auto connection = connections_.find(peer);
-  if (--connection->second.unfinished == 0) connections_.erase(connection);
+  if (--connection->second == 0) connections_.erase(connection);
+}
+
+void CallGuard::Cut(const std::string& peer, MonoTime now) {
+  {
+    absl::MutexLock lock(&mutex_);
+    absl::erase_if(lately_cut_, [&](const auto& entry) { return now - entry.second > kAfterglow; });
+    if (!lately_cut_.emplace(peer, now).second) return;
+  }
+  cut_.fetch_add(1, std::memory_order_relaxed);
+  on_cut_(peer);
+  const bool found = CutConnection(peer);
+  spdlog::warn("{} began over {} calls without letting one end; {}", Escape(peer), kMostUnfinished,
+               found ? "its connection is cut" : "it is gone");
 }
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallGuard(

@@ -8,10 +8,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <utility>
 
-#include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "controller/rpc/clocks.h"
 
 namespace procctl::controller {
@@ -21,6 +18,7 @@ struct KeepAwake::Call {
   grpc::ClientContext context;
   grpc::ByteBuffer request;  // an empty HealthCheckRequest: the server as a whole
   grpc::ByteBuffer response;
+  std::shared_ptr<std::atomic<bool>> busy;
 };
 
 KeepAwake::KeepAwake(grpc::Server* server)
@@ -44,28 +42,14 @@ void KeepAwake::Poke() {
   absl::MutexLock lock(&mutex_);
   if (stub_ == nullptr || busy_->exchange(true)) return;
   poked_ = MonoNow();
-  Begin([busy = busy_] { busy->store(false); });
-}
-
-void KeepAwake::AwaitAnswer(std::chrono::milliseconds most) {
-  const auto answered = std::make_shared<absl::Notification>();
-  {
-    absl::MutexLock lock(&mutex_);
-    if (stub_ == nullptr) return;
-    Begin([answered] { answered->Notify(); });
-  }
-  (void)answered->WaitForNotificationWithTimeout(absl::FromChrono(most));
-}
-
-void KeepAwake::Begin(std::function<void()> done) {
   auto* const call = new Call;
+  call->busy = busy_;
   call->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
   const grpc::Slice empty;
   call->request = grpc::ByteBuffer(&empty, 1);
   stub_->UnaryCall(&call->context, "/grpc.health.v1.Health/Check", grpc::StubOptions(),
-                   &call->request, &call->response,
-                   [call, done = std::move(done)](const grpc::Status&) {
-                     done();
+                   &call->request, &call->response, [call](const grpc::Status&) {
+                     call->busy->store(false);
                      delete call;
                    });
 }

@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
 
 #include "absl/synchronization/mutex.h"
@@ -27,10 +26,6 @@ class KeepAwake {
   // Starts one call and does not wait for it; skips if the last one is still under way. Any thread.
   void Poke();
 
-  // Blocks until the callback threads have answered a call that begins now, at most `most`. For who
-  // is about to give them more to do than they can take.
-  void AwaitAnswer(std::chrono::milliseconds most);
-
   // How long the call under way has waited for its answer; zero: none is. A healthy controller
   // answers within milliseconds; so far behind are the callback threads, which hear the nodes. Any
   // thread.
@@ -42,7 +37,6 @@ class KeepAwake {
 
  private:
   struct Call;
-  void Begin(std::function<void()> done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   // Null after Stop. Calls begin under the lock; gRPC never calls back on the caller's stack.

@@ -149,7 +149,13 @@ void KillDesk::Steer(Steering how, Steered done) {
     absl::MutexLock lock(&mutex_);
     const MonoTime now = MonoNow();
     const bool all = how.request_id.empty();
-    for (const std::string& id : all ? book_.Ids() : std::vector<std::string>{how.request_id}) {
+    std::vector<std::string> ids;
+    if (all) {
+      ids = book_.Ids();
+    } else {
+      ids.push_back(how.request_id);
+    }
+    for (const std::string& id : ids) {
       status = book_.Steer(id, how.action, how.by, how.reason, now);
       if (!status.ok()) continue;
       OrderBook::Move move = book_.Advance(id, now);

@@ -1,7 +1,9 @@
 #include "controller/rpc/newcomers.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <cerrno>
@@ -12,6 +14,14 @@
 #include "spdlog/fmt/fmt.h"
 
 namespace procctl::controller {
+namespace {
+
+bool Unread(int connection) {
+  int bytes = 0;
+  return ioctl(connection, SIOCINQ, &bytes) == 0 && bytes > 0;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Newcomers>> Newcomers::Make(const ConnectionLimits& limits) {
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
@@ -26,21 +36,32 @@ Newcomers::Answer Newcomers::Admit(int connection, const sockaddr_storage& peer,
   // The listener is of one of the two families: there is no other.
   if (!key.has_value()) return Answer::kWelcome;
   absl::MutexLock lock(&mutex_);
-  const auto id = book_.Add(*key, now);
-  if (!id.has_value()) return Answer::kTooManyOfAddress;
+  const auto added = book_.Add(*key, now);
+  if (const auto* refusal = std::get_if<NewcomerBook::Refusal>(&added)) {
+    return *refusal == NewcomerBook::Refusal::kShunned ? Answer::kShunned
+                                                       : Answer::kTooManyOfAddress;
+  }
+  const NewcomerBook::Id id = std::get<NewcomerBook::Id>(added);
   UniqueFd own(fcntl(connection, F_DUPFD_CLOEXEC, 0));
   epoll_event wanted = {};
   // gRPC shuts a connection down before it closes it (EPOLLHUP); a peer that is through with it
   // shows as EPOLLRDHUP, and gRPC then closes it as well.
   wanted.events = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  wanted.data.u64 = static_cast<std::uint64_t>(*id);
+  wanted.data.u64 = static_cast<std::uint64_t>(id);
   if (!own.ok() || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, own.get(), &wanted) != 0) {
-    book_.Remove(*id);
+    book_.Remove(id);
     return Answer::kNoDescriptor;
   }
-  sockets_.emplace(*id, std::move(own));
+  sockets_.emplace(id, std::move(own));
   count_.store(book_.size(), std::memory_order_relaxed);
   return Answer::kWelcome;
+}
+
+void Newcomers::Shun(std::string_view peer, MonoTime now) {
+  const auto key = PeerKeyOf(peer);
+  if (!key.has_value()) return;
+  absl::MutexLock lock(&mutex_);
+  book_.Shun(key->address, now, now + kShunTime);
 }
 
 void Newcomers::Settle(std::string_view peer) {
@@ -57,9 +78,16 @@ std::optional<MonoTime> Newcomers::NextDeadline() const {
 }
 
 bool Newcomers::Crowded(MonoTime now) const {
-  if (count_.load(std::memory_order_relaxed) < kMostAtOnce) return false;
+  if (count_.load(std::memory_order_relaxed) < kMostWaiting) return false;
   absl::MutexLock lock(&mutex_);
-  return book_.CountSince(now - kPatience, kMostAtOnce) == kMostAtOnce;
+  const auto newest = book_.NewestSince(now - kPatience, kMostAtOnce);
+  if (newest.size() == kMostAtOnce) return true;
+  std::size_t waiting = 0;
+  for (const NewcomerBook::Id id : newest) {
+    const auto socket = sockets_.find(id);
+    if (socket != sockets_.end() && Unread(socket->second.get())) ++waiting;
+  }
+  return waiting >= kMostWaiting;
 }
 
 int Newcomers::Tend(MonoTime now) {

@@ -27,19 +27,27 @@ class Newcomers {
   static absl::StatusOr<std::unique_ptr<Newcomers>> Make(const ConnectionLimits& limits);
 
   // Before the connection is handed over: its first call may come at once.
-  enum class Answer { kWelcome, kTooManyOfAddress, kNoDescriptor };
+  enum class Answer { kWelcome, kTooManyOfAddress, kShunned, kNoDescriptor };
   Answer Admit(int connection, const sockaddr_storage& peer, MonoTime now);
+
+  // A connection of this address was cut because it did harm: nobody of it is taken in for
+  // kShunTime. Who has a session keeps it. `peer` as ServerContext::peer() has it. Any thread.
+  static constexpr std::chrono::seconds kShunTime{10};
+  void Shun(std::string_view peer, MonoTime now);
 
   // `peer`, as ServerContext::peer() has it, has begun a call in its own name. Any thread.
   void Settle(std::string_view peer);
   // Cheap: whether Settle could change anything.
   bool any() const { return count_.load(std::memory_order_relaxed) > 0; }
 
-  // Handshakes that are worked on at a time.
+  // Handshakes that wait for us, with bytes that gRPC's threads have not read yet. A step of one
+  // takes half a millisecond and gRPC serves its sockets in turn, so this is what an order of an
+  // operator waits behind while a fleet arrives.
+  static constexpr std::size_t kMostWaiting = 16;
+  // Handshakes that are under way at all, most of them waiting for their peer.
   static constexpr std::size_t kMostAtOnce = 256;
-  // So many are under way that more would only make all of them late: leave them in the kernel's
-  // queue for a moment. Who has taken over kPatience does not count, so stalling holds up nobody
-  // for longer.
+  // More would only make all of them late: leave them in the kernel's queue for a moment. Who has
+  // taken over kPatience does not count, so stalling holds up nobody for longer.
   static constexpr std::chrono::seconds kPatience{3};
   bool Crowded(MonoTime now) const;
 

@@ -16,6 +16,7 @@
 #include "controller/rpc/call_guard.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/fleet_service.h"
+#include "controller/rpc/flood_watch.h"
 #include "controller/rpc/health_board.h"
 #include "controller/rpc/keep_awake.h"
 #include "controller/rpc/process_gauges.h"
@@ -29,12 +30,15 @@ namespace procctl::controller {
 namespace {
 
 constexpr int kReaderThreads = 2;
+// Liveness, heartbeats, overdue orders.
+constexpr std::chrono::milliseconds kTick{250};
+// Far from the one second around which gRPC's threads nap, and so often that a flood which captures
+// them is found while it has cost some tens of megabytes.
+constexpr std::chrono::milliseconds kPoke{25};
 constexpr int kMostRememberedRequests = 1'000'000;
 // With its callback threads so far behind a controller has not heard what nodes say: their silence
 // is not counted. A few ticks.
 constexpr std::chrono::seconds kDeaf{1};
-// However busy they are, newcomers are let in.
-constexpr std::chrono::milliseconds kMostBreath{50};
 // The accept loop is the first to close whoever stalls: it counts and tells them.
 constexpr std::chrono::seconds kHandshakeMargin{1};
 // Below, gRPC could not even hold its connections.
@@ -150,9 +154,12 @@ class ServerImpl final : public Server {
     health_.emplace(server_->GetHealthCheckService());
     WatchSelf(options);
     health_->Show(true);
-    ticker_.emplace([this] {
-      const bool deaf = keep_awake_->Unanswered() > kDeaf;
+    poker_.emplace(kPoke, [this] {
+      if (keep_awake_->Unanswered() >= kPoke) CutFloods();
       keep_awake_->Poke();
+    });
+    ticker_.emplace(kTick, [this] {
+      const bool deaf = keep_awake_->Unanswered() > kDeaf;
       accept_loop_->probe().Tick(MonoNow());
       self_watch_->Tick(MonoNow());
       health_->Show(self_watch_->ready());
@@ -161,7 +168,7 @@ class ServerImpl final : public Server {
       answers_.Tick();
       details_.Tick();
     });
-    accept_loop_->Start(std::move(acceptor), [this] { keep_awake_->AwaitAnswer(kMostBreath); });
+    accept_loop_->Start(std::move(acceptor));
     return absl::OkStatus();
   }
 
@@ -181,6 +188,7 @@ class ServerImpl final : public Server {
     fleet_.DrainAll();
     fleet_service_.DrainCalls();
     watches_.Stop();
+    poker_.reset();
     keep_awake_->Stop();
     // The ticker cuts what takes no more; without it one such stream would hold up the shutdown.
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
@@ -191,6 +199,12 @@ class ServerImpl final : public Server {
   }
 
  private:
+  void CutFloods() {
+    for (const std::string& peer : Flooding(CountStreams(), CallGuard::kMostUnfinished)) {
+      call_guard_->Cut(peer, MonoNow());
+    }
+  }
+
   void WatchSelf(const ServerOptions& options) {
     SelfWatch::Limits limits;
     limits.memory = MemoryLimit(options);
@@ -217,7 +231,8 @@ class ServerImpl final : public Server {
   Admission admission_;
   EventTail tail_;
   // Shared: a call may be let go of after everything else.
-  const std::shared_ptr<CallGuard> call_guard_ = std::make_shared<CallGuard>();
+  const std::shared_ptr<CallGuard> call_guard_ = std::make_shared<CallGuard>(
+      [this](const std::string& peer) { accept_loop_->newcomers().Shun(peer, MonoNow()); });
   const SessionWorld world_;
   WatchHub watches_;
   PlanDesk plans_;
@@ -229,6 +244,7 @@ class ServerImpl final : public Server {
   std::optional<HealthBoard> health_;
   std::optional<SelfWatch> self_watch_;
   std::optional<Ticker> ticker_;
+  std::optional<Ticker> poker_;
 };
 
 }  // namespace

@@ -5,11 +5,9 @@
 #include "absl/time/time.h"
 
 namespace procctl::controller {
-namespace {
-constexpr absl::Duration kEvery = absl::Milliseconds(250);
-}  // namespace
 
-Ticker::Ticker(std::function<void()> tick) : tick_(std::move(tick)) {
+Ticker::Ticker(std::chrono::milliseconds every, std::function<void()> tick)
+    : every_(every), tick_(std::move(tick)) {
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -27,7 +25,7 @@ void Ticker::Loop() {
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kEvery)) return;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::FromChrono(every_))) return;
     }
     tick_();
   }

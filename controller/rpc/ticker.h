@@ -1,7 +1,7 @@
-// Calls one function every 250 ms on a thread of its own: liveness, heartbeats, overdue orders,
-// keeping gRPC awake. Far from the one second around which gRPC's threads nap.
+// Calls one function again and again on a thread of its own.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <thread>
 
@@ -11,7 +11,8 @@ namespace procctl::controller {
 
 class Ticker {
  public:
-  explicit Ticker(std::function<void()> tick);
+  // Between the end of one call and the beginning of the next is `every`.
+  Ticker(std::chrono::milliseconds every, std::function<void()> tick);
   ~Ticker();
   // Returns when the last tick has ended; idempotent.
   void Stop();
@@ -19,6 +20,7 @@ class Ticker {
  private:
   void Loop();
 
+  const std::chrono::milliseconds every_;
   const std::function<void()> tick_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -11,8 +11,6 @@
 namespace procctl::fleetsim {
 namespace {
 
-// They have a thread of their own, so that the time they take to answer is not that of the crowd.
-constexpr std::size_t kApart = 16;
 constexpr double kArrivalsPerSecond = 150;
 
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
@@ -82,7 +80,7 @@ absl::Status FleetSim::Prepare() {
   run_.journal = journal_.get();
   if (journal_ != nullptr) journal_->Run(run_.epoch);
 
-  for (int i = 0; i <= options_.threads; ++i) {
+  for (int i = 0; i < options_.threads; ++i) {
     workers_.push_back(std::make_unique<Worker>(&run_, options_.connecting));
   }
   std::mt19937_64 random(static_cast<std::uint64_t>(options_.seed));
@@ -102,8 +100,7 @@ absl::Status FleetSim::Prepare() {
     start.seed = random();
     start.connect_at = began_ + static_cast<std::int64_t>(spread * unit(random) * 1e9);
     if (start.kind == NodeKind::kHostile && journal_ != nullptr) journal_->Hostile(names[i].first);
-    const std::size_t crowd = workers_.size() - 1;
-    workers_[i < kApart ? 0 : 1 + i % crowd]->Add(std::move(start));
+    workers_[i % workers_.size()]->Add(std::move(start));
   }
   for (const auto& worker : workers_) {
     const double share = static_cast<double>(worker->size()) / static_cast<double>(names.size());

@@ -29,6 +29,7 @@ int Main(const Options& options) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
+  if (options.nice > 0) (void)setpriority(PRIO_PROCESS, 0, options.nice);
   auto sim = FleetSim::Start(options);
   if (!sim.ok()) {
     std::fprintf(stderr, "fleetsim: %s\n", std::string(sim.status().message()).c_str());

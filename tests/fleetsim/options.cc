@@ -71,8 +71,12 @@ void Declare(Options* o, std::string* partition, std::string* report, CLI::App* 
   app->add_option("--journal", o->journal, "File for history_check");
   app->add_option("--report", *report, "text or json (text)")
       ->check(CLI::IsMember({"text", "json"}));
-  app->add_option("--threads", o->threads, "Threads beside that of the first 16 nodes (2)")
+  app->add_option("--threads", o->threads, "Threads that live the fleet (2)")
       ->check(CLI::Range(1, 64));
+  app->add_option("--nice", o->nice,
+                  "Gives way to others on this machine by so much, as nice(1) has it (0): a real\n"
+                  "fleet takes no processor from its controller")
+      ->check(CLI::Range(0, 19));
   app->add_option("--connecting", o->connecting,
                   "Connections under way at a time, for each thread (32): one process makes the\n"
                   "handshakes of the whole fleet")

@@ -41,6 +41,7 @@ struct Options {
   std::string journal;
   bool json = false;
   int threads = 2;
+  int nice = 0;
   int connecting = 32;
   std::int64_t seed = 1;
   bool only_certificates = false;

@@ -19,12 +19,18 @@ class NewcomerBookTest : public ::testing::Test {
     return {address, address + ":" + std::to_string(port)};
   }
   NewcomerBook::Id Add(const std::string& address, int port) {
-    const auto id = book_.Add(Peer(address, port), now_);
-    EXPECT_TRUE(id.has_value());
-    return id.value_or(0);
+    const auto added = book_.Add(Peer(address, port), now_);
+    const auto* const id = std::get_if<NewcomerBook::Id>(&added);
+    EXPECT_NE(id, nullptr);
+    return id == nullptr ? 0 : *id;
+  }
+  std::optional<NewcomerBook::Refusal> Refusal(const std::string& address, int port) {
+    const auto added = book_.Add(Peer(address, port), now_);
+    const auto* const refusal = std::get_if<NewcomerBook::Refusal>(&added);
+    return refusal == nullptr ? std::nullopt : std::optional(*refusal);
   }
   bool Refused(const std::string& address, int port) {
-    return !book_.Add(Peer(address, port), now_).has_value();
+    return Refusal(address, port) == NewcomerBook::Refusal::kTooMany;
   }
 
   MonoTime now_{seconds(1000)};
@@ -41,16 +47,16 @@ TEST_F(NewcomerBookTest, AnAddressHasItsShareAndTakesNobodyElses) {
   EXPECT_EQ(book_.size(), 4U);
 }
 
-TEST_F(NewcomerBookTest, WhoStallsIsNotCountedAmongTheLatest) {
+TEST_F(NewcomerBookTest, WhoStallsIsNotAmongTheNewest) {
   Add("a", 1);
   now_ += seconds(4);
   Add("b", 1);
   Add("c", 1);
-  EXPECT_EQ(book_.CountSince(now_ - seconds(3), 10), 2U);
-  EXPECT_EQ(book_.CountSince(now_ - seconds(5), 10), 3U);
-  EXPECT_EQ(book_.CountSince(now_ - seconds(5), 2), 2U) << "no further than is asked";
+  EXPECT_EQ(book_.NewestSince(now_ - seconds(3), 10), Ids({3, 2}));
+  EXPECT_EQ(book_.NewestSince(now_ - seconds(5), 10), Ids({3, 2, 1}));
+  EXPECT_EQ(book_.NewestSince(now_ - seconds(5), 2), Ids({3, 2})) << "no further than asked";
   now_ += seconds(4);
-  EXPECT_EQ(book_.CountSince(now_ - seconds(3), 10), 0U);
+  EXPECT_EQ(book_.NewestSince(now_ - seconds(3), 10), Ids());
 }
 
 TEST_F(NewcomerBookTest, APlaceIsFreeOnceACallBeganOrTheConnectionEnded) {
@@ -91,6 +97,20 @@ TEST_F(NewcomerBookTest, OnePortTowardsTwoOfOurAddressesIsTwoNewcomersThatSettle
   EXPECT_EQ(book_.size(), 0U);
 }
 
+TEST_F(NewcomerBookTest, WhoIsShunnedComesBackWhenItsTimeIsOverAndOthersAlways) {
+  Add("a", 1);
+  book_.Shun("a", now_, now_ + seconds(10));
+  EXPECT_EQ(Refusal("a", 2), NewcomerBook::Refusal::kShunned);
+  EXPECT_EQ(book_.Settle("a:1").size(), 1U) << "who is in stays in";
+  Add("b", 1);
+  now_ += seconds(9);
+  book_.Shun("b", now_, now_ + seconds(10));
+  EXPECT_EQ(Refusal("a", 2), NewcomerBook::Refusal::kShunned);
+  now_ += seconds(1);
+  Add("a", 2);
+  EXPECT_EQ(Refusal("b", 2), NewcomerBook::Refusal::kShunned);
+}
+
 TEST_F(NewcomerBookTest, ARandomCrowdIsCountedAsByHand) {
   const unsigned int seed = 20261126;
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -110,9 +130,10 @@ TEST_F(NewcomerBookTest, ARandomCrowdIsCountedAsByHand) {
       case 1: {
         size_t held = 0;
         for (const auto& [id, known] : oracle) held += known.address == address ? 1 : 0;
-        const auto id = book_.Add(Peer(address, port), now_);
-        ASSERT_EQ(id.has_value(), held < 2) << step;
-        if (id) oracle[*id] = {address, Peer(address, port).connection, now_};
+        const auto added = book_.Add(Peer(address, port), now_);
+        const auto* const id = std::get_if<NewcomerBook::Id>(&added);
+        ASSERT_EQ(id != nullptr, held < 2) << step;
+        if (id != nullptr) oracle[*id] = {address, Peer(address, port).connection, now_};
         break;
       }
       case 2: {

@@ -2,6 +2,7 @@
 // time they have, and what is refused when memory is short.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 
 #include <chrono>
 
+#include "absl/synchronization/mutex.h"
 #include "controller/rpc/health_check.h"
 #include "proto/support/unique_fd.h"
 #include "tests/controller/rpc/server_fixture.h"
@@ -136,6 +138,47 @@ TEST_F(LimitsTest, ReadinessAndLivenessAreToldApart) {
   ASSERT_EQ(alarms.size(), 1U) << "one event, however often it was looked at";
   EXPECT_EQ(alarms[0].severity(), v1::SEVERITY_ALARM);
   EXPECT_THAT(alarms[0].message(), HasSubstr("no new session, watch or list begins"));
+}
+
+// Groups in groups, all of them closed again: nothing is wrong with it but the depth.
+std::string Nested(int depth) {
+  return std::string(static_cast<size_t>(depth), '\x0b') +
+         std::string(static_cast<size_t>(depth), '\x0c');
+}
+
+TEST_F(LimitsTest, WhatNestsTooDeeplyIsRefusedByEveryKindOfMethod) {
+  Start();
+  const auto channel = Channel(Role::kOperator, "alice");
+  const auto status_of = [&](const std::string& method, const std::string& message) {
+    grpc::GenericStub stub(channel);
+    Call context;
+    const grpc::Slice bytes(message);
+    const grpc::ByteBuffer request(&bytes, 1);
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    absl::Mutex mutex;
+    bool done = false;
+    stub.UnaryCall(&context, method, grpc::StubOptions(), &request, &response,
+                   [&](grpc::Status end) {
+                     absl::MutexLock lock(&mutex);
+                     status = std::move(end);
+                     done = true;
+                   });
+    absl::MutexLock lock(&mutex);
+    mutex.Await(absl::Condition(&done));
+    return status;
+  };
+  for (const char* const method :
+       {"/procctl.v1.FleetService/ListSlots", "/procctl.v1.FleetService/ListNodes"}) {
+    EXPECT_TRUE(status_of(method, Nested(90)).ok()) << method;
+    EXPECT_FALSE(status_of(method, Nested(110)).ok()) << method;
+    EXPECT_FALSE(status_of(method, std::string(1 << 20, '\x0b')).ok()) << method;
+  }
+  // A stream: what it answers to an empty order to stop is another matter than that it was read.
+  const std::string kill = "/procctl.v1.FleetService/KillSlots";
+  EXPECT_NE(status_of(kill, Nested(90)).error_message(),
+            status_of(kill, Nested(110)).error_message());
+  EXPECT_TRUE(status_of("/procctl.v1.FleetService/ListNodes", "").ok());
 }
 
 TEST_F(LimitsTest, AMessageOverTheMostEndsItsSessionOnly) {

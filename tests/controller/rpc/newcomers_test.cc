@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <string>
+#include <vector>
 
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/listener_probe.h"
@@ -117,6 +118,31 @@ TEST_F(NewcomersTest, WhoHasBegunACallIsLeftAloneAndCostsNoSecondDescriptor) {
   EXPECT_EQ(shutdown(client.get(), SHUT_RDWR), 0);
   EXPECT_TRUE(IsAtItsEnd(server, 5000));
   EXPECT_FALSE(IsReadable(newcomers_->wake_fd(), 0));
+}
+
+TEST(NewcomersCrowd, ThoseWhoseBytesNobodyReadsAreACrowdAndThoseWhoSayNothingAreNone) {
+  const auto newcomers = *Newcomers::Make({.per_address = 1000, .handshake_timeout = seconds(10)});
+  const MonoTime now = MonoNow();
+  Listener listener;
+  std::vector<UniqueFd> clients;
+  std::vector<UniqueFd> servers;
+  for (size_t i = 0; i < Newcomers::kMostWaiting; ++i) {
+    clients.push_back(listener.Connect());
+    servers.push_back(listener.Accept());
+    ASSERT_EQ(newcomers->Admit(servers.back().get(), listener.peer(), now),
+              Newcomers::Answer::kWelcome);
+  }
+  EXPECT_FALSE(newcomers->Crowded(now)) << "nobody waits for us";
+  for (size_t i = 0; i < clients.size(); ++i) {
+    EXPECT_FALSE(newcomers->Crowded(now)) << i;
+    ASSERT_EQ(send(clients[i].get(), "hello", 5, MSG_NOSIGNAL), 5);
+    ASSERT_TRUE(IsReadable(servers[i].get(), 5000));
+  }
+  EXPECT_TRUE(newcomers->Crowded(now));
+  EXPECT_FALSE(newcomers->Crowded(now + Newcomers::kPatience)) << "not for ever";
+  char bytes[5];
+  ASSERT_EQ(recv(servers[7].get(), bytes, sizeof(bytes), 0), 5);
+  EXPECT_FALSE(newcomers->Crowded(now)) << "one of them was served";
 }
 
 TEST_F(NewcomersTest, APlaceIsFreeAgainWhenEitherSideEndsTheConnection) {
