@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "controller/core/reconnect_pace.h"
 #include "controller/rpc/clocks.h"
 #include "controller/rpc/own_event.h"
@@ -204,7 +205,19 @@ void Fleet::Tick(bool deaf) {
                              std::move(changes));
   }
   Announce(outcome);
-  for (const std::shared_ptr<Session>& session : All()) session->Tick(now);
+}
+
+void Fleet::TickSessions(unsigned part, unsigned parts) {
+  std::vector<std::shared_ptr<Session>> sessions;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [address, weak] : all_) {
+      if (absl::Hash<const Session*>()(address) % parts != part) continue;
+      if (auto session = weak.lock()) sessions.push_back(std::move(session));
+    }
+  }
+  const MonoTime now = MonoNow();
+  for (const std::shared_ptr<Session>& session : sessions) session->Tick(now);
 }
 
 void Fleet::Announce(const MassSilence::Outcome& outcome) {

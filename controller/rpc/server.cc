@@ -30,8 +30,10 @@ namespace procctl::controller {
 namespace {
 
 constexpr int kReaderThreads = 2;
-// Liveness, heartbeats, overdue orders.
+// Liveness, overdue orders.
 constexpr std::chrono::milliseconds kTick{250};
+// Sessions have their turn as often, a tenth of them every 25 ms.
+constexpr unsigned kParts = 10;
 // Far from the one second around which gRPC's threads nap, and so often that a flood which captures
 // them is found while it has cost some tens of megabytes.
 constexpr std::chrono::milliseconds kPoke{25};
@@ -154,9 +156,10 @@ class ServerImpl final : public Server {
     health_.emplace(server_->GetHealthCheckService());
     WatchSelf(options);
     health_->Show(true);
-    poker_.emplace(kPoke, [this] {
+    poker_.emplace(kPoke, [this, part = 0U]() mutable {
       if (keep_awake_->Unanswered() >= kPoke) CutFloods();
       keep_awake_->Poke();
+      fleet_.TickSessions(part++ % kParts, kParts);
     });
     ticker_.emplace(kTick, [this] {
       const bool deaf = keep_awake_->Unanswered() > kDeaf;
@@ -188,11 +191,11 @@ class ServerImpl final : public Server {
     fleet_.DrainAll();
     fleet_service_.DrainCalls();
     watches_.Stop();
-    poker_.reset();
     keep_awake_->Stop();
-    // The ticker cuts what takes no more; without it one such stream would hold up the shutdown.
+    // The tickers cut what takes no more; without them one such stream would hold up the shutdown.
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
     server_->Wait();
+    poker_.reset();
     ticker_.reset();
     keep_awake_.reset();
     server_.reset();
