@@ -30,5 +30,5 @@ fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 
-# Those that measure time run alone, as CMake is told; those that mostly wait run beside each other.
+# Those that measure time run one at a time, as CMake is told, and those that mostly wait beside them.
 exec ctest --preset "$preset" -L '^(unit|integration|e2e|fault)$' --timeout 180 -j "${PROCCTL_TEST_JOBS:-4}" "$@"
